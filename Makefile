@@ -1,0 +1,48 @@
+# apprentice: make demo | test | run | lint | bench | soak
+PYTHON ?= python3
+VENV ?= .venv
+# An index for torch alone; empty: pip's own configuration. The small CPU build:
+# make demo TORCH_INDEX=https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
+# make demo SERVE=0 stops after the loop
+SERVE ?= 1
+DATA ?= data
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo run test lint bench soak clean install
+
+install: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] < (3, 13) else "Python is %d.%d; 3.11 or 3.12 is needed: make PYTHON=python3.11 ..." % sys.version_info[:2])'
+	@echo "Installing into $(VENV) (once, about a gigabyte) ..."
+	@date +%s > .install-started
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) -c constraints.txt torch
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $(READY)
+	@echo "Installed in $$(( $$(date +%s) - $$(cat .install-started) )) s."; rm -f .install-started
+
+demo: $(READY)
+	$(BIN)/apprentice demo --data $(if $(filter data,$(DATA)),demo-data,$(DATA)) $(if $(filter 0,$(SERVE)),--no-serve)
+
+run: $(READY)
+	$(BIN)/apprentice serve --data $(DATA)
+
+test: $(READY)
+	$(BIN)/python -m pytest -m "not slow" -p no:cacheprovider tests --ignore tests/benchmarks
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(READY)
+	$(BIN)/python -m tests.benchmarks
+
+soak: $(READY)
+	$(BIN)/python -m pytest -m slow -p no:cacheprovider tests --ignore tests/benchmarks
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

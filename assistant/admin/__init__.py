@@ -1,0 +1,1 @@
+"""The admin panel, a page per file. Every handler checks the person itself."""

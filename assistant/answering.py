@@ -1,0 +1,183 @@
+"""Answers for a round, made outside the server process by the engine that will serve.
+
+`ChildAnswerer` starts `python -m assistant.answering` at the lowest priority and speaks JSON lines
+with it. The child opens an engine of its own, so neither a crash nor a swap touches the chat.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any
+
+from storage.models import BaseModel
+
+from assistant.settings import Settings
+from storage.errors import ApprenticeError
+
+AT_ONCE = 4
+"""Requests in flight: the slots of the CPU engine. Four at once give 1.4 times the tokens of one."""
+
+
+class AnsweringFailed(ApprenticeError):
+    """The evaluation process ended before it had answered."""
+
+
+class ChildAnswerer:
+    """Greedy answers from a child process; a context manager that ends the child."""
+
+    def __init__(self, base: BaseModel, settings: Settings, log_file: Path):
+        self._spec = {
+            "base": asdict(base),
+            "engine": settings.engine,
+            "threads": settings.threads,
+            "context": settings.context,
+        }
+        self._log = log_file
+        self._child: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> "ChildAnswerer":
+        with self._log.open("a") as log:
+            self._child = subprocess.Popen(
+                [sys.executable, "-m", "assistant.answering"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                start_new_session=True,
+                env={**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"},
+            )
+        self._send(self._spec)
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        assert self._child is not None
+        self._child.kill()
+        self._child.wait()
+        for pipe in (self._child.stdin, self._child.stdout):
+            if pipe is not None:
+                pipe.close()
+
+    def answer(
+        self,
+        prompts: Sequence[Sequence[int]],
+        *,
+        adapter: tuple[int, Path] | None,
+        max_tokens: int,
+        on_answer: Callable[[int], None] = lambda done: None,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> list[str]:
+        """One greedy answer per prompt (token ids), in order.
+
+        `adapter` is (id, folder) or None for the base. Raises AnsweringFailed when the child dies.
+        """
+        for number, prompt in enumerate(prompts):
+            self._send(
+                {
+                    "number": number,
+                    "prompt_ids": list(prompt),
+                    "adapter_id": adapter[0] if adapter else None,
+                    "folder": str(adapter[1]) if adapter else None,
+                    "max_tokens": max_tokens,
+                }
+            )
+        answers: dict[int, str] = {}
+        while len(answers) < len(prompts):
+            if cancelled():
+                raise AnsweringFailed("The round was cancelled while it was evaluated.")
+            said = self._receive()
+            answers[said["number"]] = said["answer"]
+            on_answer(len(answers))
+        return [answers[number] for number in range(len(prompts))]
+
+    def _send(self, value: dict[str, Any]) -> None:
+        assert self._child is not None and self._child.stdin is not None
+        try:
+            self._child.stdin.write(json.dumps(value, default=str) + "\n")
+            self._child.stdin.flush()
+        except BrokenPipeError:
+            raise AnsweringFailed(self._last_words()) from None
+
+    def _receive(self) -> dict[str, Any]:
+        assert self._child is not None and self._child.stdout is not None
+        line = self._child.stdout.readline()
+        if not line:
+            raise AnsweringFailed(self._last_words())
+        said: dict[str, Any] = json.loads(line)
+        if "error" in said:
+            raise AnsweringFailed(said["error"])
+        return said
+
+    def _last_words(self) -> str:
+        assert self._child is not None
+        code = self._child.wait()
+        return (
+            f"The evaluation process ended with code {code}; its last words are in {self._log}. "
+            "Start the round again."
+        )
+
+
+def main() -> int:
+    """The child: read the spec, open the engine, answer until standard input ends."""
+    out = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # whatever libraries print goes to the log, never between our lines
+    _step_back()
+    spec = json.loads(sys.stdin.readline())
+    from assistant.engines.choose import open_engine
+
+    engine = open_engine(
+        _base(spec["base"]),
+        engine=spec["engine"],
+        threads=spec["threads"],
+        context=spec["context"],
+    )
+    writing = threading.Lock()
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for line in sys.stdin:
+            asked = json.loads(line)
+            if asked["adapter_id"] is not None:
+                engine.load(asked["adapter_id"], Path(asked["folder"]))
+            pool.submit(_answer_one, engine, asked, out, writing)
+    engine.close()
+    return 0
+
+
+def _answer_one(engine: Any, asked: dict[str, Any], out: IO[str], writing: threading.Lock) -> None:
+    from assistant.engines.protocol import Sampling
+
+    said: dict[str, Any] = {"number": asked["number"]}
+    try:
+        pieces = engine.stream(
+            asked["prompt_ids"],
+            asked["adapter_id"],
+            Sampling(max_tokens=asked["max_tokens"]),
+            (),
+            threading.Event(),
+        )
+        said["answer"] = "".join(piece.text for piece in pieces).strip()
+    except Exception as error:  # noqa: BLE001  the edge of the process: told to the parent
+        said["error"] = f"The evaluation could not answer: {error}"
+    with writing:
+        out.write(json.dumps(said) + "\n")
+        out.flush()
+
+
+def _base(given: dict[str, Any]) -> BaseModel:
+    gguf = given["gguf"]
+    return BaseModel(
+        **{**given, "folder": Path(given["folder"]), "gguf": Path(gguf) if gguf else None}
+    )
+
+
+def _step_back() -> None:
+    """Lowest priority: at the chat's own priority ggml's spinning threads starve it."""
+    os.nice(19)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,166 @@
+"""The composition root: one object that holds what a running assistant is made of.
+
+Heavy parts (model, embedder, index) are opened on first use, once, whatever thread asks first, so
+that a page can be shown before the model is read.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlite_utils import Database
+
+from assistant.settings import Settings
+from storage.adapters import adapter as adapter_row
+from storage.database import open_database
+from storage.datadir import DataDir, open_datadir, own
+from storage.records import Adapter
+
+if TYPE_CHECKING:
+    from knowledge.dense import DenseIndex
+    from knowledge.embedding import Embedder
+    from storage.models import BaseModel
+
+    from assistant.engines.protocol import Engine
+    from assistant.tokens import ChatTokenizer
+
+log = logging.getLogger(__name__)
+
+Progress = Callable[[float, str], None]
+
+RETIRED_KEPT = 2
+"""Retired adapters kept loaded for a quick roll back; each costs about 10 MB for a 135M base."""
+
+
+class App:
+    """What serves one data directory. Made by `open_app`, which holds the directory's lock."""
+
+    def __init__(self, settings: Settings, datadir: DataDir, progress: Progress | None = None):
+        self.settings = settings
+        self.datadir = datadir
+        self.progress = progress
+        self._parts: dict[str, Any] = {}
+        self._locks: dict[str, threading.RLock] = {}
+        self._lock = threading.Lock()
+        self._verified: set[int] = set()
+
+    def db(self) -> Database:
+        """A fresh connection (0.5 ms): one per request or thread, never shared."""
+        return open_database(self.datadir.database)
+
+    @property
+    def base(self) -> "BaseModel":
+        """The base model's files; fetched and converted on first use."""
+        return self._once("base", self._open_base)
+
+    @property
+    def tokenizer(self) -> "ChatTokenizer":
+        """The base model's tokenizer and chat template."""
+        return self._once("tokenizer", self._open_tokenizer)
+
+    @property
+    def engine(self) -> "Engine":
+        """What turns token ids into text."""
+        return self._once("engine", self._open_engine)
+
+    @property
+    def embedder(self) -> "Embedder":
+        """What turns text into vectors."""
+        return self._once("embedder", self._open_embedder)
+
+    @property
+    def index(self) -> "DenseIndex":
+        """The Chroma folder; a cache of SQLite."""
+        return self._once("index", self._open_index)
+
+    def has(self, part: str) -> bool:
+        """Whether `part` ("engine", "index", ...) is open already; opens nothing."""
+        return part in self._parts
+
+    def adapter_folder(self, adapter_id: int) -> Path:
+        """The folder of one adapter version."""
+        return self.datadir.adapters / str(adapter_id)
+
+    def load_adapter(self, adapter_id: int) -> Adapter:
+        """Verify an adapter's files against its manifest and this base, then load it; idempotent.
+
+        Raises NotFound for an unknown id and AdapterRefused for files that do not verify.
+        """
+        row = adapter_row(self.db(), adapter_id)
+        with self._lock_for("adapters"):
+            if adapter_id not in self.engine.adapters():
+                if adapter_id not in self._verified:
+                    from tuning.adapter_files import verify_adapter
+
+                    verify_adapter(self.adapter_folder(adapter_id), self.base.fingerprint)
+                    self._verified.add(adapter_id)
+                self.engine.load(adapter_id, self.adapter_folder(adapter_id))
+        return row
+
+    def close(self) -> None:
+        """Stop the engine and close the index."""
+        for name in ("engine", "index"):
+            part = self._parts.pop(name, None)
+            if part is not None:
+                part.close()
+
+    def _lock_for(self, name: str) -> threading.RLock:
+        with self._lock:
+            return self._locks.setdefault(name, threading.RLock())
+
+    def _once(self, name: str, make: Callable[[], Any]) -> Any:
+        if name not in self._parts:
+            with self._lock_for(name):
+                if name not in self._parts:
+                    self._parts[name] = make()
+        return self._parts[name]
+
+    def _open_base(self) -> "BaseModel":
+        from storage.models import resolve_base
+
+        return resolve_base(
+            self.settings.base_model, self.datadir.models, progress=self.progress
+        )
+
+    def _open_tokenizer(self) -> "ChatTokenizer":
+        from assistant.tokens import ChatTokenizer
+
+        return ChatTokenizer(self.base.folder)
+
+    def _open_engine(self) -> "Engine":
+        from assistant.engines.choose import open_engine
+
+        return open_engine(
+            self.base,
+            engine=self.settings.engine,
+            threads=self.settings.threads,
+            context=self.settings.context,
+        )
+
+    def _open_embedder(self) -> "Embedder":
+        from knowledge.embedding import Embedder
+
+        return Embedder(self.settings.embedder)
+
+    def _open_index(self) -> "DenseIndex":
+        from knowledge.dense import DenseIndex
+
+        return DenseIndex(self.datadir.chroma)
+
+
+@contextmanager
+def open_app(settings: Settings, *, progress: Progress | None = None) -> Iterator[App]:
+    """The app that owns `settings.data` until the block ends.
+
+    Raises DataDirBusy when another process owns the directory.
+    """
+    datadir = open_datadir(settings.data)
+    with own(datadir):
+        app = App(settings, datadir, progress)
+        try:
+            yield app
+        finally:
+            app.close()

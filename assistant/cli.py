@@ -1,0 +1,85 @@
+"""The command line.
+
+    apprentice serve
+    apprentice ingest handbook/ --workspace support
+    apprentice ask "How long is the warranty?" --json
+    apprentice tune --dry-run
+
+`parser` says what may be typed, `verbs` runs it here or in the server, `shows` and `printing` say
+what it looks like. Exit codes: 0 done; 1 what was asked for did not come about; 2 bad input or a
+refusal; 130 stopped by Ctrl-C.
+"""
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from assistant.parser import arguments_of, build_parser, complete
+from storage.errors import ApprenticeError
+
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from assistant.settings import Settings
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    try:
+        return _run(complete(build_parser(), argv))
+    except SystemExit as end:  # argparse, after it printed help or a mistake
+        return end.code if isinstance(end.code, int) else 2
+    except ApprenticeError as error:
+        from assistant.printing import plain
+
+        print(f"apprentice: {plain(error)}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("apprentice: stopped.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output left (`| head`); the interpreter's last flush must not complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+
+
+def _run(given: "Namespace") -> int:
+    from assistant.settings import read_settings
+
+    if given.verb == "serve":
+        from assistant.serve import serve
+
+        return serve(read_settings(data=given.data, host=given.host, port=given.port))
+    settings = read_settings(data=given.data)
+    if given.verb == "demo":
+        from assistant.demo import run_demo
+
+        return run_demo(settings, serve=not given.no_serve, fresh=given.fresh)
+    return _run_verb(settings, given)
+
+
+def _run_verb(settings: "Settings", given: "Namespace") -> int:
+    from assistant.asking import ask_person
+    from assistant.printing import Printer
+    from assistant.shows import SHOWS
+    from assistant.verbs import run
+
+    printer = Printer(SHOWS[given.verb], json_wanted=given.json)
+    arguments = ask_person(given.verb, arguments_of(given))
+    try:
+        if given.verb == "doctor":
+            from assistant.doctor import examine
+
+            events = examine(settings)
+        else:
+            events = run(settings, given.verb, arguments, printer.progress)
+        try:
+            while True:
+                printer.event(next(events))
+        except StopIteration as end:
+            printer.close()
+            return int(end.value or 0)
+        finally:
+            events.close()
+    finally:
+        printer.leave_bar()

@@ -1,0 +1,124 @@
+"""`apprentice adapters list|show|promote|rollback|delete|export` and `apprentice lineage`."""
+
+import shutil
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from assistant.app import App
+from assistant.commands.folders import new_folder
+from assistant.commands.who import actor
+from assistant.verbs import Event, Events
+from storage import adapters
+from storage.audit import audit
+from storage.conversations import message
+from storage.errors import NotFound
+from storage.feedback import feedback
+from storage.records import Feedback, RoundExample
+from storage.workspaces import workspace as workspace_named
+from storage.workspaces import workspace_by_id
+
+
+def list_all(app: App, *, workspace: str) -> Events:
+    """The adapters of a workspace, newest first."""
+    with closing(app.db()) as db:
+        for item in adapters.list_adapters(db, workspace_named(db, workspace).id):
+            yield asdict(item)
+
+
+def show(app: App, *, id: int) -> Events:
+    """One adapter with its workspace, metrics and folder."""
+    with closing(app.db()) as db:
+        known = adapters.adapter(db, id)
+        name = workspace_by_id(db, known.workspace_id).name
+        yield {**asdict(known), "workspace": name, "folder": str(app.adapter_folder(id))}
+
+
+def promote(app: App, *, id: int, reason: str | None = None) -> Events:
+    """Let an adapter serve; its files are verified first. A running server swaps by itself.
+
+    Refused against the gate's verdict, unless `reason` says why.
+    """
+    with closing(app.db()) as db:
+        _verify(app, db, id)
+        known = adapters.promote(db, id, actor=actor(), override_reason=reason)
+        yield {"adapter": known.id, "status": known.status}
+
+
+def rollback(app: App, *, workspace: str) -> Events:
+    """Let what served before serve again: an adapter, or the base model."""
+    with closing(app.db()) as db:
+        now = adapters.rollback(db, workspace_named(db, workspace).id, actor=actor())
+        yield {"workspace": workspace, "serving": now.id if now else "base"}
+
+
+def delete(app: App, *, id: int) -> Events:
+    """Delete an adapter's files; its row stays for the lineage of those made from it."""
+    with closing(app.db()) as db:
+        adapters.delete_adapter(db, id, actor=actor())
+    shutil.rmtree(app.adapter_folder(id), ignore_errors=True)
+    yield {"adapter": id, "deleted": True}
+
+
+def export(app: App, *, id: int, to: str, format: str) -> Events:
+    """Copy an adapter's verified files to a new folder, in PEFT's own format."""
+    with closing(app.db()) as db:
+        _verify(app, db, id)
+        with new_folder(Path(to)) as draft:
+            # The GGUF form is made again where it is needed; it is no part of PEFT's format.
+            shutil.copytree(
+                app.adapter_folder(id),
+                draft,
+                dirs_exist_ok=True,
+                ignore=shutil.ignore_patterns("*.gguf"),
+            )
+        audit(db, actor(), "adapter exported", f"adapter:{id}")
+    yield {"adapter": id, "format": format, "folder": to}
+
+
+def lineage(app: App, *, id: int) -> Events:
+    """Every correction that an adapter was taught, with the documents its prompt showed.
+
+    Its own round first, then those of the adapters that it was made from.
+    """
+    with closing(app.db()) as db:
+        adapters.adapter(db, id)
+        for example in adapters.lineage(db, id):
+            if example.kind != "sentinel":
+                yield _taught(db, example)
+
+
+def _taught(db: Database, example: RoundExample) -> Event:
+    item = _feedback_or_none(db, example.feedback_id)
+    inputs = message(db, item.message_id).inputs if item else None
+    documents = sorted({passage.document for passage in inputs.passages}) if inputs else []
+    return {
+        "round": example.round_id,
+        "kind": example.kind,
+        "split": example.split,
+        "feedback": example.feedback_id,
+        "group": example.group,
+        "question": item.question if item else None,
+        "taught": item.approved_correction if item else None,
+        "contributor": item.contributor if item else None,
+        "reviewer": item.reviewer if item else None,
+        "documents": documents,
+        "pair_hash": example.pair_hash,
+    }
+
+
+def _feedback_or_none(db: Database, feedback_id: int | None) -> Feedback | None:
+    if feedback_id is None:
+        return None
+    try:
+        return feedback(db, feedback_id)
+    except NotFound:
+        return None
+
+
+def _verify(app: App, db: Database, id: int) -> None:
+    from tuning.adapter_files import verify_adapter
+
+    verify_adapter(app.adapter_folder(id), adapters.adapter(db, id).base_fingerprint)

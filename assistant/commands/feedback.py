@@ -1,0 +1,159 @@
+"""`apprentice feedback list|approve|reject|export`."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from sqlite_utils import Database
+
+from assistant.app import App
+from assistant.commands.who import actor
+from assistant.prompt import build_messages
+from assistant.verbs import Event, Events
+from storage import feedback
+from storage.conversations import message
+from storage.database import write_transaction
+from storage.errors import BadInput, NotFound
+from storage.records import Feedback, Pair, Workspace
+from storage.workspaces import workspace as workspace_named
+
+PAGE = 500
+"""Rows read at once for an export."""
+
+
+def list_some(app: App, *, workspace: str, status: str | None, limit: int) -> Events:
+    """The newest feedback, newest first."""
+    with closing(app.db()) as db:
+        found = workspace_named(db, workspace)
+        for item in feedback.list_feedback(db, found.id, status=status, limit=limit):
+            yield asdict(item)
+
+
+def approve(
+    app: App,
+    *,
+    workspace: str,
+    ids: list[int],
+    correction: str | None = None,
+    group: str | None = None,
+) -> Events:
+    """Approve corrections, all or none."""
+    if correction is not None and len(ids) != 1:
+        raise BadInput(f"--correction edits one correction, but {len(ids)} are named.")
+    with closing(app.db()) as db:
+        found = workspace_named(db, workspace)
+        with write_transaction(db):
+            _must_be_here(db, found, ids)
+            done = [
+                feedback.approve(db, id, reviewer=actor(), correction=correction, group=group)
+                for id in ids
+            ]
+        for item in done:
+            yield {"feedback": item.id, "status": item.status, "group": item.group}
+
+
+def reject(app: App, *, workspace: str, ids: list[int]) -> Events:
+    """Reject feedback, all or none."""
+    with closing(app.db()) as db:
+        found = workspace_named(db, workspace)
+        with write_transaction(db):
+            _must_be_here(db, found, ids)
+            done = [feedback.reject(db, id, reviewer=actor()) for id in ids]
+        for item in done:
+            yield {"feedback": item.id, "status": item.status}
+
+
+def export(app: App, *, workspace: str, format: str, to: str | None) -> Events:
+    """Training rows in a TRL format: to a new file, or as results."""
+    with closing(app.db()) as db:
+        found = workspace_named(db, workspace)
+        rows = _rows(db, found, format)
+        if to is None:
+            yield from rows
+            return
+        yield {"file": to, "format": format, "rows": _write_new(Path(to), rows)}
+
+
+def preference(pair: Pair) -> Event:
+    """TRL's preference columns; without `rejected` when nothing was said that was wrong."""
+    row: Event = {"prompt": build_messages(pair.inputs), "chosen": _said(pair.chosen)}
+    return row if pair.rejected is None else {**row, "rejected": _said(pair.rejected)}
+
+
+def _rows(db: Database, found: Workspace, format: str) -> Iterator[Event]:
+    pairs = feedback.approved_pairs(db, found.id)
+    if format == "preference":
+        # DPO and its kind need both sides; the others are in the prompt-completion format.
+        yield from (preference(pair) for pair in pairs if pair.rejected is not None)
+    elif format == "prompt-completion":
+        for pair in pairs:
+            yield {"prompt": build_messages(pair.inputs), "completion": _said(pair.chosen)}
+    else:
+        for pair in pairs:
+            yield from _unpaired(pair)
+        yield from _thumbs(db, found)
+
+
+def _unpaired(pair: Pair) -> Iterator[Event]:
+    prompt = build_messages(pair.inputs)
+    yield {"prompt": prompt, "completion": _said(pair.chosen), "label": True}
+    if pair.rejected is not None:
+        yield {"prompt": prompt, "completion": _said(pair.rejected), "label": False}
+
+
+def _thumbs(db: Database, found: Workspace) -> Iterator[Event]:
+    """Ratings without a correction. Quarantined and rejected ones are nobody's training data."""
+    for item in _everything(db, found, "new"):
+        inputs = (
+            message(db, item.message_id).inputs if item.rating and not item.correction else None
+        )
+        if inputs is not None:
+            row = {"prompt": build_messages(inputs), "completion": _said(item.answer)}
+            yield {**row, "label": item.rating == 1}
+
+
+def _everything(db: Database, found: Workspace, status: Any) -> Iterator[Feedback]:
+    before = None
+    while page := feedback.list_feedback(db, found.id, status=status, limit=PAGE, before_id=before):
+        yield from page
+        before = page[-1].id
+
+
+def _said(text: str) -> list[dict[str, str]]:
+    return [{"role": "assistant", "content": text}]
+
+
+def _must_be_here(db: Database, found: Workspace, ids: list[int]) -> None:
+    for id in ids:
+        if feedback.feedback(db, id).workspace_id != found.id:
+            raise NotFound(
+                f"There is no feedback {id} in {found.name!r}: `feedback list` shows it."
+            )
+
+
+def _write_new(path: Path, rows: Iterator[Event]) -> int:
+    """Write JSON lines to a file that did not exist (mode 0600: people's words); returns how many.
+
+    The file appears under its name when it is whole.
+    """
+    if path.exists():
+        raise BadInput(f"{path} exists already: name a new file.")
+    count = 0
+    draft = path.with_name(f".{path.name}.partial")
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            for row in rows:
+                file.write(json.dumps(row, ensure_ascii=False) + "\n")
+                count += 1
+        draft.rename(path)
+    except OSError as error:
+        raise BadInput(
+            f"{path} cannot be written: {(error.strerror or 'error').lower()}."
+        ) from None
+    finally:
+        draft.unlink(missing_ok=True)
+    return count

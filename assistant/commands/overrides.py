@@ -1,0 +1,34 @@
+"""`apprentice overrides list|retire`."""
+
+from contextlib import closing
+from dataclasses import asdict
+
+from assistant.app import App
+from assistant.commands.who import actor
+from assistant.verbs import Events
+from storage import overrides
+from storage.audit import audit
+from storage.database import write_transaction
+from storage.errors import NotFound
+from storage.workspaces import workspace as workspace_named
+
+
+def list_all(app: App, *, workspace: str) -> Events:
+    """The overrides of a workspace."""
+    with closing(app.db()) as db:
+        for item in overrides.list_overrides(db, workspace_named(db, workspace).id):
+            yield asdict(item)
+
+
+def retire(app: App, *, workspace: str, id: int) -> Events:
+    """Stop serving an override; the correction stays approved."""
+    with closing(app.db()) as db:
+        known = overrides.list_overrides(db, workspace_named(db, workspace).id)
+        if id not in {item.id for item in known}:
+            raise NotFound(
+                f"There is no override {id} in {workspace!r}: `overrides list` shows them."
+            )
+        with write_transaction(db):
+            overrides.retire(db, id)
+            audit(db, actor(), "override retired", f"override:{id}")
+        yield {"override": id, "status": "retired"}

@@ -1,0 +1,82 @@
+"""`apprentice rounds list|show|cancel|export`."""
+
+import shutil
+from contextlib import closing
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from assistant.app import App
+from assistant.commands.folders import new_folder
+from assistant.commands.who import actor
+from assistant.verbs import Event, Events
+from storage import jobs, rounds
+from storage.audit import audit
+from storage.errors import Refused
+from storage.records import TuningRound
+from storage.workspaces import workspace as workspace_named
+from storage.workspaces import workspace_by_id
+
+
+def list_all(app: App, *, workspace: str) -> Events:
+    """The rounds of a workspace, newest first."""
+    with closing(app.db()) as db:
+        for item in rounds.list_rounds(db, workspace_named(db, workspace).id):
+            yield _event(db, item)
+
+
+def show(app: App, *, id: int) -> Events:
+    """One round: how far it is, what it learned from, its verdict and scores."""
+    with closing(app.db()) as db:
+        item = rounds.tuning_round(db, id)
+        splits: dict[str, int] = {}
+        for example in rounds.round_examples(db, id):
+            splits[example.split] = splits.get(example.split, 0) + 1
+        losses = rounds.metrics(db, id, "loss")
+        yield {
+            **_event(db, item),
+            "workspace": workspace_by_id(db, item.workspace_id).name,
+            "base_fingerprint": item.base_fingerprint,
+            "examples": splits,
+            "loss": losses[-1][2] if losses else None,
+            "scores": item.scores,
+            "config": item.config,
+            "folder": str(app.datadir.rounds / str(id)),
+        }
+
+
+def cancel(app: App, *, id: int) -> Events:
+    """Ask a round to stop; whoever runs it does so at its next step."""
+    with closing(app.db()) as db:
+        item = rounds.tuning_round(db, id)
+        if item.finished_at is not None:
+            raise Refused(f"Round {id} is already {item.state}: there is nothing to cancel.")
+        jobs.request_cancel(db, item.job_id)
+        audit(db, actor(), "round cancelled", f"round:{id}")
+    yield {"round": id, "cancel": "requested"}
+
+
+def export(app: App, *, id: int, to: str) -> Events:
+    """Copy a round's bundle to a new folder: `python -m tuning.run FOLDER OUT` trains it anywhere."""
+    with closing(app.db()) as db:
+        rounds.tuning_round(db, id)
+        with new_folder(Path(to)) as draft:
+            shutil.copytree(_bundle(app, id), draft, dirs_exist_ok=True)
+        audit(db, actor(), "round exported", f"round:{id}")
+    yield {"round": id, "folder": to}
+
+
+def _event(db: Database, item: TuningRound) -> Event:
+    job = jobs.job(db, item.job_id)
+    return {
+        "round": item.id,
+        "state": item.state,
+        "done": job.progress,
+        "note": job.note,
+        "verdict": item.verdict,
+        "reasons": list(item.reasons),
+        "start": item.start_adapter_id or "base",
+        "created_at": item.created_at,
+        "finished_at": item.finished_at,
+        "error": item.error,
+    }

@@ -1,0 +1,1 @@
+"""Token ids in, pieces of text out: three engines behind one small protocol."""

@@ -1,0 +1,387 @@
+"""One turn of a conversation, in order: the heart of the house.
+
+The question is saved before anything can fail; the reply is saved with everything it was made
+from, so that it can be explained, judged and learned from.
+"""
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Literal
+
+from sqlite_utils import Database
+
+from assistant.app import App
+from assistant.prompt import build_messages
+from storage.adapters import serving_adapter
+from storage.conversations import (
+    add_message,
+    conversation,
+    finish_message,
+    message,
+    messages_of,
+    thread_to,
+)
+from storage.documents import list_documents
+from storage.errors import ApprenticeError, BadInput, NotFound
+from storage.overrides import override_for
+from storage.records import (
+    ChatMessage,
+    Example,
+    FinishReason,
+    Inputs,
+    Message,
+    Override,
+    Passage,
+    Workspace,
+)
+from storage.text import clean
+
+EXAMPLES_AT_MOST = 3
+
+
+@dataclass(frozen=True)
+class ReplyOptions:
+    """What a caller may switch off or choose for one reply."""
+
+    use_overrides: bool = True
+    use_examples: bool = True
+    use_documents: bool = True
+    adapter: Literal["serving", "base"] | int = "serving"
+    max_tokens: int | None = None
+    variant_of: str | None = None
+    """The id of a reply to answer again; its question is taken from the conversation."""
+
+
+@dataclass(frozen=True)
+class Delta:
+    """A piece of the reply."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Done:
+    """The reply as saved, with what stands under it."""
+
+    message: Message
+    passages: tuple[Passage, ...] = ()
+    override: Override | None = None
+    notices: tuple[str, ...] = ()
+
+
+ReplyEvent = Delta | Done
+
+
+@dataclass
+class _Turn:
+    """What one turn collects on its way."""
+
+    question: str
+    parent: Message
+    inputs: Inputs
+    override: Override | None = None
+    notices: list[str] = field(default_factory=list)
+
+
+def reply(
+    app: App,
+    workspace: Workspace,
+    conversation_id: str,
+    owner: str,
+    question: str,
+    *,
+    options: ReplyOptions = ReplyOptions(),
+    cancel: threading.Event | None = None,
+) -> Iterator[ReplyEvent]:
+    """Answer one question: `Delta` pieces while it is made, then one `Done`.
+
+    Closing the iterator or setting `cancel` stops the engine and saves what was said so far as
+    `interrupted`. Raises NotFound for somebody else's conversation, and BadInput, before anything
+    is saved, for an empty question or one that does not fit the context.
+    """
+    db = app.db()
+    try:
+        turn = _open_turn(app, db, workspace, conversation_id, owner, question, options)
+        if options.use_overrides:
+            turn.override = override_for(db, workspace.id, turn.question, turn.inputs.history)
+        if turn.override is not None:
+            yield from _serve_override(db, turn, options)
+            return
+        turn.inputs = _with_evidence(app, db, workspace, turn, options)
+        adapter_id = _chosen_adapter(app, db, workspace, options, turn.notices)
+        yield from _generate(app, db, workspace, turn, adapter_id, options, cancel)
+    finally:
+        db.conn.close()
+
+
+def retrieve(
+    app: App, db: Database, workspace: Workspace, question: str
+) -> tuple[Passage, ...]:
+    """The passages that service shows for `question`: above the floor, within the budget."""
+    settings = workspace.settings
+    if not settings.passage_tokens or not list_documents(db, workspace.id):
+        return ()
+    from knowledge.search import fit_passages, search
+
+    found = search(
+        db,
+        app.index,
+        app.embedder,
+        workspace.id,
+        question,
+        top_k=settings.top_k,
+        floor=settings.relevance_floor,
+    )
+    return tuple(fit_passages(found, settings.passage_tokens, app.tokenizer.count))
+
+
+def examples_for(
+    app: App,
+    db: Database,
+    workspace: Workspace,
+    question: str,
+    *,
+    leave_out_groups: frozenset[str] = frozenset(),
+    only_feedback_ids: frozenset[int] | None = None,
+) -> tuple[Example, ...]:
+    """The near corrections that service shows for `question`, within the workspace's budget."""
+    if not workspace.settings.example_tokens:
+        return ()
+    from knowledge.corrections import nearest_examples
+
+    return tuple(
+        nearest_examples(
+            db,
+            app.index,
+            app.embedder,
+            workspace.id,
+            question,
+            limit=EXAMPLES_AT_MOST,
+            budget=workspace.settings.example_tokens,
+            count_tokens=app.tokenizer.count,
+            leave_out_groups=leave_out_groups,
+            only_feedback_ids=only_feedback_ids,
+        )
+    )
+
+
+def _open_turn(
+    app: App,
+    db: Database,
+    workspace: Workspace,
+    conversation_id: str,
+    owner: str,
+    question: str,
+    options: ReplyOptions,
+) -> _Turn:
+    found = conversation(db, conversation_id)
+    if found.owner != owner or found.workspace_id != workspace.id:
+        raise NotFound(f"There is no conversation {conversation_id!r} of yours in this workspace.")
+    parent: Message | None
+    if options.variant_of is not None:
+        parent = _question_of(db, conversation_id, options.variant_of)
+        question, before = parent.content, thread_to(db, parent.id)[:-1]
+    else:
+        question = _checked(app, workspace, question)
+        before = _latest_thread(db, conversation_id)
+        last = before[-1].id if before else None
+        parent = add_message(db, conversation_id, "user", question, parent_id=last)
+    inputs = Inputs(
+        question=question,
+        instructions=workspace.instructions,
+        instructions_version=workspace.instructions_version,
+        history=_fitting_history(app, workspace, before),
+    )
+    return _Turn(question, parent, inputs)
+
+
+def _question_of(db: Database, conversation_id: str, reply_id: str) -> Message:
+    old = message(db, reply_id)
+    if old.conversation_id != conversation_id or old.parent_id is None:
+        raise NotFound(f"There is no reply {reply_id!r} in this conversation.")
+    return message(db, old.parent_id)
+
+
+def _latest_thread(db: Database, conversation_id: str) -> list[Message]:
+    everything = messages_of(db, conversation_id)
+    return thread_to(db, everything[-1].id) if everything else []
+
+
+def _checked(app: App, workspace: Workspace, question: str) -> str:
+    question = clean(question).strip()
+    if not question:
+        raise BadInput("The question is empty; type something to ask.")
+    room = app.settings.context - workspace.settings.max_tokens
+    # A token is at least one byte of text, so a text under the room in bytes fits unmeasured.
+    spent = len((workspace.instructions + question).encode()) + 64
+    if spent > room:
+        if len(question) > 64 * room:
+            spent = len(question) // 16
+        else:
+            bare: list[ChatMessage] = [
+                {"role": "system", "content": workspace.instructions},
+                {"role": "user", "content": question},
+            ]
+            spent = len(app.tokenizer.render(bare))
+    if spent > room:
+        raise BadInput(
+            f"The question is about {spent} tokens long, but only {room} fit beside the reply; "
+            "shorten it or put the text into a document."
+        )
+    return question
+
+
+def _fitting_history(
+    app: App, workspace: Workspace, before: list[Message]
+) -> tuple[ChatMessage, ...]:
+    """The newest whole turns within the workspace's history budget, oldest first."""
+    kept: list[ChatMessage] = []
+    room = workspace.settings.history_tokens
+    for item in reversed(before):
+        room -= app.tokenizer.count(item.content) + 8
+        if room < 0:
+            break
+        kept.append({"role": item.role, "content": item.content})
+    kept.reverse()
+    while kept and kept[0]["role"] != "user":
+        kept.pop(0)
+    return tuple(kept)
+
+
+def _with_evidence(
+    app: App, db: Database, workspace: Workspace, turn: _Turn, options: ReplyOptions
+) -> Inputs:
+    passages = retrieve(app, db, workspace, turn.question) if options.use_documents else ()
+    examples = examples_for(app, db, workspace, turn.question) if options.use_examples else ()
+    if options.use_documents and not passages and list_documents(db, workspace.id):
+        turn.notices.append("No passage of the documents matched this question.")
+    given = turn.inputs
+    return Inputs(
+        question=given.question,
+        instructions=given.instructions,
+        instructions_version=given.instructions_version,
+        history=given.history,
+        passages=passages,
+        examples=examples,
+    )
+
+
+def _chosen_adapter(
+    app: App, db: Database, workspace: Workspace, options: ReplyOptions, notices: list[str]
+) -> int | None:
+    """Ask SQLite which adapter serves (pull) and have it loaded; None is the base model."""
+    if options.adapter == "base":
+        return None
+    if isinstance(options.adapter, int):
+        row = app.load_adapter(options.adapter)
+        if row.workspace_id != workspace.id:
+            raise NotFound(f"There is no adapter {options.adapter} in this workspace.")
+        return row.id
+    serving = serving_adapter(db, workspace.id)
+    if serving is None:
+        return None
+    try:
+        return app.load_adapter(serving.id).id
+    except ApprenticeError as error:
+        notices.append(f"Answered by the base model, not by adapter {serving.id}: {error}")
+        return None
+
+
+def _serve_override(db: Database, turn: _Turn, options: ReplyOptions) -> Iterator[ReplyEvent]:
+    assert turn.override is not None
+    started = time.perf_counter()
+    saved = add_message(
+        db,
+        turn.parent.conversation_id,
+        "assistant",
+        "",
+        parent_id=turn.parent.id,
+        variant_of=options.variant_of,
+        inputs=turn.inputs,
+        override_id=turn.override.id,
+    )
+    yield Delta(turn.override.answer)
+    took = (time.perf_counter() - started) * 1000
+    done = finish_message(
+        db,
+        saved.id,
+        content=turn.override.answer,
+        finish_reason="override",
+        prompt_tokens=0,
+        completion_tokens=0,
+        latency_ms=took,
+        ttft_ms=took,
+    )
+    notice = "Answered from an approved correction."
+    yield Done(done, (), turn.override, (notice, *turn.notices))
+
+
+def _generate(
+    app: App,
+    db: Database,
+    workspace: Workspace,
+    turn: _Turn,
+    adapter_id: int | None,
+    options: ReplyOptions,
+    cancel: threading.Event | None,
+) -> Iterator[ReplyEvent]:
+    from assistant.engines.protocol import Sampling
+
+    started = time.perf_counter()
+    ids, turn.inputs = _rendered(app, workspace, turn.inputs)
+    saved = add_message(
+        db,
+        turn.parent.conversation_id,
+        "assistant",
+        "",
+        parent_id=turn.parent.id,
+        variant_of=options.variant_of,
+        inputs=turn.inputs,
+        sent_ids=tuple(ids),
+        base_fingerprint=app.base.fingerprint,
+        adapter_id=adapter_id,
+        engine=app.engine.name,
+    )
+    sampling = Sampling(
+        max_tokens=options.max_tokens or workspace.settings.max_tokens,
+        temperature=workspace.settings.temperature,
+    )
+    said: list[str] = []
+    tokens, first_ms = 0, None
+    reason: FinishReason = "interrupted"
+    pieces = app.engine.stream(ids, adapter_id, sampling, (), cancel or threading.Event())
+    try:
+        for piece in pieces:
+            first_ms = first_ms or (time.perf_counter() - started) * 1000
+            tokens += len(piece.ids)
+            said.append(piece.text)
+            reason = piece.finish_reason or reason
+            yield Delta(piece.text)
+    finally:
+        done = finish_message(
+            db,
+            saved.id,
+            content="".join(said).strip(),
+            finish_reason=reason,
+            prompt_tokens=len(ids),
+            completion_tokens=tokens,
+            latency_ms=(time.perf_counter() - started) * 1000,
+            ttft_ms=first_ms or 0.0,
+        )
+    yield Done(done, turn.inputs.passages, None, tuple(turn.notices))
+
+
+def _rendered(app: App, workspace: Workspace, inputs: Inputs) -> tuple[list[int], Inputs]:
+    """Token ids that fit; what does not fit is dropped: examples, then passages, then history."""
+    room = app.settings.context - workspace.settings.max_tokens
+    for dropped in ({}, {"examples": ()}, {"passages": ()}, {"history": ()}):
+        inputs = Inputs(**{**inputs.__dict__, **dropped})
+        ids = app.tokenizer.render(build_messages(inputs))
+        if len(ids) <= room:
+            return ids, inputs
+    raise BadInput(
+        f"The question and the workspace's instructions are {len(ids)} tokens long, but only "
+        f"{room} fit beside the reply; shorten one of them."
+    )

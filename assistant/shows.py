@@ -1,0 +1,126 @@
+"""What the results of each verb look like to a person."""
+
+from assistant.printing import Row, Show, as_json, fields, plain
+
+DONE = Show(text=fields)
+
+
+def _line(template: str) -> Show:
+    """Each result as one line made from its values."""
+    return Show(text=lambda row: template.format(**row))
+
+
+def _ingested(row: Row) -> str:
+    if row["status"] == "failed":
+        return f"failed     {row['document']}: {row['error']}"
+    return f"{row['status']:<10} {row['document']} ({row['chunks']} chunks)"
+
+
+def _answer(row: Row) -> str:
+    """One answer of a batch, under its question."""
+    said = row.get("answer", f"(no answer: {row.get('error')})")
+    below = _below(row) if "answer" in row else ""
+    return f"> {row['question']}\n{said}\n{below}"
+
+
+def _below(row: Row) -> str:
+    """Sources and notices, as they stand under a reply."""
+    lines = [
+        f"  [{number}] {source['document']}: {_short(source['text'])}"
+        for number, source in enumerate(row["sources"], start=1)
+    ]
+    return "\n".join(lines + [f"  ({notice})" for notice in row["notices"]])
+
+
+def _passage(row: Row) -> str:
+    return f"{row['score']:.4f}  {row['document']}  #{row['chunk_id']}\n    {_short(row['text'])}"
+
+
+def _short(text: str) -> str:
+    text = " ".join(plain(text).split())
+    return text if len(text) <= 160 else text[:157] + "..."
+
+
+def _round(row: Row) -> str:
+    """The end of a round: verdict first, then why, then the numbers."""
+    if "verdict" not in row:
+        return fields(row)
+    lines = [f"round {row['round']}: {row['verdict']}"]
+    lines += [f"  - {reason}" for reason in row["reasons"]]
+    scores = {name: value for name, value in row["scores"].items() if value is not None}
+    rest = {key: row[key] for key in ("adapter", "pairs", "sentinel", "seconds", "peak_rss_bytes")}
+    return "\n".join([*lines, fields({**scores, **rest})])
+
+
+def _check(row: Row) -> str:
+    line = f"{row['state']:<5} {row['check']}: {row['detail']}"
+    return f"{line}\n      {row['remedy']}" if row["remedy"] else line
+
+
+def _scores(row: Row) -> str:
+    if "check" not in row:
+        return fields(row)
+    return (
+        f"{row['check']:<10} {row['right']} of {row['cases']} right "
+        f"({row['score']:.0%}, 95% between {row['low']:.0%} and {row['high']:.0%})"
+    )
+
+
+SHOWS: dict[str, Show] = {
+    "workspaces list": Show(columns=("name", "access", "instructions", "documents", "serving")),
+    "workspaces create": DONE,
+    "workspaces set": DONE,
+    "workspaces delete": _line("The workspace {workspace} is deleted."),
+    "users list": Show(
+        columns=("name", "role", "workspaces"),
+        empty="There is no user yet: `apprentice users create NAME --role admin` makes one.",
+    ),
+    "users create": DONE,
+    "users set": DONE,
+    "users delete": _line("The user {user} is deleted."),
+    "ingest": Show(text=_ingested),
+    "documents list": Show(
+        columns=("name", "media_type", "chunks", "updated_at"),
+        empty="There is no document yet: `apprentice ingest PATH` takes some in.",
+    ),
+    "documents remove": _line("{document} is removed ({chunks} chunks)."),
+    "documents reindex": _line("The index holds {chunks} chunks again."),
+    "search": Show(text=_passage, array=True),
+    "ask": Show(text=_answer, after=_below),
+    "feedback import": DONE,
+    "feedback list": Show(
+        columns=("id", "status", "rating", "question", "answer", "correction", "contributor"),
+        empty="There is no such feedback.",
+    ),
+    "feedback approve": _line("Feedback {feedback} is approved; it answers at once."),
+    "feedback reject": _line("Feedback {feedback} is rejected."),
+    # JSON lines for a person too: they are made to be piped into a file.
+    "feedback export": Show(text=lambda row: as_json(row) if "prompt" in row else fields(row)),
+    "overrides list": Show(
+        columns=("id", "question", "answer", "feedback_id"), empty="There is no override."
+    ),
+    "overrides retire": _line("Override {override} is retired."),
+    "tune": Show(text=_round),
+    "rounds list": Show(
+        columns=("round", "state", "done", "verdict", "start", "created_at"),
+        empty="There is no round yet: `apprentice tune` runs one.",
+    ),
+    "rounds show": DONE,
+    "rounds cancel": _line("Round {round} stops at its next step."),
+    "rounds export": _line("The bundle of round {round} is in {folder}."),
+    "adapters list": Show(
+        columns=("id", "status", "method", "round_id", "created_at"),
+        empty="There is no adapter yet: the base model serves.",
+    ),
+    "adapters show": DONE,
+    "adapters promote": _line("Adapter {adapter} serves."),
+    "adapters rollback": _line("Now serving in {workspace}: {serving}."),
+    "adapters delete": _line("Adapter {adapter} is deleted."),
+    "adapters export": _line("Adapter {adapter} is in {folder}."),
+    "evaluate": Show(text=_scores),
+    "lineage": Show(
+        columns=("round", "split", "feedback", "group", "question", "taught", "documents"),
+        empty="This adapter learned from nothing on record.",
+    ),
+    "doctor": Show(text=_check),
+}

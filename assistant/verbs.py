@@ -1,0 +1,125 @@
+"""Every verb by the words a person types, and where it runs: here or in the server.
+
+A verb is a generator of events. An event with the key `progress` (0.0 to 1.0 or None) reports how
+far the work is, `warning` is a sentence beside the result, `delta` a piece of text as it is made;
+any other event is a result. The generator's return value is the exit code (None: 0).
+
+Exactly one process may use Chroma and the model of a data directory. A verb that needs them runs
+in the server when one is there, by the control socket; else this process takes the lock itself.
+"""
+
+import importlib
+import time
+from collections.abc import Generator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from assistant.app import App, Progress, open_app
+from assistant.settings import Settings
+from storage.datadir import DataDir, DataDirBusy, open_datadir
+from storage.jobs import mark_dead
+
+Event = dict[str, Any]
+Events = Generator[Event, None, int | None]
+
+LOCK_WAIT_S = 5.0
+"""How long a command waits for another one, or for a server that is starting, before it gives up."""
+
+
+@dataclass(frozen=True)
+class Verb:
+    """Where a verb's function is and what it needs."""
+
+    function: str
+    """`module:function` under `assistant.commands`."""
+    owns: bool = False
+    """It uses Chroma or the model, so it runs in the process that owns the data directory."""
+    outlives: bool = False
+    """In a server its work goes on when the caller leaves; the function takes `detached`."""
+
+
+VERBS: dict[str, Verb] = {
+    "workspaces list": Verb("workspaces:list_all"),
+    "workspaces create": Verb("workspaces:create"),
+    "workspaces set": Verb("workspaces:set_values"),
+    "workspaces delete": Verb("workspaces:delete", owns=True),
+    "users list": Verb("users:list_all"),
+    "users create": Verb("users:create"),
+    "users set": Verb("users:set_values"),
+    "users delete": Verb("users:delete"),
+    "ingest": Verb("documents:ingest", owns=True),
+    "documents list": Verb("documents:list_all"),
+    "documents remove": Verb("documents:remove", owns=True),
+    "documents reindex": Verb("documents:reindex", owns=True),
+    "search": Verb("documents:search", owns=True),
+    "ask": Verb("ask:ask", owns=True),
+    "feedback import": Verb("feedback_import:import_file", owns=True),
+    "feedback list": Verb("feedback:list_some"),
+    "feedback approve": Verb("feedback:approve"),
+    "feedback reject": Verb("feedback:reject"),
+    "feedback export": Verb("feedback:export"),
+    "overrides list": Verb("overrides:list_all"),
+    "overrides retire": Verb("overrides:retire"),
+    "tune": Verb("tune:tune", owns=True, outlives=True),
+    "rounds list": Verb("rounds:list_all"),
+    "rounds show": Verb("rounds:show"),
+    "rounds cancel": Verb("rounds:cancel"),
+    "rounds export": Verb("rounds:export"),
+    "adapters list": Verb("adapters:list_all"),
+    "adapters show": Verb("adapters:show"),
+    "adapters promote": Verb("adapters:promote"),
+    "adapters rollback": Verb("adapters:rollback"),
+    "adapters delete": Verb("adapters:delete"),
+    "adapters export": Verb("adapters:export"),
+    "evaluate": Verb("evaluate:evaluate", owns=True),
+    "lineage": Verb("adapters:lineage"),
+    "doctor index": Verb("doctor:index", owns=True),
+}
+
+
+def run_here(app: App, name: str, arguments: dict[str, Any]) -> Events:
+    """Run a verb on `app` in this process."""
+    module, function = VERBS[name].function.split(":")
+    work = getattr(importlib.import_module(f"assistant.commands.{module}"), function)
+    events: Events = work(app, **arguments)
+    return events
+
+
+def run(
+    settings: Settings, name: str, arguments: dict[str, Any], progress: Progress | None = None
+) -> Events:
+    """Run a verb where it belongs. `arguments` must be JSON values with absolute paths.
+
+    Raises DataDirBusy when another process that is no server keeps the data directory.
+    """
+    datadir = open_datadir(settings.data)
+    if not VERBS[name].owns:
+        return (yield from run_here(App(settings, datadir), name, arguments))
+    with ExitStack() as stack:
+        app = _own_or_none(settings, datadir, stack, progress)
+        if app is not None:
+            return (yield from run_here(app, name, arguments))
+        from assistant.control import call_server
+
+        return (yield from call_server(datadir, name, arguments))
+
+
+def _own_or_none(
+    settings: Settings, datadir: DataDir, stack: ExitStack, progress: Progress | None
+) -> App | None:
+    """The app with the lock held, or None when a server answers on the socket."""
+    from assistant.control import server_answers
+
+    give_up = time.monotonic() + LOCK_WAIT_S
+    while not server_answers(datadir):
+        try:
+            app = stack.enter_context(open_app(settings, progress=progress))
+        except DataDirBusy:
+            if time.monotonic() > give_up:
+                raise
+            time.sleep(0.2)
+            continue
+        mark_dead(app.db())  # whoever held the lock before is gone, and its rounds with it
+        return app
+    return None

@@ -1,0 +1,217 @@
+"""Adapters: what rounds made, which one serves, and what each was taught.
+
+`servings` is the stack of what served: promoting pushes, rolling back pops. An adapter that was
+deleted keeps its row, because the lineage of its children goes through it.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sqlite_utils import Database
+
+from storage.audit import audit
+from storage.database import NOW, insert, one, rows, write, write_transaction
+from storage.errors import NotFound, Refused
+from storage.records import Adapter, RoundExample
+from storage.text import to_json
+
+_COLUMNS = """id, workspace_id, round_id, parent_id, status, base_fingerprint, method,
+manifest_hash, metrics, created_at"""
+
+
+def add_adapter(
+    db: Database,
+    workspace_id: int,
+    *,
+    round_id: int | None,
+    parent_id: int | None,
+    base_fingerprint: str,
+    method: str,
+    manifest_hash: str,
+    metrics: Mapping[str, Any] | None = None,
+) -> Adapter:
+    """A new candidate. `round_id` None: imported; `parent_id` None: taught from the base."""
+    with write_transaction(db):
+        adapter_id = insert(
+            db,
+            "adapters",
+            workspace_id=workspace_id,
+            round_id=round_id,
+            parent_id=parent_id,
+            base_fingerprint=base_fingerprint,
+            method=method,
+            manifest_hash=manifest_hash,
+            metrics=to_json(dict(metrics or {})),
+        )
+    return adapter(db, adapter_id)
+
+
+def adapter(db: Database, adapter_id: int) -> Adapter:
+    """The adapter with this id; NotFound when there is none or it was deleted."""
+    row = one(
+        db, f"select {_COLUMNS} from adapters where id = ? and deleted_at is null", adapter_id
+    )
+    if row is None:
+        raise NotFound(
+            f"There is no adapter {adapter_id}: `apprentice adapters list` shows those there are."
+        )
+    return _adapter(row)
+
+
+def list_adapters(db: Database, workspace_id: int) -> list[Adapter]:
+    """The workspace's adapters, newest first, without the deleted ones."""
+    found = rows(
+        db,
+        f"""select {_COLUMNS} from adapters where workspace_id = ? and deleted_at is null
+        order by id desc""",
+        workspace_id,
+    )
+    return [_adapter(row) for row in found]
+
+
+def serving_adapter(db: Database, workspace_id: int) -> Adapter | None:
+    """The adapter that answers in this workspace; None when the base does."""
+    row = one(
+        db,
+        f"select {_COLUMNS} from adapters where workspace_id = ? and status = 'serving'",
+        workspace_id,
+    )
+    return _adapter(row) if row else None
+
+
+def promote(
+    db: Database, adapter_id: int, *, actor: str, override_reason: str | None = None
+) -> Adapter:
+    """Let it serve; what served before retires. One transaction, audited.
+
+    Refused, unless an admin names a reason to override: a candidate whose round's verdict is not
+    "promote", an imported one, a rejected or tainted one. One that served before may serve again.
+    """
+    with write_transaction(db):
+        known = adapter(db, adapter_id)
+        obstacle = _obstacle(db, known)
+        if known.status == "serving":
+            raise Refused(f"Adapter {adapter_id} serves already: nothing to do.")
+        if obstacle and not (override_reason and override_reason.strip()):
+            raise Refused(
+                f"Adapter {adapter_id} may not serve ({obstacle}): "
+                "an admin can override this by naming a reason."
+            )
+        _retire_serving(db, known.workspace_id)
+        _set_status(db, known.id, "serving")
+        insert(db, "servings", workspace_id=known.workspace_id, adapter_id=known.id, actor=actor)
+        detail = {"overridden": obstacle, "reason": override_reason} if obstacle else {}
+        audit(db, actor, "adapter promoted", f"adapter:{known.id}", detail)
+    return adapter(db, adapter_id)
+
+
+def rollback(db: Database, workspace_id: int, *, actor: str) -> Adapter | None:
+    """Let the one that served before serve again; returns it, or None for the base.
+
+    The adapter that serves now retires. Those that were deleted, rejected or tainted meanwhile
+    are passed over. Refused when no adapter serves.
+    """
+    with write_transaction(db):
+        now = serving_adapter(db, workspace_id)
+        if now is None:
+            raise Refused("The base model serves in this workspace: there is nothing to roll back.")
+        _retire_serving(db, workspace_id)
+        before = _pop(db, workspace_id)
+        if before is not None:
+            _set_status(db, before, "serving")
+        detail = {"from": now.id, "to": before}
+        audit(db, actor, "adapter rolled back", f"workspace:{workspace_id}", detail)
+    return serving_adapter(db, workspace_id)
+
+
+def reject_adapter(db: Database, adapter_id: int, *, actor: str = "system") -> Adapter:
+    """Mark it as not good enough to serve. Refused while it serves."""
+    with write_transaction(db):
+        _not_serving(adapter(db, adapter_id))
+        _set_status(db, adapter_id, "rejected")
+        audit(db, actor, "adapter rejected", f"adapter:{adapter_id}")
+    return adapter(db, adapter_id)
+
+
+def delete_adapter(db: Database, adapter_id: int, *, actor: str = "system") -> Adapter:
+    """Forget it; returns what it was, for its folder to be removed. Refused while it serves."""
+    with write_transaction(db):
+        known = adapter(db, adapter_id)
+        _not_serving(known)
+        write(db, f"update adapters set deleted_at = {NOW} where id = ?", adapter_id)
+        audit(db, actor, "adapter deleted", f"adapter:{adapter_id}")
+    return known
+
+
+def lineage(db: Database, adapter_id: int) -> list[RoundExample]:
+    """Everything that its round and those of all its parents chose, its own round first.
+
+    `split` says what was taught (`train`) and what was kept out.
+    """
+    found = rows(
+        db,
+        """with recursive family(id, round_id, parent_id, distance) as (
+            select id, round_id, parent_id, 0 from adapters where id = ?
+            union
+            select a.id, a.round_id, a.parent_id, distance + 1
+            from adapters a join family on a.id = family.parent_id
+        )
+        select e.round_id, e.kind, e.split, e.feedback_id, e."group", e.pair_hash
+        from family join round_examples e on e.round_id = family.round_id
+        order by family.distance, e.id""",
+        adapter_id,
+    )
+    return [RoundExample(**row) for row in found]
+
+
+def _obstacle(db: Database, known: Adapter) -> str | None:
+    """Why it may not serve, in words; None when it may."""
+    if known.status in ("rejected", "tainted"):
+        return f"it is {known.status}"
+    if known.status != "candidate":
+        return None
+    if known.round_id is None:
+        return "it was imported and has passed no gate"
+    row = one(db, "select verdict from rounds where id = ?", known.round_id)
+    verdict = row["verdict"] if row else None
+    if verdict == "promote":
+        return None
+    return f"the gate said {verdict!r}" if verdict else "the gate has not judged it"
+
+
+def _not_serving(known: Adapter) -> None:
+    if known.status == "serving":
+        raise Refused(f"Adapter {known.id} serves: roll back or promote another one first.")
+
+
+def _retire_serving(db: Database, workspace_id: int) -> None:
+    write(
+        db,
+        "update adapters set status = 'retired' where workspace_id = ? and status = 'serving'",
+        workspace_id,
+    )
+
+
+def _set_status(db: Database, adapter_id: int, status: str) -> None:
+    write(db, "update adapters set status = ? where id = ?", status, adapter_id)
+
+
+def _pop(db: Database, workspace_id: int) -> int | None:
+    """Take what serves off the stack; returns the one below that can serve, None for the base."""
+    stack = rows(
+        db,
+        """select s.id, s.adapter_id, a.status = 'retired' and a.deleted_at is null as can_serve
+        from servings s join adapters a on a.id = s.adapter_id
+        where s.workspace_id = ? and s.undone_at is null order by s.id desc""",
+        workspace_id,
+    )
+    for position, serving in enumerate(stack):
+        if position > 0 and serving["can_serve"]:
+            return int(serving["adapter_id"])
+        write(db, f"update servings set undone_at = {NOW} where id = ?", serving["id"])
+    return None
+
+
+def _adapter(row: dict[str, Any]) -> Adapter:
+    return Adapter(**{**row, "metrics": json.loads(row["metrics"])})

@@ -1,0 +1,260 @@
+"""Conversations and their messages: what was said, and for each reply what the model saw.
+
+Messages form a tree by `parent_id`: an edited question and a regenerated reply are branches, and
+nothing is overwritten. Who may read a conversation is asked by the caller (`owner`).
+"""
+
+import json
+import secrets
+from collections.abc import Sequence
+from typing import Any, get_args
+
+from sqlite_utils import Database
+
+from storage.database import NOW, insert, one, rows, write, write_transaction
+from storage.errors import BadInput, NotFound, Refused
+from storage.feedback import SELECT_FEEDBACK, feedback_from_row
+from storage.inputs import inputs_from_json, inputs_to_json
+from storage.records import Conversation, Feedback, Inputs, Message, Role
+from storage.text import clean, to_json
+
+TITLE_LENGTH = 80
+"""Characters of the first question that become the title of an untitled conversation."""
+
+_CONVERSATION = "id, workspace_id, owner, title, created_at"
+_MESSAGE = """m.id, m.conversation_id, m.role, m.content, m.created_at, m.parent_id, m.variant_of,
+m.inputs, m.sent_ids, m.base_fingerprint, m.adapter_id, m.engine, m.prompt_tokens,
+m.completion_tokens, m.finish_reason, m.override_id, m.latency_ms, m.ttft_ms"""
+
+
+def start_conversation(
+    db: Database, workspace_id: int, owner: str, title: str = ""
+) -> Conversation:
+    """A new, empty conversation of `owner` (`user:<id>`, `visitor:<token>`, `import`, ...)."""
+    conversation_id = secrets.token_hex(16)
+    with write_transaction(db):
+        if one(db, "select 1 from workspaces where id = ?", workspace_id) is None:
+            raise NotFound(f"There is no workspace with the id {workspace_id}: it may be deleted.")
+        insert(
+            db,
+            "conversations",
+            id=conversation_id,
+            workspace_id=workspace_id,
+            owner=clean(owner),
+            title=clean(title),
+        )
+    return conversation(db, conversation_id)
+
+
+def conversation(db: Database, conversation_id: str) -> Conversation:
+    """The conversation with this id; NotFound otherwise."""
+    row = one(db, f"select {_CONVERSATION} from conversations where id = ?", clean(conversation_id))
+    if row is None:
+        raise NotFound(
+            f"There is no conversation {clean(conversation_id)[:64]!r}: it may be deleted."
+        )
+    return Conversation(**row)
+
+
+def list_conversations(
+    db: Database, workspace_id: int, owner: str, limit: int = 50
+) -> list[Conversation]:
+    """The owner's conversations in one workspace, the last used first."""
+    found = rows(
+        db,
+        f"""select {_CONVERSATION} from conversations where workspace_id = ? and owner = ?
+        order by updated_at desc, rowid desc limit ?""",
+        workspace_id,
+        clean(owner),
+        limit,
+    )
+    return [Conversation(**row) for row in found]
+
+
+def rename_conversation(db: Database, conversation_id: str, title: str) -> Conversation:
+    """Give it another title; NotFound for an unknown one."""
+    with write_transaction(db):
+        known = conversation(db, conversation_id)
+        write(db, "update conversations set title = ? where id = ?", clean(title), known.id)
+    return conversation(db, known.id)
+
+
+def delete_conversation(db: Database, conversation_id: str) -> None:
+    """Delete it with its messages and their feedback.
+
+    Refused when a correction in it was approved: deleting would not un-teach it, erasing does.
+    """
+    with write_transaction(db):
+        known = conversation(db, conversation_id)
+        taught = one(
+            db,
+            """select 1 from feedback f join messages m on m.id = f.message_id
+            where m.conversation_id = ? and f.status = 'approved'""",
+            known.id,
+        )
+        if taught:
+            raise Refused(
+                f"The conversation {known.id} holds a correction that the assistant learns from: "
+                "reject that correction first, or have an admin erase the conversation."
+            )
+        write(db, "delete from conversations where id = ?", known.id)
+
+
+def add_message(
+    db: Database,
+    conversation_id: str,
+    role: Role,
+    content: str,
+    *,
+    parent_id: str | None = None,
+    variant_of: str | None = None,
+    inputs: Inputs | None = None,
+    base_fingerprint: str | None = None,
+    adapter_id: int | None = None,
+    engine: str | None = None,
+    sent_ids: Sequence[int] = (),
+    finish_reason: str | None = None,
+    override_id: int | None = None,
+) -> Message:
+    """Save one message; a reply may be saved empty and finished later by `finish_message`.
+
+    `parent_id` is the message that it answers or follows (None: the first one), `variant_of` the
+    reply that it is another try of; both must be of the same conversation (BadInput).
+    """
+    message_id = secrets.token_hex(16)
+    with write_transaction(db):
+        known = conversation(db, conversation_id)
+        _of_same_conversation(db, known.id, parent_id)
+        _of_same_conversation(db, known.id, variant_of)
+        insert(
+            db,
+            "messages",
+            id=message_id,
+            conversation_id=known.id,
+            role=_known_role(role),
+            content=clean(content),
+            parent_id=parent_id,
+            variant_of=variant_of,
+            inputs=inputs_to_json(inputs) if inputs else None,
+            base_fingerprint=base_fingerprint,
+            adapter_id=adapter_id,
+            engine=engine,
+            sent_ids=to_json(list(sent_ids)) if len(sent_ids) else None,
+            finish_reason=finish_reason,
+            override_id=override_id,
+        )
+        _touch(db, known, role, content)
+    return message(db, message_id)
+
+
+def finish_message(
+    db: Database,
+    message_id: str,
+    *,
+    content: str,
+    finish_reason: str,
+    prompt_tokens: int | None = None,
+    completion_tokens: int | None = None,
+    latency_ms: float | None = None,
+    ttft_ms: float | None = None,
+) -> Message:
+    """Fill in a reply that was saved when its stream began; times are milliseconds."""
+    with write_transaction(db):
+        known = message(db, message_id)
+        write(
+            db,
+            """update messages set content = ?, finish_reason = ?, prompt_tokens = ?,
+            completion_tokens = ?, latency_ms = ?, ttft_ms = ? where id = ?""",
+            clean(content),
+            finish_reason,
+            prompt_tokens,
+            completion_tokens,
+            latency_ms,
+            ttft_ms,
+            known.id,
+        )
+    return message(db, known.id)
+
+
+def message(db: Database, message_id: str) -> Message:
+    """The message with this id; NotFound otherwise."""
+    row = one(db, f"select {_MESSAGE} from messages m where id = ?", clean(message_id))
+    if row is None:
+        raise NotFound(f"There is no message {clean(message_id)[:64]!r}: it may be deleted.")
+    return _message(row)
+
+
+def messages_of(db: Database, conversation_id: str) -> list[Message]:
+    """Every message of the conversation, all branches, oldest first; NotFound if unknown."""
+    known = conversation(db, conversation_id)
+    found = rows(
+        db, f"select {_MESSAGE} from messages m where conversation_id = ? order by rowid", known.id
+    )
+    return [_message(row) for row in found]
+
+
+def thread_to(db: Database, message_id: str) -> list[Message]:
+    """The path from the first message down to this one, both included; NotFound if unknown."""
+    found = rows(
+        db,
+        f"""with recursive path(id, parent_id, depth) as (
+            select id, parent_id, 0 from messages where id = ?
+            union all
+            select p.id, p.parent_id, depth + 1 from messages p join path on p.id = path.parent_id
+        )
+        select {_MESSAGE} from path join messages m on m.id = path.id order by depth desc""",
+        message(db, message_id).id,
+    )
+    return [_message(row) for row in found]
+
+
+def feedback_values(db: Database, conversation_id: str) -> dict[str, Feedback]:
+    """For each message of the conversation that has feedback, the newest one."""
+    found = rows(
+        db,
+        f"{SELECT_FEEDBACK} where m.conversation_id = ? order by f.id",
+        clean(conversation_id),
+    )
+    return {row["message_id"]: feedback_from_row(row) for row in found}
+
+
+def mark_interrupted(db: Database) -> int:
+    """At server start: replies whose stream died with the last server; returns how many."""
+    with write_transaction(db):
+        return write(
+            db,
+            """update messages set finish_reason = 'interrupted'
+            where role = 'assistant' and finish_reason is null""",
+        )
+
+
+def _known_role(role: str) -> str:
+    if role not in get_args(Role):
+        raise BadInput(f"{clean(role)!r} is no role: use one of {', '.join(get_args(Role))}.")
+    return role
+
+
+def _of_same_conversation(db: Database, conversation_id: str, message_id: str | None) -> None:
+    if message_id is None:
+        return
+    if message(db, message_id).conversation_id != conversation_id:
+        raise BadInput(
+            f"The message {message_id} is not of the conversation {conversation_id}: "
+            "name one of its own messages."
+        )
+
+
+def _touch(db: Database, known: Conversation, role: str, content: str) -> None:
+    """Note the time of use; the first question becomes the title where there is none."""
+    title = known.title
+    if not title and role == "user":
+        title = " ".join(clean(content).split())[:TITLE_LENGTH]
+    write(
+        db, f"update conversations set updated_at = {NOW}, title = ? where id = ?", title, known.id
+    )
+
+
+def _message(row: dict[str, Any]) -> Message:
+    inputs = inputs_from_json(row["inputs"]) if row["inputs"] else None
+    sent_ids = tuple(json.loads(row["sent_ids"])) if row["sent_ids"] else ()
+    return Message(**{**row, "inputs": inputs, "sent_ids": sent_ids})

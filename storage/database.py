@@ -1,0 +1,217 @@
+"""The only place that opens SQLite, and the only way to write to it.
+
+A connection is cheap (0.5 ms): open one per call or per thread, never share one. A write begins
+*immediate*: a deferred transaction that reads first loses 375 of 400 concurrent writes to
+"database is locked", without waiting for the busy timeout (measured).
+
+Writers also queue on a lock file, held until the commit and the checkpoint that may follow it are
+over. SQLite before 3.51.3 can corrupt a database when one connection commits while another one
+checkpoints (https://sqlite.org/wal.html#walresetbug); Debian 12 links 3.40.1.
+"""
+
+import fcntl
+import os
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlite_utils import Database
+
+from storage.errors import BadInput, NotFound, Refused
+
+BUSY_SECONDS = 10.0
+"""How long a writer waits for the others."""
+
+NOW = "strftime('%Y-%m-%dT%H:%M:%fZ','now')"
+"""SQL for the time now: ISO 8601 UTC with milliseconds. The house has this one clock."""
+
+_SETTINGS = """
+pragma synchronous = full;
+pragma foreign_keys = on;
+pragma trusted_schema = off;
+pragma cell_size_check = on;
+pragma secure_delete = on;
+"""
+
+
+class DatabaseBusy(Refused):
+    """Another writer held the database for ten seconds."""
+
+
+def open_database(path: Path) -> Database:
+    """Open the database file at `path` for this thread; close it with `.close()` or `with`.
+
+    Raises NotFound when there is no such file (`prepare_database` makes it), BadInput when it
+    cannot be opened or is not SQLite.
+    """
+    if not path.is_file():
+        raise NotFound(f"There is no database at {path}: name a data directory that holds one.")
+    # autocommit at the driver: transactions begin where write_transaction says, nowhere else
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    try:
+        connection.executescript(_SETTINGS)
+        connection.execute("select count(*) from sqlite_schema").fetchone()
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise _unusable(path, error) from error
+    # no plugins: nothing installed beside us may add functions to our connections
+    return Database(connection, execute_plugins=False)
+
+
+def prepare_database(path: Path) -> None:
+    """Create the file if missing (mode 0600) and apply the migrations it lacks; idempotent.
+
+    All pending migrations are one transaction: either the file is at the latest version
+    afterwards or it is as it was. Raises Refused for a file made by a newer version of this
+    program, BadInput for a file that cannot be opened or is not SQLite.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise BadInput(
+            f"The database {path} cannot be written ({error.strerror}): "
+            "choose another data directory or give this user the right to write."
+        ) from error
+    with closing(open_database(path)) as db:
+        _migrate(db, path)
+
+
+def _migrate(db: Database, path: Path) -> None:
+    # late: migrations.py needs this file's names
+    from storage.migrations import migrations
+
+    known = {migration.name for migration in migrations.pending(Database(memory=True))}
+    unknown = sorted({applied.name for applied in migrations.applied(db)} - known)
+    if unknown:
+        raise Refused(
+            f"The database {path} was made by a newer version of Apprentice ({unknown[-1]}): "
+            "update Apprentice or use another data directory."
+        )
+    if not migrations.pending(db):
+        return
+    try:
+        db.conn.execute("pragma journal_mode = wal")
+        with write_transaction(db):
+            # computed again inside: another process may have migrated meanwhile
+            migrations.apply(db)
+    except sqlite3.OperationalError as error:
+        raise _unusable(path, error) from error
+
+
+def _unusable(path: Path, error: sqlite3.Error) -> BadInput:
+    return BadInput(
+        f"The database {path} cannot be used ({error}): "
+        "check the disk and the rights on the folder, or restore a backup."
+    )
+
+
+@contextmanager
+def write_transaction(db: Database) -> Iterator[Database]:
+    """All writes inside happen together or not at all; inside another one it is a savepoint.
+
+    Raises DatabaseBusy when another writer does not finish within ten seconds.
+    """
+    if db.conn.in_transaction:
+        with db.atomic():
+            yield db
+        return
+    with _writers_turn(db):
+        db.conn.execute("begin immediate")
+        try:
+            yield db
+            db.conn.execute("commit")
+        except BaseException:
+            # an error may already have ended the transaction; it must not be masked
+            if db.conn.in_transaction:
+                db.conn.execute("rollback")
+            raise
+
+
+@contextmanager
+def _writers_turn(db: Database) -> Iterator[None]:
+    """Hold the lock file beside the database; it counts between threads and processes alike."""
+    path = db.conn.execute("pragma database_list").fetchone()[2]
+    handle = os.open(f"{path}-writer", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        _wait_for(handle)
+        yield
+    except sqlite3.OperationalError as error:
+        # somebody writes without queueing: another tool has the file open
+        if error.sqlite_errorname.startswith("SQLITE_BUSY"):
+            raise _busy() from error
+        raise
+    finally:
+        os.close(handle)
+
+
+def _wait_for(handle: int) -> None:
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise _busy() from None
+        time.sleep(0.002)
+
+
+def _busy() -> DatabaseBusy:
+    return DatabaseBusy(
+        f"The database was busy for {BUSY_SECONDS:g} seconds and nothing was saved: try again."
+    )
+
+
+@contextmanager
+def search_index_writes(db: Database) -> Iterator[None]:
+    """Wrap what adds or deletes chunks, also by cascade: their triggers write to FTS5.
+
+    SQLite 3.40 calls FTS5 in a trigger unsafe under `trusted_schema = off`. A statement that
+    forgets this fails loudly.
+    """
+    db.conn.execute("pragma trusted_schema = on")
+    try:
+        yield
+    finally:
+        db.conn.execute("pragma trusted_schema = off")
+
+
+def rows(db: Database, sql: str, *parameters: Any) -> list[dict[str, Any]]:
+    """What `sql` gives, as dictionaries; fetched at once, so that no read stays open."""
+    cursor = db.conn.execute(sql, parameters)
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def one(db: Database, sql: str, *parameters: Any) -> dict[str, Any] | None:
+    """The first row that `sql` gives, or None."""
+    found = rows(db, sql, *parameters)
+    return found[0] if found else None
+
+
+def write(db: Database, sql: str, *parameters: Any) -> int:
+    """Run one changing statement; returns how many rows it changed."""
+    assert db.conn.in_transaction, "writes belong inside write_transaction(db)"
+    return db.conn.execute(sql, parameters).rowcount
+
+
+def insert(db: Database, table: str, **values: Any) -> int:
+    """Insert one row of named columns; returns its rowid."""
+    assert db.conn.in_transaction, "writes belong inside write_transaction(db)"
+    names = ", ".join(f'"{name}"' for name in values)
+    marks = ", ".join("?" * len(values))
+    sql = f"insert into {table} ({names}) values ({marks})"
+    return int(db.conn.execute(sql, tuple(values.values())).lastrowid or 0)
+
+
+def faults(db: Database) -> list[str]:
+    """What SQLite itself finds wrong with the file, in its own words; empty when sound."""
+    found = [str(next(iter(row.values()))) for row in rows(db, "pragma quick_check")]
+    broken = [
+        f"{row['table']} row {row['rowid']} points to a missing row of {row['parent']}"
+        for row in rows(db, "pragma foreign_key_check")
+    ]
+    return [fault for fault in found if fault != "ok"] + broken

@@ -1,0 +1,180 @@
+"""Documents and their chunks: what can be found. Chroma is rebuilt from here."""
+
+import hashlib
+import re
+from collections.abc import Iterable, Sequence
+
+from sqlite_utils import Database
+
+from storage.database import NOW, insert, one, rows, search_index_writes, write, write_transaction
+from storage.errors import NotFound
+from storage.records import Chunk, Document, Passage
+from storage.text import clean, to_json
+
+_WORD = re.compile(r"\w+")
+_MOST_WORDS = 64  # of a query: FTS5 reads one list per word
+
+_SELECT = """
+select d.id, d.workspace_id, d.name, d.hash, d.media_type, d.created_at, d.updated_at, d.source_url,
+    (select count(*) from chunks c where c.document_id = d.id) as chunk_count
+from documents d
+"""
+
+
+def chunk_hash(heading: str, text: str) -> str:
+    """sha256 of heading and text, in hex: what says whether a chunk has changed."""
+    return hashlib.sha256(f"{clean(heading)}\n{clean(text)}".encode()).hexdigest()
+
+
+def put_document(
+    db: Database,
+    workspace_id: int,
+    *,
+    name: str,
+    hash: str,
+    media_type: str,
+    chunks: Sequence[tuple[str, str]],
+    source_url: str | None = None,
+) -> Document:
+    """Save a document and its chunks of (heading, text); replaces the one of the same name.
+
+    Chunks whose heading and text are as before keep their ids, the others are removed and added.
+    """
+    with write_transaction(db), search_index_writes(db):
+        document_id = _upsert(db, workspace_id, clean(name), hash, media_type, source_url)
+        old = _old_ids_by_hash(db, document_id)
+        for position, (heading, text) in enumerate(chunks):
+            same = old.get(chunk_hash(heading, text))
+            if same:
+                write(db, "update chunks set position = ? where id = ?", position, same.pop(0))
+            else:
+                _add_chunk(db, document_id, workspace_id, position, heading, text)
+        gone = [chunk_id for ids in old.values() for chunk_id in ids]
+        write(db, "delete from chunks where id in (select value from json_each(?))", to_json(gone))
+    return document_by_name(db, workspace_id, name)
+
+
+def document_by_name(db: Database, workspace_id: int, name: str) -> Document:
+    """The workspace's document called `name`; NotFound otherwise."""
+    row = one(db, f"{_SELECT} where d.workspace_id = ? and d.name = ?", workspace_id, clean(name))
+    if row is None:
+        raise NotFound(
+            f"There is no document {clean(name)!r} in this workspace: "
+            "`apprentice documents list` shows those there are."
+        )
+    return Document(**row)
+
+
+def list_documents(db: Database, workspace_id: int) -> list[Document]:
+    """The workspace's documents, by name."""
+    found = rows(db, f"{_SELECT} where d.workspace_id = ? order by d.name", workspace_id)
+    return [Document(**row) for row in found]
+
+
+def remove_document(db: Database, workspace_id: int, name: str) -> list[int]:
+    """Remove a document; returns the ids of its chunks, for the dense index to forget."""
+    with write_transaction(db), search_index_writes(db):
+        known = document_by_name(db, workspace_id, name)
+        gone = [chunk.id for chunk in chunks_of(db, known.id)]
+        write(db, "delete from documents where id = ?", known.id)
+    return gone
+
+
+def chunks_of(db: Database, document_id: int) -> list[Chunk]:
+    """The document's chunks in reading order; none for an unknown id."""
+    found = rows(
+        db,
+        """select id, document_id, workspace_id, position, heading, text, hash from chunks
+        where document_id = ? order by position""",
+        document_id,
+    )
+    return [Chunk(**row) for row in found]
+
+
+def live_chunks(db: Database, workspace_id: int, ids: Iterable[int]) -> dict[int, Passage]:
+    """Those of `ids` that exist in this workspace, as passages with a score of 0.
+
+    Every hit of any index goes through here: what was removed, or is another workspace's, is not
+    in the answer.
+    """
+    found = rows(
+        db,
+        """select c.id as chunk_id, c.document_id, d.name as document, c.text, c.hash, d.source_url
+        from chunks c join documents d on d.id = c.document_id
+        where c.workspace_id = ? and c.id in (select value from json_each(?))""",
+        workspace_id,
+        to_json([int(chunk_id) for chunk_id in ids]),
+    )
+    return {row["chunk_id"]: Passage(**row, score=0.0) for row in found}
+
+
+def chunk_hashes(db: Database, workspace_id: int) -> dict[int, str]:
+    """Hash by chunk id for the whole workspace: what the dense index must hold."""
+    found = rows(db, "select id, hash from chunks where workspace_id = ?", workspace_id)
+    return {row["id"]: row["hash"] for row in found}
+
+
+def lexical_search(
+    db: Database, workspace_id: int, query: str, limit: int
+) -> list[tuple[int, float]]:
+    """(chunk id, bm25) of the best chunks that share a word with `query`, best (lowest) first.
+
+    Any text is safe: its words are quoted, so nothing in it is read as FTS5 syntax.
+    """
+    words = list(dict.fromkeys(_WORD.findall(clean(query).casefold())))[:_MOST_WORDS]
+    if not words:
+        return []
+    found = rows(
+        db,
+        """select c.id, bm25(chunks_fts) as rank from chunks_fts
+        join chunks c on c.id = chunks_fts.rowid
+        where chunks_fts match ? and c.workspace_id = ? order by rank, c.id limit ?""",
+        " OR ".join(f'"{word}"' for word in words),
+        workspace_id,
+        limit,
+    )
+    return [(row["id"], row["rank"]) for row in found]
+
+
+def _upsert(
+    db: Database, workspace_id: int, name: str, hash: str, media_type: str, source_url: str | None
+) -> int:
+    write(
+        db,
+        f"""insert into documents (workspace_id, name, hash, media_type, source_url)
+        values (?, ?, ?, ?, ?) on conflict (workspace_id, name) do update set
+        hash = excluded.hash, media_type = excluded.media_type, source_url = excluded.source_url,
+        updated_at = {NOW}""",
+        workspace_id,
+        name,
+        hash,
+        media_type,
+        clean(source_url) if source_url else None,
+    )
+    row = one(
+        db, "select id from documents where workspace_id = ? and name = ?", workspace_id, name
+    )
+    assert row is not None
+    return int(row["id"])
+
+
+def _old_ids_by_hash(db: Database, document_id: int) -> dict[str, list[int]]:
+    old: dict[str, list[int]] = {}
+    for chunk in chunks_of(db, document_id):
+        old.setdefault(chunk.hash, []).append(chunk.id)
+    return old
+
+
+def _add_chunk(
+    db: Database, document_id: int, workspace_id: int, position: int, heading: str, text: str
+) -> None:
+    insert(
+        db,
+        "chunks",
+        document_id=document_id,
+        workspace_id=workspace_id,
+        position=position,
+        heading=clean(heading),
+        text=clean(text),
+        hash=chunk_hash(heading, text),
+    )

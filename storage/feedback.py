@@ -1,0 +1,357 @@
+"""Feedback and its review: a judgement on one reply, and what becomes of it.
+
+Nothing is taught before a person approves it. What the contributor wrote is kept beside what the
+reviewer made of it. Approved feedback is a pair for training and at once an override.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any, get_args
+
+from sqlite_utils import Database
+
+from storage.audit import audit
+from storage.database import NOW, insert, one, rows, write, write_transaction
+from storage.errors import BadInput, NotFound, Refused
+from storage.inputs import inputs_from_json
+from storage.overrides import history_key, normalise, put_override, withdraw
+from storage.records import Feedback, FeedbackStatus, Inputs, Origin, Pair
+from storage.text import clean, to_json
+
+LONGEST_TEXT = 100_000
+"""Characters of comment, correction and reasons together: more is no answer to anything."""
+
+GROUP_LENGTH = 200
+"""Characters of a group's name at most; a group made from a question is cut there."""
+
+SELECT_FEEDBACK = """
+select f.id, f.workspace_id, f.message_id, f.origin, f.contributor, f.status, f.created_at,
+    f.question, m.content as answer, f.rating, f.reasons, f.comment, f.correction,
+    f.approved_correction, f."group", f.reviewer, f.reviewed_at
+from feedback f
+join messages m on m.id = f.message_id
+"""
+
+
+def add_feedback(
+    db: Database,
+    *,
+    message_id: str,
+    origin: Origin,
+    contributor: str,
+    rating: int | None = None,
+    reasons: Sequence[str] = (),
+    comment: str = "",
+    correction: str | None = None,
+    group: str = "",
+    idempotency_key: str | None = None,
+    quarantine: bool = False,
+) -> Feedback:
+    """Save one judgement on a reply, as `new`, or `quarantined` when it comes from the public.
+
+    The same `idempotency_key` from the same contributor on the same message gives the first row
+    again; on anything else it is Refused. NotFound for an unknown message, BadInput for one that
+    is not the assistant's and for feedback that says nothing.
+    """
+    _check(origin, rating, reasons, comment, correction)
+    with write_transaction(db):
+        reply = _reply(db, message_id)
+        earlier = _sent_before(db, reply, contributor, idempotency_key)
+        if earlier is not None:
+            return feedback(db, earlier)
+        question_key, before = normalise(reply["question"]), _history_key(reply)
+        feedback_id = insert(
+            db,
+            "feedback",
+            workspace_id=reply["workspace_id"],
+            message_id=reply["id"],
+            origin=origin,
+            contributor=clean(contributor),
+            status="quarantined" if quarantine else "new",
+            rating=rating,
+            reasons=to_json(list(reasons)),
+            comment=clean(comment),
+            correction=_text(correction),
+            group=_group(group) or question_key[:GROUP_LENGTH],
+            question=reply["question"],
+            question_key=question_key,
+            history_key=before,
+            duplicate_key=_duplicate_key(question_key, before, correction),
+            idempotency_key=clean(idempotency_key) if idempotency_key else None,
+        )
+        _keep_passages(db, feedback_id, reply)
+    return feedback(db, feedback_id)
+
+
+def feedback(db: Database, feedback_id: int) -> Feedback:
+    """The feedback with this id; NotFound otherwise."""
+    row = one(db, f"{SELECT_FEEDBACK} where f.id = ?", feedback_id)
+    if row is None:
+        raise NotFound(
+            f"There is no feedback {feedback_id}: `apprentice feedback list` shows what there is."
+        )
+    return feedback_from_row(row)
+
+
+def feedback_by_key(db: Database, workspace_id: int, idempotency_key: str) -> Feedback | None:
+    """The workspace's feedback that was sent with this key, if any."""
+    row = one(
+        db,
+        f"{SELECT_FEEDBACK} where f.workspace_id = ? and f.idempotency_key = ?",
+        workspace_id,
+        clean(idempotency_key),
+    )
+    return feedback_from_row(row) if row else None
+
+
+def list_feedback(
+    db: Database,
+    workspace_id: int,
+    *,
+    status: FeedbackStatus | None = None,
+    limit: int = 50,
+    before_id: int | None = None,
+) -> list[Feedback]:
+    """The newest first; `before_id` is the last id of the page before (its cost is constant)."""
+    _known_status(status)
+    found = rows(
+        db,
+        f"""{SELECT_FEEDBACK} where f.workspace_id = ? and (? is null or f.status = ?)
+        and (? is null or f.id < ?) order by f.id desc limit ?""",
+        workspace_id,
+        status,
+        status,
+        before_id,
+        before_id,
+        limit,
+    )
+    return [feedback_from_row(row) for row in found]
+
+
+def count_feedback(db: Database, workspace_id: int) -> dict[str, int]:
+    """How many there are of each status; 0 is named too."""
+    found = rows(
+        db,
+        "select status, count(*) as count from feedback where workspace_id = ? group by status",
+        workspace_id,
+    )
+    counts = {status: 0 for status in get_args(FeedbackStatus)}
+    return counts | {row["status"]: row["count"] for row in found}
+
+
+def duplicates_of(db: Database, feedback_id: int) -> list[Feedback]:
+    """Other feedback that says the same: same question, history and correction, normalised."""
+    found = rows(
+        db,
+        f"""{SELECT_FEEDBACK} join feedback same on same.id = ?
+        where f.workspace_id = same.workspace_id and f.duplicate_key = same.duplicate_key
+        and f.id != same.id order by f.id""",
+        feedback(db, feedback_id).id,
+    )
+    return [feedback_from_row(row) for row in found]
+
+
+def approve(
+    db: Database,
+    feedback_id: int,
+    *,
+    reviewer: str,
+    correction: str | None = None,
+    group: str | None = None,
+) -> Feedback:
+    """Say yes: it becomes a pair for the next round, and an override at once.
+
+    `correction` is the reviewer's wording (None: the contributor's own), `group` the need that it
+    belongs to (None: as it is). An active override that says otherwise for the same question and
+    history is retired. Approving again changes the wording. BadInput without a correction, or
+    when the reply has no stored inputs to learn from.
+    """
+    with write_transaction(db):
+        known = feedback(db, feedback_id)
+        chosen = _text(correction) or known.correction
+        if chosen is None:
+            raise BadInput(
+                f"Feedback {feedback_id} has no correction: write the answer that was wanted, "
+                "then approve."
+            )
+        reply = _reply(db, known.message_id)
+        if not reply["inputs"]:
+            raise BadInput(
+                f"The reply of feedback {feedback_id} was stored without what it was made from: "
+                "ask the question again and correct the new reply."
+            )
+        _review(db, known, "approved", reviewer, chosen, group)
+        put_override(
+            db,
+            known.workspace_id,
+            feedback_id=known.id,
+            question=known.question,
+            keys=(normalise(reply["question"]), _history_key(reply)),
+            answer=chosen,
+        )
+    return feedback(db, feedback_id)
+
+
+def reject(db: Database, feedback_id: int, *, reviewer: str) -> Feedback:
+    """Say no: it is not taught. One that was approved before is served no more either."""
+    with write_transaction(db):
+        known = feedback(db, feedback_id)
+        _review(db, known, "rejected", reviewer, None, None)
+        withdraw(db, known.id)
+    return feedback(db, feedback_id)
+
+
+def approved_pairs(db: Database, workspace_id: int) -> list[Pair]:
+    """All pairs of the workspace in a stable order (by feedback id).
+
+    Where several were approved for one question after one history, the newest approval counts.
+    """
+    found = rows(
+        db,
+        """select p.feedback_id, p."group", p.chosen, p.rejected, m.inputs
+        from pairs p join messages m on m.id = p.message_id
+        where p.workspace_id = ? order by p.feedback_id""",
+        workspace_id,
+    )
+    return [Pair(**{**row, "inputs": inputs_from_json(row["inputs"])}) for row in found]
+
+
+def pairs_since_last_round(db: Database, workspace_id: int) -> int:
+    """How many pairs were approved after the newest round began, whatever became of it."""
+    row = one(
+        db,
+        """select count(*) as count from pairs where workspace_id = ? and reviewed_at >
+        coalesce((select max(created_at) from rounds where workspace_id = ?), '')""",
+        workspace_id,
+        workspace_id,
+    )
+    return int(row["count"]) if row else 0
+
+
+def feedback_from_row(row: dict[str, Any]) -> Feedback:
+    """The record of a row that SELECT_FEEDBACK gave."""
+    return Feedback(**{**row, "reasons": tuple(json.loads(row["reasons"]))})
+
+
+def _check(
+    origin: str, rating: int | None, reasons: Sequence[str], comment: str, correction: str | None
+) -> None:
+    if origin not in get_args(Origin):
+        raise BadInput(f"{clean(origin)!r} is no origin: use one of {', '.join(get_args(Origin))}.")
+    if rating not in (None, 1, -1):
+        raise BadInput(f"{rating!r} is no rating: give 1 or -1.")
+    length = len(comment) + len(correction or "") + sum(len(reason) for reason in reasons)
+    if length > LONGEST_TEXT:
+        raise BadInput(
+            f"The feedback is {length:,} characters long: keep it under {LONGEST_TEXT:,}."
+        )
+    if rating is None and not (reasons or comment.strip() or _text(correction)):
+        raise BadInput("The feedback is empty: give a rating, reasons, a comment or a correction.")
+
+
+def _known_status(status: str | None) -> None:
+    if status is not None and status not in get_args(FeedbackStatus):
+        raise BadInput(
+            f"{clean(status)!r} is no status: use one of {', '.join(get_args(FeedbackStatus))}."
+        )
+
+
+def _reply(db: Database, message_id: str) -> dict[str, Any]:
+    """The assistant's message with its workspace and the question that it answers."""
+    row = one(
+        db,
+        """select m.id, m.role, m.inputs, c.workspace_id,
+            coalesce(json_extract(m.inputs, '$.question'), q.content, '') as question
+        from messages m join conversations c on c.id = m.conversation_id
+        left join messages q on q.id = m.parent_id where m.id = ?""",
+        clean(message_id),
+    )
+    if row is None:
+        raise NotFound(f"There is no message {clean(message_id)[:64]!r}: it may be deleted.")
+    if row["role"] != "assistant":
+        raise BadInput(
+            f"The message {row['id']} is not the assistant's: give feedback on its replies only."
+        )
+    return row
+
+
+def _inputs(reply: dict[str, Any]) -> Inputs | None:
+    return inputs_from_json(reply["inputs"]) if reply["inputs"] else None
+
+
+def _history_key(reply: dict[str, Any]) -> str:
+    inputs = _inputs(reply)
+    return history_key(inputs.question, inputs.history) if inputs else ""
+
+
+def _sent_before(
+    db: Database, reply: dict[str, Any], contributor: str, idempotency_key: str | None
+) -> int | None:
+    if not idempotency_key:
+        return None
+    row = one(
+        db,
+        """select id, message_id, contributor from feedback
+        where workspace_id = ? and idempotency_key = ?""",
+        reply["workspace_id"],
+        clean(idempotency_key),
+    )
+    if row and (row["message_id"], row["contributor"]) != (reply["id"], clean(contributor)):
+        raise Refused(
+            f"The idempotency key {clean(idempotency_key)[:100]!r} was used for other feedback: "
+            "send a new key with each new feedback."
+        )
+    return row["id"] if row else None
+
+
+def _text(correction: str | None) -> str | None:
+    """The correction as stored: None for nothing but space."""
+    return clean(correction) if correction and correction.strip() else None
+
+
+def _group(group: str) -> str:
+    return " ".join(clean(group).split())[:GROUP_LENGTH]
+
+
+def _duplicate_key(question_key: str, before: str, correction: str | None) -> str:
+    parts = [question_key, before, normalise(correction or "")]
+    return hashlib.sha256(to_json(parts).encode()).hexdigest()
+
+
+def _keep_passages(db: Database, feedback_id: int, reply: dict[str, Any]) -> None:
+    """Note which passages the reply was made from, so that a document can be traced to it."""
+    inputs = _inputs(reply)
+    for passage in inputs.passages if inputs else ():
+        write(
+            db,
+            """insert into feedback_passages (feedback_id, hash, document_id)
+            values (?, ?, (select id from documents where id = ? and workspace_id = ?))
+            on conflict do nothing""",
+            feedback_id,
+            clean(passage.hash),
+            passage.document_id,
+            reply["workspace_id"],
+        )
+
+
+def _review(
+    db: Database,
+    known: Feedback,
+    status: FeedbackStatus,
+    reviewer: str,
+    chosen: str | None,
+    group: str | None,
+) -> None:
+    write(
+        db,
+        f"""update feedback set status = ?, reviewer = ?, approved_correction = ?, "group" = ?,
+        reviewed_at = {NOW} where id = ?""",
+        status,
+        clean(reviewer),
+        chosen,
+        _group(group or "") or known.group,
+        known.id,
+    )
+    detail = {"was": known.status, "edited": chosen is not None and chosen != known.correction}
+    audit(db, reviewer, f"feedback {status}", f"feedback:{known.id}", detail)

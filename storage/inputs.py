@@ -1,0 +1,33 @@
+"""What a reply was made from, as JSON in its message's row, and back."""
+
+import json
+from dataclasses import asdict, fields
+from typing import Any, TypeVar
+
+from storage.records import Example, Inputs, Passage
+from storage.text import to_json
+
+_Record = TypeVar("_Record", Passage, Example)
+
+
+def inputs_to_json(inputs: Inputs) -> str:
+    """All of `inputs` as one JSON object."""
+    return to_json(asdict(inputs))
+
+
+def inputs_from_json(text: str) -> Inputs:
+    """The `Inputs` that `inputs_to_json` wrote; fields of another version are left out."""
+    stored = json.loads(text)
+    return Inputs(
+        question=stored["question"],
+        instructions=stored["instructions"],
+        instructions_version=stored["instructions_version"],
+        history=tuple(stored.get("history", ())),
+        passages=tuple(_record(Passage, item) for item in stored.get("passages", ())),
+        examples=tuple(_record(Example, item) for item in stored.get("examples", ())),
+    )
+
+
+def _record(kind: type[_Record], stored: dict[str, Any]) -> _Record:
+    known = {field.name for field in fields(kind)}
+    return kind(**{name: value for name, value in stored.items() if name in known})

@@ -1,0 +1,185 @@
+"""Approved corrections that are served at once, before any training.
+
+An override answers when the very same question comes after the very same history; what counts as
+the same is `normalise`. The key of a question is its normalised text, the key of a history a hash.
+"""
+
+import hashlib
+import unicodedata
+from collections.abc import Sequence
+from typing import Literal
+
+from sqlite_utils import Database
+
+from storage.database import NOW, insert, one, rows, write, write_transaction
+from storage.errors import NotFound
+from storage.records import ChatMessage, Override
+from storage.text import clean, to_json
+
+RetiredBecause = Literal["replaced", "rejected", "learned", "asked"]
+
+_COLUMNS = "id, workspace_id, feedback_id, question, answer, status"
+
+
+def normalise(text: str) -> str:
+    """`text` without what does not change its meaning: NFKC, case, spaces, outer punctuation.
+
+    Text of punctuation only stays as it is, so that "?" and "!" do not become the same.
+    """
+    folded = unicodedata.normalize("NFKC", clean(text)).casefold()
+    # casefold may undo NFKC (for one, U+0345), so compose again
+    spaced = " ".join(unicodedata.normalize("NFKC", folded).split())
+    start, end = 0, len(spaced)
+    while start < end and _is_outer(spaced[start]):
+        start += 1
+    while end > start and _is_outer(spaced[end - 1]):
+        end -= 1
+    return spaced[start:end] or spaced
+
+
+def _is_outer(character: str) -> bool:
+    # P: punctuation. Not S: "5 $" and "5 €", "C" and "C+" are different questions
+    return character.isspace() or unicodedata.category(character).startswith("P")
+
+
+def history_key(question: str, history: Sequence[ChatMessage]) -> str:
+    """A hash of the normalised `history`; '' when nothing was said before `question`.
+
+    The history is cut before the first user message that is the question itself: asking again is
+    a retry, not a new question.
+    """
+    asked = normalise(question)
+    said = []
+    for message in history:
+        text = normalise(message["content"])
+        if message["role"] == "user" and text == asked:
+            break
+        said.append([message["role"], text])
+    return hashlib.sha256(to_json(said).encode()).hexdigest() if said else ""
+
+
+def override_for(
+    db: Database, workspace_id: int, question: str, history: Sequence[ChatMessage] = ()
+) -> Override | None:
+    """The active override for `question` after `history` (oldest message first), if any.
+
+    Give the history as it goes into `Inputs.history`: the key is made from that.
+    """
+    row = one(
+        db,
+        f"""select {_COLUMNS} from overrides where workspace_id = ? and question_key = ?
+        and history_key = ? and status = 'active'""",
+        workspace_id,
+        normalise(question),
+        history_key(question, history),
+    )
+    return Override(**row) if row else None
+
+
+def override(db: Database, override_id: int) -> Override:
+    """The override with this id; NotFound otherwise."""
+    row = one(db, f"select {_COLUMNS} from overrides where id = ?", override_id)
+    if row is None:
+        raise NotFound(
+            f"There is no override {override_id}: "
+            "`apprentice overrides list` shows those there are."
+        )
+    return Override(**row)
+
+
+def list_overrides(
+    db: Database, workspace_id: int, *, status: str | None = "active"
+) -> list[Override]:
+    """The workspace's overrides, newest first; `status=None` gives the retired ones too."""
+    found = rows(
+        db,
+        f"""select {_COLUMNS} from overrides where workspace_id = ? and (? is null or status = ?)
+        order by id desc""",
+        workspace_id,
+        status,
+        status,
+    )
+    return [Override(**row) for row in found]
+
+
+def put_override(
+    db: Database,
+    workspace_id: int,
+    *,
+    feedback_id: int,
+    question: str,
+    keys: tuple[str, str],
+    answer: str,
+) -> Override:
+    """Serve `answer` from now on; `keys` are the question's and the history's.
+
+    The feedback's own earlier override is overwritten; one from other feedback with the same keys
+    is retired as replaced.
+    """
+    with write_transaction(db):
+        write(
+            db,
+            f"""update overrides set status = 'retired', retired_because = 'replaced',
+            retired_at = {NOW} where workspace_id = ? and question_key = ? and history_key = ?
+            and status = 'active' and feedback_id != ?""",
+            workspace_id,
+            *keys,
+            feedback_id,
+        )
+        write(db, "delete from overrides where feedback_id = ?", feedback_id)
+        override_id = insert(
+            db,
+            "overrides",
+            workspace_id=workspace_id,
+            feedback_id=feedback_id,
+            question=clean(question),
+            question_key=keys[0],
+            history_key=keys[1],
+            answer=clean(answer),
+        )
+    return override(db, override_id)
+
+
+def retire(db: Database, override_id: int, *, because: RetiredBecause = "asked") -> Override:
+    """Serve it no more; a retired one stays as it was. NotFound for an unknown id."""
+    with write_transaction(db):
+        known = override(db, override_id)
+        write(
+            db,
+            f"""update overrides set status = 'retired', retired_because = ?, retired_at = {NOW}
+            where id = ? and status = 'active'""",
+            because,
+            known.id,
+        )
+    return override(db, override_id)
+
+
+def withdraw(db: Database, feedback_id: int) -> None:
+    """Retire the override of feedback that was rejected; the one that it had replaced returns."""
+    with write_transaction(db):
+        own = one(db, "select * from overrides where feedback_id = ?", feedback_id)
+        if own is None:
+            return
+        write(
+            db,
+            f"""update overrides set status = 'retired', retired_because = 'rejected',
+            retired_at = {NOW} where id = ?""",
+            own["id"],
+        )
+        if own["status"] == "active":
+            _bring_back(db, own["workspace_id"], own["question_key"], own["history_key"])
+
+
+def _bring_back(db: Database, workspace_id: int, *keys: str) -> None:
+    write(
+        db,
+        """update overrides set status = 'active', retired_because = null, retired_at = null
+        where id = (
+            select o.id from overrides o join feedback f on f.id = o.feedback_id
+            where o.workspace_id = ? and o.question_key = ? and o.history_key = ?
+            and o.retired_because = 'replaced' and f.status = 'approved'
+            order by f.reviewed_at desc, f.id desc limit 1
+        )""",
+        workspace_id,
+        *keys,
+    )

@@ -1,0 +1,297 @@
+"""The plain values that cross room borders: frozen, no behaviour, no database handle.
+
+A row stays inside `storage`; everybody else sees these. Times are ISO 8601 UTC text.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypedDict
+
+Role = Literal["system", "user", "assistant"]
+Access = Literal["public", "members", "embed"]
+UserRole = Literal["admin", "reviewer", "member"]
+Origin = Literal["staff", "widget", "api", "import"]
+FeedbackStatus = Literal["quarantined", "new", "approved", "rejected"]
+AdapterStatus = Literal["candidate", "serving", "retired", "rejected", "tainted"]
+WorkState = Literal["queued", "running", "done", "failed", "cancelled"]
+Verdict = Literal["promote", "reject", "not enough evidence"]
+FinishReason = Literal["stop", "length", "interrupted", "override", "imported", "error"]
+ExampleKind = Literal["correction", "replay", "sentinel"]
+Split = Literal["train", "new wordings", "new needs", "sentinel"]
+
+
+class ChatMessage(TypedDict):
+    """One `{role, content}` message, the shape used everywhere."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True)
+class WorkspaceSettings:
+    """What an admin may set per workspace with `workspaces set NAME key=value`."""
+
+    passage_tokens: int = 96
+    """Tokens of document passages in one prompt (0: documents are never shown)."""
+    example_tokens: int = 0
+    """Tokens of near corrections shown as few-shot examples (0: none)."""
+    history_tokens: int = 512
+    """Tokens of earlier messages kept in one prompt; the oldest are dropped first."""
+    top_k: int = 3
+    """Passages at most in one prompt."""
+    relevance_floor: float = 0.35
+    """Cosine similarity under which a passage is not shown."""
+    max_tokens: int = 256
+    """Tokens of one reply at most."""
+    temperature: float = 0.0
+    """Sampling temperature; 0 takes the likeliest token."""
+    tune_after: int = 0
+    """Start a round by itself after this many newly approved pairs (0: never)."""
+    checks: tuple[dict[str, Any], ...] = ()
+    """How answers are judged, e.g. {"type": "sql", "database": "shop.sqlite"}."""
+    embed_origins: tuple[str, ...] = ()
+    """Websites that may embed this workspace."""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """One client or department."""
+
+    id: int
+    name: str
+    access: Access
+    instructions: str
+    instructions_version: int
+    settings: WorkspaceSettings
+
+
+@dataclass(frozen=True)
+class User:
+    """A person with a login."""
+
+    id: int
+    name: str
+    role: UserRole
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A chunk as retrieved. `score` is the fused rank score; `similarity` the cosine, if known."""
+
+    chunk_id: int
+    document_id: int
+    document: str
+    text: str
+    hash: str
+    score: float
+    similarity: float | None = None
+    dense_rank: int | None = None
+    lexical_rank: int | None = None
+    source_url: str | None = None
+
+
+@dataclass(frozen=True)
+class Example:
+    """A near approved correction, shown in the prompt as an earlier turn."""
+
+    feedback_id: int
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Everything `build_messages` was given for one reply; a training prompt is rebuilt from it."""
+
+    question: str
+    instructions: str
+    instructions_version: int
+    history: tuple[ChatMessage, ...] = ()
+    passages: tuple[Passage, ...] = ()
+    examples: tuple[Example, ...] = ()
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """Ordered messages with one owner: `user:<id>`, `visitor:<token>`, `api:<key id>`, `import`."""
+
+    id: str
+    workspace_id: int
+    owner: str
+    title: str
+    created_at: str
+
+
+@dataclass(frozen=True)
+class Message:
+    """One message. The fields from `inputs` on are set for assistant messages only."""
+
+    id: str
+    conversation_id: str
+    role: Role
+    content: str
+    created_at: str
+    parent_id: str | None = None
+    variant_of: str | None = None
+    inputs: Inputs | None = None
+    sent_ids: tuple[int, ...] = ()
+    base_fingerprint: str | None = None
+    adapter_id: int | None = None
+    engine: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    finish_reason: FinishReason | None = None
+    override_id: int | None = None
+    latency_ms: float | None = None
+    ttft_ms: float | None = None
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """One judgement on one assistant message. `answer` and `question` come from that message."""
+
+    id: int
+    workspace_id: int
+    message_id: str
+    origin: Origin
+    contributor: str
+    status: FeedbackStatus
+    created_at: str
+    question: str
+    answer: str
+    rating: int | None = None
+    reasons: tuple[str, ...] = ()
+    comment: str = ""
+    correction: str | None = None
+    approved_correction: str | None = None
+    group: str = ""
+    reviewer: str | None = None
+    reviewed_at: str | None = None
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An approved correction with the inputs its answer had: the stuff of training."""
+
+    feedback_id: int
+    group: str
+    inputs: Inputs
+    chosen: str
+    rejected: str | None
+
+
+@dataclass(frozen=True)
+class Override:
+    """An approved correction served at once for the same question after the same history."""
+
+    id: int
+    workspace_id: int
+    feedback_id: int
+    question: str
+    answer: str
+    status: Literal["active", "retired"]
+
+
+@dataclass(frozen=True)
+class Document:
+    """A file as ingested."""
+
+    id: int
+    workspace_id: int
+    name: str
+    hash: str
+    media_type: str
+    chunk_count: int
+    created_at: str
+    updated_at: str
+    source_url: str | None = None
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A piece of a document; `position` counts from 0."""
+
+    id: int
+    document_id: int
+    workspace_id: int
+    position: int
+    heading: str
+    text: str
+    hash: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """A row for any long work; pages watch it. `progress` is 0.0 to 1.0."""
+
+    id: int
+    kind: str
+    workspace_id: int | None
+    state: WorkState
+    progress: float
+    note: str
+    cancel_requested: bool
+    pid: int | None
+    created_at: str
+    started_at: str | None = None
+    finished_at: str | None = None
+    heartbeat_at: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class TuningRound:
+    """One run: collect, split, train, evaluate, decide."""
+
+    id: int
+    workspace_id: int
+    job_id: int
+    state: WorkState
+    start_adapter_id: int | None
+    base_fingerprint: str
+    config: dict[str, Any]
+    created_at: str
+    verdict: Verdict | None = None
+    reasons: tuple[str, ...] = ()
+    scores: dict[str, Any] = field(default_factory=dict)
+    finished_at: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True)
+class RoundExample:
+    """A row chosen into a round. `pair_hash` identifies its content after an erasure."""
+
+    round_id: int
+    kind: ExampleKind
+    split: Split
+    feedback_id: int | None
+    group: str
+    pair_hash: str
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """What a round made, for one base model. Its folder is `adapters/<id>/`."""
+
+    id: int
+    workspace_id: int
+    round_id: int | None
+    parent_id: int | None
+    status: AdapterStatus
+    base_fingerprint: str
+    method: str
+    manifest_hash: str
+    metrics: dict[str, Any]
+    created_at: str
+
+
+@dataclass(frozen=True)
+class EvaluationRow:
+    """One judged answer of a round: `row` says who answered (candidate, serving, base, ...)."""
+
+    round_id: int
+    case_id: str
+    slice: str
+    row: str
+    answer: str
+    right: bool
