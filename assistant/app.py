@@ -119,9 +119,9 @@ class App:
         return self._parts[name]
 
     def _open_base(self) -> "BaseModel":
-        from storage.models import resolve_base
+        from assistant.base_models import open_base
 
-        return resolve_base(
+        return open_base(
             self.settings.base_model, self.datadir.models, progress=self.progress
         )
 

@@ -6,8 +6,6 @@ from typing import Any
 
 from storage.errors import BadInput, Refused
 
-PASSWORD_LENGTH = 8
-
 
 def ask_person(verb: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """The arguments with what had to be asked for; options that only steer the asking are gone."""
@@ -40,10 +38,6 @@ def _read_password(name: str, *, from_stdin: bool) -> str:
         password = getpass.getpass(f"Password for {name}: ")
         if getpass.getpass("The same again: ") != password:
             raise BadInput("The two passwords differ; nothing was changed.")
-    if len(password) < PASSWORD_LENGTH:
-        raise BadInput(
-            f"The password has {len(password)} characters; give at least {PASSWORD_LENGTH}."
-        )
     return password
 
 

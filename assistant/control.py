@@ -85,7 +85,7 @@ def build_control(app: "App") -> "Starlette":
 class _Running:
     """One verb at work in a thread, its lines handed to the event loop."""
 
-    def __init__(self, app: "App", verb: str, arguments: dict[str, Any]):
+    def __init__(self, app: "App", verb: str, arguments: dict[str, Any]) -> None:
         self._app = app
         self._verb = verb
         self._arguments = arguments
@@ -140,7 +140,9 @@ class _Running:
         return run_here(self._app, self._verb, {**self._arguments, **detached})
 
     def _send(self, line: dict[str, Any]) -> None:
-        self._room.acquire()
+        while not self._room.acquire(timeout=1):
+            if self._left.is_set():
+                return
         if not self._left.is_set():
             self._loop.call_soon_threadsafe(self._lines.put_nowait, line)
 
@@ -188,8 +190,9 @@ def call_server(datadir: DataDir, name: str, arguments: dict[str, Any]) -> Event
         transport = httpx.HTTPTransport(uds=path)
         with httpx.Client(transport=transport, base_url="http://apprentice", timeout=None) as http:
             try:
-                body = {"verb": name, "arguments": arguments}
-                with http.stream("POST", "/call", json=body) as answer:
+                # ASCII JSON, because it also carries file names that are not valid UTF-8
+                body = json.dumps({"verb": name, "arguments": arguments})
+                with http.stream("POST", "/call", content=body) as answer:
                     for line in answer.iter_lines():
                         said = json.loads(line)
                         if "event" not in said:

@@ -14,8 +14,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from storage.text import clean
+
 Row = dict[str, Any]
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 CELL = 60
 """Characters of one table cell at most."""
 EVERY_S = 10.0
@@ -41,7 +43,7 @@ class Show:
 class Printer:
     """Prints the events of one verb; `close` prints what had to wait for the last."""
 
-    def __init__(self, show: Show, *, json_wanted: bool):
+    def __init__(self, show: Show, *, json_wanted: bool) -> None:
         self._show = show
         self._json = json_wanted
         self._rows: list[Row] = []
@@ -117,14 +119,15 @@ def plain(value: object) -> str:
 
 def as_json(value: object) -> str:
     """One line of JSON, readable in any script."""
-    return json.dumps(value, ensure_ascii=False, default=str)
+    return clean(json.dumps(value, ensure_ascii=False, default=str))
 
 
 def bar(part: float | None) -> str:
     """`[######..] 25%`, or nothing when nobody knows how far it is."""
     if part is None:
         return "..."
-    full = round(BAR * min(max(part, 0.0), 1.0))
+    part = min(max(part, 0.0), 1.0)
+    full = round(BAR * part)
     return f"[{'#' * full}{'.' * (BAR - full)}] {part:4.0%}"
 
 

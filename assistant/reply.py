@@ -355,7 +355,7 @@ def _generate(
     try:
         for piece in pieces:
             first_ms = first_ms or (time.perf_counter() - started) * 1000
-            tokens += len(piece.ids)
+            tokens += piece.tokens
             said.append(piece.text)
             reason = piece.finish_reason or reason
             yield Delta(piece.text)

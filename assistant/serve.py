@@ -1,17 +1,17 @@
 """`apprentice serve`: the one process that owns a data directory and answers from it.
 
 The page is up first; model, embedder and index are opened in the background, so that nobody waits
-ten seconds for an empty page. Commands reach this process by the control socket.
+for an empty page. Commands reach this process by the control socket.
 """
 
 import logging
+import os
 import signal
 import socket
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from types import FrameType
-from typing import TYPE_CHECKING
+from queue import Empty, SimpleQueue
 
 from assistant.app import App, open_app
 from assistant.control import control_socket
@@ -20,10 +20,8 @@ from storage.adapters import serving_adapter
 from storage.conversations import mark_interrupted
 from storage.errors import ApprenticeError, BadInput
 from storage.jobs import mark_dead
+from storage.users import list_users
 from storage.workspaces import list_workspaces
-
-if TYPE_CHECKING:
-    import uvicorn
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +29,9 @@ TICK_S = 5.0
 """How often the server looks whether a workspace is due for a round."""
 GRACE_S = 3
 """Seconds that open connections get to end after a stop was asked for."""
+LOG_LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+STOP_S = 8.0
+"""Seconds from a signal to the end of the process, whatever still runs."""
 
 
 def serve(settings: Settings) -> int:
@@ -38,12 +39,131 @@ def serve(settings: Settings) -> int:
 
     Raises DataDirBusy when the directory is served already, BadInput when the port is taken.
     """
-    _log_to_stderr()
-    with _listening(settings) as listener, open_app(settings) as app:
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    stops: SimpleQueue[int] = SimpleQueue()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _: stops.put(number))
+    with open_app(settings, progress=_log_progress) as app, _listener(settings) as listener:
         _tidy(app)
-        with control_socket(app), _background(app) as stop:
-            server = _web_server(app)
-            _on_start(app, server, listener)
-            _stop_on_signal(server, stop)
-            server.run(sockets=[listener])
+        with control_socket(app), _web(app, listener):
+            threading.Thread(target=_load, args=(app,), name="load", daemon=True).start()
+            _greet(app, listener)
+            while not _stopped(stops):
+                _start_due_rounds(app)
+            # Whatever still runs then (a long generation) ends with us; SQLite outlives that.
+            end = threading.Timer(STOP_S, os._exit, args=(0,))
+            end.daemon = True
+            end.start()
     return 0
+
+
+@contextmanager
+def _listener(settings: Settings) -> Iterator[socket.socket]:
+    """The bound socket, taken before anything heavy so that a taken port is said at once."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        listener.close()
+        why = (error.strerror or str(error)).lower()
+        raise BadInput(
+            f"Cannot listen on {settings.host} port {settings.port} ({why}): "
+            "name another one with --host and --port."
+        ) from None
+    try:
+        yield listener
+    finally:
+        listener.close()
+
+
+def _tidy(app: App) -> None:
+    """What the last server left unfinished is marked so: we own the directory, it is gone."""
+    with closing(app.db()) as db:
+        for job in mark_dead(db):
+            log.warning(
+                "the %s with job %d was running when the last server died", job.kind, job.id
+            )
+        interrupted = mark_interrupted(db)
+    if interrupted:
+        log.warning("%d replies were interrupted when the last server died", interrupted)
+
+
+@contextmanager
+def _web(app: App, listener: socket.socket) -> Iterator[None]:
+    """The pages, served by a thread of their own from when the block begins until it ends."""
+    import uvicorn
+
+    from assistant.web import build_server
+
+    config = uvicorn.Config(
+        build_server(app),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_S,
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(
+        target=server.run, kwargs={"sockets": [listener]}, name="web", daemon=True
+    )
+    thread.start()
+    while not server.started and thread.is_alive():
+        thread.join(timeout=0.05)
+    try:
+        yield
+    finally:
+        server.should_exit = True
+        thread.join(timeout=GRACE_S + 1)
+
+
+def _greet(app: App, listener: socket.socket) -> None:
+    host, port = listener.getsockname()[:2]
+    url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    print(f"Apprentice is at {url}, the admin page at {url}/admin", flush=True)
+    with closing(app.db()) as db:
+        first_start = not list_users(db)
+    if first_start:
+        from assistant.security import setup_link
+
+        print(f"There is no user yet: make the first admin at {setup_link(app, url)}", flush=True)
+
+
+def _load(app: App) -> None:
+    """Open what answers need, most wanted first; a failure is told, and again to who asks."""
+    try:
+        with closing(app.db()) as db:
+            for item in list_workspaces(db):
+                serving = serving_adapter(db, item.id)
+                if serving is not None:
+                    app.load_adapter(serving.id)
+            log.info("the engine %s is ready with %s", app.engine.name, app.base.name)
+            sync_everything(app, db)
+    except ApprenticeError as error:
+        log.error("%s", error)
+
+
+def _start_due_rounds(app: App) -> None:
+    from assistant.rounds import due, start_round
+
+    for workspace in due(app):
+        try:
+            start_round(app, workspace, actor="schedule")
+        except ApprenticeError as error:
+            log.warning("no round for %s: %s", workspace.name, error)
+
+
+def _stopped(stops: "SimpleQueue[int]") -> bool:
+    try:
+        stops.get(timeout=TICK_S)
+    except Empty:
+        return False
+    return True
+
+
+def _log_progress(part: float | None, note: str) -> None:
+    log.info("%s%s", "" if part is None else f"{part:.0%} ", note)

@@ -24,7 +24,7 @@ Event = dict[str, Any]
 Events = Generator[Event, None, int | None]
 
 LOCK_WAIT_S = 5.0
-"""How long a command waits for another one, or for a server that is starting, before it gives up."""
+"""How long a command waits for another one, or for a server that is starting, to let it in."""
 
 
 @dataclass(frozen=True)

@@ -210,12 +210,17 @@ def thread_to(db: Database, message_id: str) -> list[Message]:
 
 def feedback_values(db: Database, conversation_id: str) -> dict[str, Feedback]:
     """For each message of the conversation that has feedback, the newest one."""
+    return {item.message_id: item for item in feedback_of(db, conversation_id)}
+
+
+def feedback_of(db: Database, conversation_id: str) -> list[Feedback]:
+    """All feedback on the conversation's messages, oldest first."""
     found = rows(
         db,
         f"{SELECT_FEEDBACK} where m.conversation_id = ? order by f.id",
         clean(conversation_id),
     )
-    return {row["message_id"]: feedback_from_row(row) for row in found}
+    return [feedback_from_row(row) for row in found]
 
 
 def mark_interrupted(db: Database) -> int:

@@ -16,7 +16,7 @@ _MOST_WORDS = 64  # of a query: FTS5 reads one list per word
 
 _SELECT = """
 select d.id, d.workspace_id, d.name, d.hash, d.media_type, d.created_at, d.updated_at, d.source_url,
-    (select count(*) from chunks c where c.document_id = d.id) as chunk_count
+    d.folder, (select count(*) from chunks c where c.document_id = d.id) as chunk_count
 from documents d
 """
 
@@ -35,13 +35,15 @@ def put_document(
     media_type: str,
     chunks: Sequence[tuple[str, str]],
     source_url: str | None = None,
+    folder: str | None = None,
 ) -> Document:
     """Save a document and its chunks of (heading, text); replaces the one of the same name.
 
     Chunks whose heading and text are as before keep their ids, the others are removed and added.
+    `folder` is the one that it was ingested with; None leaves what is known.
     """
     with write_transaction(db), search_index_writes(db):
-        document_id = _upsert(db, workspace_id, clean(name), hash, media_type, source_url)
+        document_id = _upsert(db, workspace_id, clean(name), hash, media_type, source_url, folder)
         old = _old_ids_by_hash(db, document_id)
         for position, (heading, text) in enumerate(chunks):
             same = old.get(chunk_hash(heading, text))
@@ -92,14 +94,15 @@ def chunks_of(db: Database, document_id: int) -> list[Chunk]:
 
 
 def live_chunks(db: Database, workspace_id: int, ids: Iterable[int]) -> dict[int, Passage]:
-    """Those of `ids` that exist in this workspace, as passages with a score of 0.
+    """Those of `ids` that exist in this workspace, as passages (text under its heading), score 0.
 
     Every hit of any index goes through here: what was removed, or is another workspace's, is not
     in the answer.
     """
     found = rows(
         db,
-        """select c.id as chunk_id, c.document_id, d.name as document, c.text, c.hash, d.source_url
+        """select c.id as chunk_id, c.document_id, d.name as document, c.hash, d.source_url,
+            case c.heading when '' then c.text else c.heading || char(10) || c.text end as text
         from chunks c join documents d on d.id = c.document_id
         where c.workspace_id = ? and c.id in (select value from json_each(?))""",
         workspace_id,
@@ -137,19 +140,26 @@ def lexical_search(
 
 
 def _upsert(
-    db: Database, workspace_id: int, name: str, hash: str, media_type: str, source_url: str | None
+    db: Database,
+    workspace_id: int,
+    name: str,
+    hash: str,
+    media_type: str,
+    source_url: str | None,
+    folder: str | None,
 ) -> int:
     write(
         db,
-        f"""insert into documents (workspace_id, name, hash, media_type, source_url)
-        values (?, ?, ?, ?, ?) on conflict (workspace_id, name) do update set
+        f"""insert into documents (workspace_id, name, hash, media_type, source_url, folder)
+        values (?, ?, ?, ?, ?, ?) on conflict (workspace_id, name) do update set
         hash = excluded.hash, media_type = excluded.media_type, source_url = excluded.source_url,
-        updated_at = {NOW}""",
+        folder = coalesce(excluded.folder, documents.folder), updated_at = {NOW}""",
         workspace_id,
         name,
         hash,
         media_type,
         clean(source_url) if source_url else None,
+        clean(folder) if folder else None,
     )
     row = one(
         db, "select id from documents where workspace_id = ? and name = ?", workspace_id, name

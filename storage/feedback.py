@@ -38,7 +38,7 @@ def add_feedback(
     db: Database,
     *,
     message_id: str,
-    origin: Origin,
+    origin: str,
     contributor: str,
     rating: int | None = None,
     reasons: Sequence[str] = (),
@@ -109,7 +109,7 @@ def list_feedback(
     db: Database,
     workspace_id: int,
     *,
-    status: FeedbackStatus | None = None,
+    status: str | None = None,
     limit: int = 50,
     before_id: int | None = None,
 ) -> list[Feedback]:

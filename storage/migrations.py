@@ -134,6 +134,7 @@ def m004_documents(db: Database) -> None:
         hash text not null,
         media_type text not null,
         source_url text, -- null: not from a website
+        folder text, -- null: not ingested with a folder
         created_at text not null default ({NOW}),
         updated_at text not null default ({NOW}),
         unique (workspace_id, name)

@@ -177,7 +177,7 @@ def _bring_back(db: Database, workspace_id: int, *keys: str) -> None:
         where id = (
             select o.id from overrides o join feedback f on f.id = o.feedback_id
             where o.workspace_id = ? and o.question_key = ? and o.history_key = ?
-            and o.retired_because = 'replaced' and f.status = 'approved'
+            and o.retired_because = 'replaced'
             order by f.reviewed_at desc, f.id desc limit 1
         )""",
         workspace_id,

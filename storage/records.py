@@ -50,6 +50,8 @@ class WorkspaceSettings:
     """How answers are judged, e.g. {"type": "sql", "database": "shop.sqlite"}."""
     embed_origins: tuple[str, ...] = ()
     """Websites that may embed this workspace."""
+    starters: tuple[str, ...] = ()
+    """Questions offered on an empty chat page."""
 
 
 @dataclass(frozen=True)
@@ -204,6 +206,7 @@ class Document:
     created_at: str
     updated_at: str
     source_url: str | None = None
+    folder: str | None = None
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,11 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "top_k": (0, 100),
 }
 _ANY_COUNT = (0, 1_000_000)
+_LIST_EXAMPLES = {
+    "checks": '[{"type": "sql"}]',
+    "embed_origins": '["https://example.com"]',
+    "starters": '["What can I ask?"]',
+}
 
 
 def ensure_default_workspace(db: Database) -> None:
@@ -247,7 +252,7 @@ def _parse_number(key: str, value: str, number: type) -> int | float:
 
 
 def _parse_list(key: str, value: str) -> tuple[Any, ...]:
-    example = '[{"type": "sql"}]' if key == "checks" else '["https://example.com"]'
+    example = _LIST_EXAMPLES[key]
     try:
         parsed = json.loads(value)
     except ValueError:
@@ -260,4 +265,6 @@ def _parse_list(key: str, value: str) -> tuple[Any, ...]:
 def _fits(key: str, item: Any) -> bool:
     if key == "checks":
         return isinstance(item, dict) and isinstance(item.get("type"), str)
+    if key == "starters":
+        return isinstance(item, str) and 0 < len(item.strip()) <= 300
     return isinstance(item, str) and re.fullmatch(r"https?://[^/\s]+", item) is not None

@@ -1,6 +1,7 @@
 """`apprentice adapters list|show|promote|rollback|delete|export` and `apprentice lineage`."""
 
 import shutil
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +11,7 @@ from sqlite_utils import Database
 from assistant.app import App
 from assistant.commands.folders import new_folder
 from assistant.commands.who import actor
-from assistant.verbs import Event, Events
+from assistant.verbs import Event
 from storage import adapters
 from storage.audit import audit
 from storage.conversations import message
@@ -21,14 +22,14 @@ from storage.workspaces import workspace as workspace_named
 from storage.workspaces import workspace_by_id
 
 
-def list_all(app: App, *, workspace: str) -> Events:
+def list_all(app: App, *, workspace: str) -> Iterator[Event]:
     """The adapters of a workspace, newest first."""
     with closing(app.db()) as db:
         for item in adapters.list_adapters(db, workspace_named(db, workspace).id):
             yield asdict(item)
 
 
-def show(app: App, *, id: int) -> Events:
+def show(app: App, *, id: int) -> Iterator[Event]:
     """One adapter with its workspace, metrics and folder."""
     with closing(app.db()) as db:
         known = adapters.adapter(db, id)
@@ -36,7 +37,7 @@ def show(app: App, *, id: int) -> Events:
         yield {**asdict(known), "workspace": name, "folder": str(app.adapter_folder(id))}
 
 
-def promote(app: App, *, id: int, reason: str | None = None) -> Events:
+def promote(app: App, *, id: int, reason: str | None = None) -> Iterator[Event]:
     """Let an adapter serve; its files are verified first. A running server swaps by itself.
 
     Refused against the gate's verdict, unless `reason` says why.
@@ -47,14 +48,14 @@ def promote(app: App, *, id: int, reason: str | None = None) -> Events:
         yield {"adapter": known.id, "status": known.status}
 
 
-def rollback(app: App, *, workspace: str) -> Events:
+def rollback(app: App, *, workspace: str) -> Iterator[Event]:
     """Let what served before serve again: an adapter, or the base model."""
     with closing(app.db()) as db:
         now = adapters.rollback(db, workspace_named(db, workspace).id, actor=actor())
         yield {"workspace": workspace, "serving": now.id if now else "base"}
 
 
-def delete(app: App, *, id: int) -> Events:
+def delete(app: App, *, id: int) -> Iterator[Event]:
     """Delete an adapter's files; its row stays for the lineage of those made from it."""
     with closing(app.db()) as db:
         adapters.delete_adapter(db, id, actor=actor())
@@ -62,7 +63,7 @@ def delete(app: App, *, id: int) -> Events:
     yield {"adapter": id, "deleted": True}
 
 
-def export(app: App, *, id: int, to: str, format: str) -> Events:
+def export(app: App, *, id: int, to: str, format: str) -> Iterator[Event]:
     """Copy an adapter's verified files to a new folder, in PEFT's own format."""
     with closing(app.db()) as db:
         _verify(app, db, id)
@@ -78,7 +79,7 @@ def export(app: App, *, id: int, to: str, format: str) -> Events:
     yield {"adapter": id, "format": format, "folder": to}
 
 
-def lineage(app: App, *, id: int) -> Events:
+def lineage(app: App, *, id: int) -> Iterator[Event]:
     """Every correction that an adapter was taught, with the documents its prompt showed.
 
     Its own round first, then those of the adapters that it was made from.
@@ -119,6 +120,10 @@ def _feedback_or_none(db: Database, feedback_id: int | None) -> Feedback | None:
 
 
 def _verify(app: App, db: Database, id: int) -> None:
+    """The files are those that the round saved. Whether they fit the base is asked at loading."""
     from tuning.adapter_files import verify_adapter
 
-    verify_adapter(app.adapter_folder(id), adapters.adapter(db, id).base_fingerprint)
+    known = adapters.adapter(db, id)
+    verify_adapter(
+        app.adapter_folder(id), known.base_fingerprint, expected_manifest=known.manifest_hash
+    )

@@ -11,9 +11,10 @@ from typing import Any
 from sqlite_utils import Database
 
 from assistant.app import App
+from assistant.commands.folders import unwritable
 from assistant.commands.who import actor
 from assistant.prompt import build_messages
-from assistant.verbs import Event, Events
+from assistant.verbs import Event
 from storage import feedback
 from storage.conversations import message
 from storage.database import write_transaction
@@ -25,7 +26,7 @@ PAGE = 500
 """Rows read at once for an export."""
 
 
-def list_some(app: App, *, workspace: str, status: str | None, limit: int) -> Events:
+def list_some(app: App, *, workspace: str, status: str | None, limit: int) -> Iterator[Event]:
     """The newest feedback, newest first."""
     with closing(app.db()) as db:
         found = workspace_named(db, workspace)
@@ -40,7 +41,7 @@ def approve(
     ids: list[int],
     correction: str | None = None,
     group: str | None = None,
-) -> Events:
+) -> Iterator[Event]:
     """Approve corrections, all or none."""
     if correction is not None and len(ids) != 1:
         raise BadInput(f"--correction edits one correction, but {len(ids)} are named.")
@@ -56,7 +57,7 @@ def approve(
             yield {"feedback": item.id, "status": item.status, "group": item.group}
 
 
-def reject(app: App, *, workspace: str, ids: list[int]) -> Events:
+def reject(app: App, *, workspace: str, ids: list[int]) -> Iterator[Event]:
     """Reject feedback, all or none."""
     with closing(app.db()) as db:
         found = workspace_named(db, workspace)
@@ -67,28 +68,29 @@ def reject(app: App, *, workspace: str, ids: list[int]) -> Events:
             yield {"feedback": item.id, "status": item.status}
 
 
-def export(app: App, *, workspace: str, format: str, to: str | None) -> Events:
+def export(app: App, *, workspace: str, format: str, to: str | None) -> Iterator[Event]:
     """Training rows in a TRL format: to a new file, or as results."""
     with closing(app.db()) as db:
         found = workspace_named(db, workspace)
         rows = _rows(db, found, format)
+        one_sided = sum(pair.rejected is None for pair in feedback.approved_pairs(db, found.id))
+        if format == "preference" and one_sided:
+            text = f"{one_sided} corrections without a wrong answer have no rejected side"
+            yield {"warning": f"{text}: they are in the prompt-completion format."}
         if to is None:
             yield from rows
             return
         yield {"file": to, "format": format, "rows": _write_new(Path(to), rows)}
 
 
-def preference(pair: Pair) -> Event:
-    """TRL's preference columns; without `rejected` when nothing was said that was wrong."""
-    row: Event = {"prompt": build_messages(pair.inputs), "chosen": _said(pair.chosen)}
-    return row if pair.rejected is None else {**row, "rejected": _said(pair.rejected)}
-
-
 def _rows(db: Database, found: Workspace, format: str) -> Iterator[Event]:
     pairs = feedback.approved_pairs(db, found.id)
     if format == "preference":
-        # DPO and its kind need both sides; the others are in the prompt-completion format.
-        yield from (preference(pair) for pair in pairs if pair.rejected is not None)
+        for pair in pairs:
+            if pair.rejected is not None:
+                prompt = build_messages(pair.inputs)
+                both = {"chosen": _said(pair.chosen), "rejected": _said(pair.rejected)}
+                yield {"prompt": prompt, **both}
     elif format == "prompt-completion":
         for pair in pairs:
             yield {"prompt": build_messages(pair.inputs), "completion": _said(pair.chosen)}
@@ -108,10 +110,8 @@ def _unpaired(pair: Pair) -> Iterator[Event]:
 def _thumbs(db: Database, found: Workspace) -> Iterator[Event]:
     """Ratings without a correction. Quarantined and rejected ones are nobody's training data."""
     for item in _everything(db, found, "new"):
-        inputs = (
-            message(db, item.message_id).inputs if item.rating and not item.correction else None
-        )
-        if inputs is not None:
+        inputs = message(db, item.message_id).inputs
+        if inputs is not None and item.rating and not item.correction:
             row = {"prompt": build_messages(inputs), "completion": _said(item.answer)}
             yield {**row, "label": item.rating == 1}
 
@@ -151,9 +151,7 @@ def _write_new(path: Path, rows: Iterator[Event]) -> int:
                 count += 1
         draft.rename(path)
     except OSError as error:
-        raise BadInput(
-            f"{path} cannot be written: {(error.strerror or 'error').lower()}."
-        ) from None
+        raise unwritable(path, error) from None
     finally:
         draft.unlink(missing_ok=True)
     return count

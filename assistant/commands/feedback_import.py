@@ -20,7 +20,7 @@ from assistant.commands.ask import Asked, add_history, answers, instructions
 from assistant.commands.rows import Turns, optional_text, read_rows, turns_of
 from assistant.commands.who import actor
 from assistant.reply import ReplyOptions, retrieve
-from assistant.verbs import Event, Events
+from assistant.verbs import Event
 from storage import feedback
 from storage.audit import audit
 from storage.conversations import add_message, delete_conversation, start_conversation
@@ -75,7 +75,7 @@ def import_file(
     ask: bool = False,
     strict: bool = False,
     skip_bad: bool = False,
-) -> Events:
+) -> Iterator[Event]:
     """Take the rows of `file` in; with `approve`, approve those that have a correction.
 
     BadInput names every bad line (unless `skip_bad`), and then nothing is taken.

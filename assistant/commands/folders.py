@@ -9,6 +9,12 @@ from pathlib import Path
 from storage.errors import BadInput
 
 
+def unwritable(path: Path, error: OSError) -> BadInput:
+    """The sentence for a path that the system would not let us write."""
+    why = (error.strerror or str(error)).lower()
+    return BadInput(f"{path} cannot be written ({why}): name another place.")
+
+
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
     """A draft beside `path` that gets its name when the block ends well.
@@ -21,9 +27,7 @@ def new_folder(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     except OSError as error:
-        raise BadInput(
-            f"{path} cannot be written: {(error.strerror or 'error').lower()}."
-        ) from None
+        raise unwritable(path, error) from None
     try:
         yield draft
         draft.chmod(0o755)

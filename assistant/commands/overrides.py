@@ -1,11 +1,12 @@
 """`apprentice overrides list|retire`."""
 
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict
 
 from assistant.app import App
 from assistant.commands.who import actor
-from assistant.verbs import Events
+from assistant.verbs import Event
 from storage import overrides
 from storage.audit import audit
 from storage.database import write_transaction
@@ -13,14 +14,14 @@ from storage.errors import NotFound
 from storage.workspaces import workspace as workspace_named
 
 
-def list_all(app: App, *, workspace: str) -> Events:
+def list_all(app: App, *, workspace: str) -> Iterator[Event]:
     """The overrides of a workspace."""
     with closing(app.db()) as db:
         for item in overrides.list_overrides(db, workspace_named(db, workspace).id):
             yield asdict(item)
 
 
-def retire(app: App, *, workspace: str, id: int) -> Events:
+def retire(app: App, *, workspace: str, id: int) -> Iterator[Event]:
     """Stop serving an override; the correction stays approved."""
     with closing(app.db()) as db:
         known = overrides.list_overrides(db, workspace_named(db, workspace).id)

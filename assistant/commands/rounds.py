@@ -1,6 +1,7 @@
 """`apprentice rounds list|show|cancel|export`."""
 
 import shutil
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
@@ -9,23 +10,23 @@ from sqlite_utils import Database
 from assistant.app import App
 from assistant.commands.folders import new_folder
 from assistant.commands.who import actor
-from assistant.verbs import Event, Events
+from assistant.verbs import Event
 from storage import jobs, rounds
 from storage.audit import audit
-from storage.errors import Refused
+from storage.errors import NotFound, Refused
 from storage.records import TuningRound
 from storage.workspaces import workspace as workspace_named
 from storage.workspaces import workspace_by_id
 
 
-def list_all(app: App, *, workspace: str) -> Events:
+def list_all(app: App, *, workspace: str) -> Iterator[Event]:
     """The rounds of a workspace, newest first."""
     with closing(app.db()) as db:
         for item in rounds.list_rounds(db, workspace_named(db, workspace).id):
             yield _event(db, item)
 
 
-def show(app: App, *, id: int) -> Events:
+def show(app: App, *, id: int) -> Iterator[Event]:
     """One round: how far it is, what it learned from, its verdict and scores."""
     with closing(app.db()) as db:
         item = rounds.tuning_round(db, id)
@@ -45,7 +46,7 @@ def show(app: App, *, id: int) -> Events:
         }
 
 
-def cancel(app: App, *, id: int) -> Events:
+def cancel(app: App, *, id: int) -> Iterator[Event]:
     """Ask a round to stop; whoever runs it does so at its next step."""
     with closing(app.db()) as db:
         item = rounds.tuning_round(db, id)
@@ -56,12 +57,15 @@ def cancel(app: App, *, id: int) -> Events:
     yield {"round": id, "cancel": "requested"}
 
 
-def export(app: App, *, id: int, to: str) -> Events:
-    """Copy a round's bundle to a new folder: `python -m tuning.run FOLDER OUT` trains it anywhere."""
+def export(app: App, *, id: int, to: str) -> Iterator[Event]:
+    """Copy a round's bundle to a new folder, for `python -m tuning.run FOLDER OUT` anywhere."""
     with closing(app.db()) as db:
         rounds.tuning_round(db, id)
+        bundle = app.datadir.rounds / str(id) / "bundle"
+        if not bundle.is_dir():
+            raise NotFound(f"The bundle of round {id} is not in {bundle}: start a new round.")
         with new_folder(Path(to)) as draft:
-            shutil.copytree(_bundle(app, id), draft, dirs_exist_ok=True)
+            shutil.copytree(bundle, draft, dirs_exist_ok=True)
         audit(db, actor(), "round exported", f"round:{id}")
     yield {"round": id, "folder": to}
 

@@ -1,12 +1,13 @@
 """`apprentice users list|create|set|delete`. Passwords arrive here as hashes only."""
 
+from collections.abc import Iterator
 from contextlib import closing
 
 from sqlite_utils import Database
 
 from assistant.app import App
 from assistant.commands.who import actor
-from assistant.verbs import Event, Events
+from assistant.verbs import Event
 from storage import users
 from storage.audit import audit
 from storage.database import write_transaction
@@ -15,14 +16,14 @@ from storage.records import User
 from storage.workspaces import list_workspaces, workspace
 
 
-def list_all(app: App) -> Events:
+def list_all(app: App) -> Iterator[Event]:
     """All users with the workspaces that they may use."""
     with closing(app.db()) as db:
         for user in users.list_users(db):
             yield _event(db, user)
 
 
-def create(app: App, *, name: str, role: str, password_hash: str) -> Events:
+def create(app: App, *, name: str, role: str, password_hash: str) -> Iterator[Event]:
     """Add a user."""
     with closing(app.db()) as db:
         with write_transaction(db):
@@ -39,7 +40,7 @@ def set_values(
     password_hash: str | None = None,
     join: str | None = None,
     leave: str | None = None,
-) -> Events:
+) -> Iterator[Event]:
     """Change role, password and memberships of a user, all or none."""
     changes = {"role": role, "password": password_hash, "join": join, "leave": leave}
     changed = [key for key, value in changes.items() if value is not None]
@@ -58,7 +59,7 @@ def set_values(
         yield _event(db, user)
 
 
-def delete(app: App, *, name: str) -> Events:
+def delete(app: App, *, name: str) -> Iterator[Event]:
     """Delete a user; what was said and reviewed stays."""
     with closing(app.db()) as db:
         with write_transaction(db):

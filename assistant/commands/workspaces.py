@@ -1,6 +1,7 @@
 """`apprentice workspaces list|create|set|delete`."""
 
 import shutil
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -9,7 +10,7 @@ from sqlite_utils import Database
 
 from assistant.app import App
 from assistant.commands.who import actor
-from assistant.verbs import Event, Events
+from assistant.verbs import Event
 from storage.adapters import list_adapters, serving_adapter
 from storage.database import write_transaction
 from storage.documents import list_documents
@@ -25,14 +26,14 @@ from storage.workspaces import (
 )
 
 
-def list_all(app: App) -> Events:
+def list_all(app: App) -> Iterator[Event]:
     """All workspaces with their settings."""
     with closing(app.db()) as db:
         for item in list_workspaces(db):
             yield _event(db, item)
 
 
-def create(app: App, *, name: str, access: str, instructions: str) -> Events:
+def create(app: App, *, name: str, access: str, instructions: str) -> Iterator[Event]:
     """Make a workspace."""
     with closing(app.db()) as db:
         text = _text(instructions)
@@ -40,7 +41,7 @@ def create(app: App, *, name: str, access: str, instructions: str) -> Events:
         yield _event(db, made)
 
 
-def set_values(app: App, *, name: str, values: list[str]) -> Events:
+def set_values(app: App, *, name: str, values: list[str]) -> Iterator[Event]:
     """Set `key=value` pairs, all or none. BadInput for one that cannot be."""
     with closing(app.db()) as db:
         workspace(db, name)
@@ -53,7 +54,7 @@ def set_values(app: App, *, name: str, values: list[str]) -> Events:
         yield _event(db, workspace(db, name))
 
 
-def delete(app: App, *, name: str) -> Events:
+def delete(app: App, *, name: str) -> Iterator[Event]:
     """Delete a workspace with its rows, its files and its part of the search index."""
     with closing(app.db()) as db:
         known = workspace(db, name)

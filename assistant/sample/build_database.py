@@ -7,6 +7,7 @@ general model cannot guess.
 import random
 import sqlite3
 from datetime import UTC, date, datetime, timedelta
+from itertools import count
 from pathlib import Path
 
 SCHEMA = """
@@ -140,51 +141,47 @@ def _add_catalogue(connection: sqlite3.Connection, chance: random.Random) -> Non
 
 def _status(age: int, chance: random.Random) -> str:
     """Old orders are mostly closed, fresh ones mostly open."""
-    weights = (2, 1, 13, 3) if age > 20 else (9, 2, 7, 2)
+    weights = (1, 1, 13, 3) if age > 20 else (9, 2, 7, 2)
     return chance.choices(("Open", "On hold", "Closed", "Cancelled"), weights)[0]
 
 
 def _add_orders(connection: sqlite3.Connection, chance: random.Random, today: date) -> None:
-    products = _products()
-    orders: list[tuple[object, ...]] = []
-    lines: list[tuple[object, ...]] = []
-    invoices: list[tuple[object, ...]] = []
-    returns: list[tuple[object, ...]] = []
+    """Orders with their lines, and for closed ones the invoice and now and then a return."""
+    rows: dict[str, list[tuple[object, ...]]] = {
+        name: [] for name in ("sales_orders", "so_lines", "ar_invoices", "rma_cases")
+    }
+    products, lines = _products(), count(1)
     for number in range(1, ORDERS + 1):
         so_no, age = 50000 + number, 300 - number * 300 // (ORDERS + 1)
-        created = today - timedelta(days=age)
-        status = _status(age, chance)
-        bought = [
-            (chance.choice(products), chance.randint(1, 4))
-            for _ in range(chance.choice((1, 1, 2, 3)))
-        ]
-        total = round(sum(product[3] * qty for product, qty in bought) * chance.uniform(0.9, 1), 2)
-        code = chance.choice(CANCEL_CODES) if status == "Cancelled" else None
-        promised = created + timedelta(days=chance.randint(7, 21))
-        account, channel = (
-            1000 + chance.randint(1, len(NAMES)),
-            chance.choice(("Web", "Web", "Trade", "Shop")),
-        )
-        orders.append((so_no, account, channel, status, code, total, str(created), str(promised)))
-        for product, qty in bought:
-            lines.append((len(lines) + 1, so_no, product[0], qty, product[3]))
+        bought = _basket(products, chance)
+        total = round(sum(price * qty for _, price, qty in bought) * chance.uniform(0.9, 1), 2)
+        created, status = today - timedelta(days=age), _status(age, chance)
+        rows["sales_orders"].append(_order(so_no, status, total, created, chance))
+        rows["so_lines"] += [(next(lines), so_no, sku, qty, price) for sku, price, qty in bought]
         if status == "Closed":
-            invoices.append(_invoice(so_no, total, created, today, chance))
+            rows["ar_invoices"].append(_invoice(so_no, total, created, today, chance))
             if chance.random() < 0.25:
-                fault, opened = (
-                    chance.choice(FAULT_CODES),
-                    created + timedelta(days=chance.randint(3, 30)),
-                )
-                returns.append(
-                    (8000 + so_no, so_no, bought[0][0][0], fault, str(min(opened, today)))
-                )
-    for table, rows in (
-        ("sales_orders", orders),
-        ("so_lines", lines),
-        ("ar_invoices", invoices),
-        ("rma_cases", returns),
-    ):
-        _insert(connection, table, rows)
+                rows["rma_cases"].append(_return(so_no, bought[0][0], created, today, chance))
+    for table, made in rows.items():
+        _insert(connection, table, made)
+
+
+def _basket(
+    products: list[tuple[str, str, str, float]], chance: random.Random
+) -> list[tuple[str, float, int]]:
+    """One to three articles as (sku, price, quantity)."""
+    chosen = [chance.choice(products) for _ in range(chance.choice((1, 1, 2, 3)))]
+    return [(sku, price, chance.randint(1, 4)) for sku, _, _, price in chosen]
+
+
+def _order(
+    so_no: int, status: str, total: float, created: date, chance: random.Random
+) -> tuple[object, ...]:
+    account = 1000 + chance.randint(1, len(NAMES))
+    channel = chance.choice(("Web", "Web", "Trade", "Shop"))
+    code = chance.choice(CANCEL_CODES) if status == "Cancelled" else None
+    promised = created + timedelta(days=chance.randint(7, 21))
+    return (so_no, account, channel, status, code, total, str(created), str(promised))
 
 
 def _invoice(
@@ -194,3 +191,10 @@ def _invoice(
     due, paid = created + timedelta(days=30), created + timedelta(days=chance.randint(2, 40))
     unpaid = chance.random() < 1 / 7 or paid > today
     return (20000 + so_no, so_no, amount, str(due), None if unpaid else str(paid))
+
+
+def _return(
+    so_no: int, sku: str, created: date, today: date, chance: random.Random
+) -> tuple[object, ...]:
+    opened = min(created + timedelta(days=chance.randint(3, 30)), today)
+    return (8000 + so_no, so_no, sku, chance.choice(FAULT_CODES), str(opened))

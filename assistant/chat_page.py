@@ -1,0 +1,274 @@
+"""The chat page: one Gradio page at `/`, everything it shows drawn from SQLite."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from assistant.chat_feedback import FeedbackEvents
+from assistant.chat_layout import Parts, lay_out, problem_line
+from assistant.chat_view import Shown, entry, one_line, show
+from assistant.chat_visit import View, Visit, message_at, own_conversation, visit
+from assistant.reply import Delta, Done, ReplyOptions, reply
+from assistant.security import may_review, usable_workspace
+from assistant.streams import Streams
+from storage.conversations import (
+    delete_conversation,
+    feedback_of,
+    list_conversations,
+    messages_of,
+    start_conversation,
+    thread_to,
+)
+from storage.errors import ApprenticeError, NotFound
+from storage.records import Message
+from storage.workspaces import list_workspaces
+
+if TYPE_CHECKING:
+    from assistant.app import App
+
+RECENT = 30
+"""Conversations in the list."""
+ANSWERS_AT_ONCE = 32
+"""Readers served at once; the engine has fewer slots and queues the rest itself."""
+
+Updates = dict[Any, Any]
+
+
+def build_chat_page(app: "App") -> gr.Blocks:
+    """The page, to be mounted."""
+    with gr.Blocks(title="Apprentice", analytics_enabled=False, fill_height=True) as page:
+        parts = lay_out()
+        talk = ChatEvents(app, parts)
+        _wire(page, parts, talk, FeedbackEvents(app, parts, talk.draw))
+    page.queue(default_concurrency_limit=16, max_size=256)
+    return page
+
+
+def _wire(page: gr.Blocks, parts: Parts, talk: "ChatEvents", judging: FeedbackEvents) -> None:
+    view, side, box, chat = parts.view, parts.side, parts.talk.box, parts.talk.chat
+    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    answers = {"concurrency_id": "answers", "concurrency_limit": ANSWERS_AT_ONCE, **quiet}
+    drawn = parts.drawn()
+    page.load(talk.load, None, drawn, **quiet)
+    side.new.click(talk.new_chat, view, drawn, **quiet)
+    side.workspace.input(talk.change_workspace, side.workspace, drawn, **quiet)
+    side.recent.input(talk.open, [side.recent, view], drawn, **quiet)
+    box.submit(talk.send, [box, view], drawn, **answers)
+    chat.example_select(talk.send_starter, view, drawn, **answers)
+    chat.retry(talk.retry, view, drawn, **answers)
+    box.stop(talk.stop, view, None, **quiet)
+    judging.wire(drawn | parts.panels(), quiet)
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """A reply on its way: the page as it is, what was asked, and the entries above the reply."""
+
+    view: View
+    owner: str
+    question: str
+    variant_of: str | None
+    above: list[dict[str, Any]]
+
+
+class ChatEvents:
+    """What happens to the conversation; feedback on it is `FeedbackEvents`."""
+
+    def __init__(self, app: "App", parts: Parts):
+        self._app = app
+        self._parts = parts
+        self._streams = Streams()
+
+    # ---- which conversation
+
+    def load(self, request: gr.Request) -> Updates:
+        """The page as its address names it."""
+        asked = request.query_params.get("conversation") or ""
+        with visit(self._app, request, request.query_params.get("workspace")) as caller:
+            try:
+                return self.draw(caller, asked and own_conversation(caller, asked).id)
+            except NotFound as error:
+                return self.draw(caller, "", problem=str(error))
+
+    def new_chat(self, view: View, request: gr.Request) -> Updates:
+        """An empty conversation; its row is made with the first question."""
+        with visit(self._app, request, view.workspace) as caller:
+            return {**self.draw(caller, ""), self._parts.talk.box: gr.update(value="")}
+
+    def change_workspace(self, name: str, request: gr.Request) -> Updates:
+        """Another workspace, with an empty conversation."""
+        with visit(self._app, request, name) as caller:
+            return self.draw(caller, "")
+
+    def open(self, conversation_id: str, view: View, request: gr.Request) -> Updates:
+        """A conversation from the list."""
+        with visit(self._app, request, view.workspace) as caller:
+            return self.draw(caller, own_conversation(caller, conversation_id).id)
+
+    # ---- answers
+
+    def send(self, question: str, view: View, request: gr.Request) -> Iterator[Updates]:
+        """The question in the box."""
+        if not (question or "").strip():
+            yield {self._parts.talk.problem: problem_line("Type a question first.")}
+            return
+        yield from self._answer(request, view, question)
+
+    def send_starter(
+        self, view: View, request: gr.Request, event: gr.SelectData
+    ) -> Iterator[Updates]:
+        """A starter that was clicked."""
+        yield from self._answer(request, view, str(event.value["text"]))
+
+    def retry(self, view: View, request: gr.Request, event: gr.RetryData) -> Iterator[Updates]:
+        """Another try at the last reply."""
+        # Gradio names the question's position; the reply is the entry after it
+        position = event.index if isinstance(event.index, int) else event.index[0]
+        yield from self._answer(request, view, "", message_at(view, position + 1))
+
+    def stop(self, view: View, request: gr.Request) -> None:
+        """End the reply that is being made in this conversation."""
+        with visit(self._app, request, view.workspace) as caller:
+            self._streams.stop(own_conversation(caller, view.conversation).id)
+
+    def _answer(
+        self, request: gr.Request, view: View, question: str, variant_of: str | None = None
+    ) -> Iterator[Updates]:
+        turn = self._begin(request, view, question, variant_of)
+        view, said, problem = turn.view, "", ""
+        yield self._busy(turn)
+        try:
+            for event in self._events(request, turn):
+                if isinstance(event, Done):
+                    notices = {**view.notices, event.message.id: event.notices}
+                    view = replace(view, notices=notices)
+                else:
+                    said += event.text
+                    chat = [*turn.above, entry("assistant", said)]
+                    yield {self._parts.talk.chat: gr.update(value=chat)}
+        except ApprenticeError as error:
+            problem = str(error)
+        yield self._end(request, replace(turn, view=view), problem)
+
+    def _begin(
+        self, request: gr.Request, view: View, question: str, variant_of: str | None
+    ) -> _Turn:
+        with visit(self._app, request, view.workspace) as caller:
+            if view.conversation:
+                found = own_conversation(caller, view.conversation)
+            else:
+                found = start_conversation(caller.db, caller.workspace.id, caller.person.owner)
+            if variant_of is None:
+                thread, asked = _latest_thread(caller, found.id), [entry("user", question.strip())]
+            else:
+                thread, asked = thread_to(caller.db, variant_of)[:-1], []
+            above = show(thread, feedback_of(caller.db, found.id), view.notices).messages + asked
+            view = replace(view, conversation=found.id)
+            return _Turn(view, caller.person.owner, question, variant_of, above)
+
+    def _events(self, request: gr.Request, turn: _Turn) -> Iterator[Delta | Done]:
+        with visit(self._app, request, turn.view.workspace) as caller:
+            workspace = caller.workspace
+        return self._streams.run(
+            turn.view.conversation,
+            lambda cancel: reply(
+                self._app,
+                workspace,
+                turn.view.conversation,
+                turn.owner,
+                turn.question,
+                options=ReplyOptions(variant_of=turn.variant_of),
+                cancel=cancel,
+            ),
+        )
+
+    def _busy(self, turn: _Turn) -> Updates:
+        talk = self._parts.talk
+        return {
+            self._parts.view: turn.view,
+            talk.chat: gr.update(value=turn.above),
+            talk.problem: problem_line(""),
+            talk.box: gr.update(value="", submit_btn=False, stop_btn=True),
+        }
+
+    def _end(self, request: gr.Request, turn: _Turn, problem: str) -> Updates:
+        """The page after a reply. A question that was refused goes back into the box."""
+        with visit(self._app, request, turn.view.workspace) as caller:
+            conversation_id = turn.view.conversation
+            thread = _latest_thread(caller, conversation_id)
+            if not thread:
+                delete_conversation(caller.db, conversation_id)
+                conversation_id = ""
+            drawn = self.draw(caller, conversation_id, turn.view.notices, problem)
+            refused = problem and not turn.variant_of and len(thread) < len(turn.above)
+            back = {"value": turn.question} if refused else {}
+            return {**drawn, self._parts.talk.box: _ready(**back)}
+
+    # ---- what is shown
+
+    def draw(
+        self,
+        caller: Visit,
+        conversation_id: str,
+        notices: Mapping[str, tuple[str, ...]] | None = None,
+        problem: str = "",
+    ) -> Updates:
+        """The whole page from storage; the caller's right to the conversation is checked."""
+        shown = Shown([], (), [])
+        if conversation_id:
+            thread = _latest_thread(caller, conversation_id)
+            shown = show(thread, feedback_of(caller.db, conversation_id), notices)
+        view = View(caller.workspace.name, conversation_id, shown.ids, dict(notices or {}))
+        starters = [{"text": text} for text in caller.workspace.settings.starters]
+        talk = self._parts.talk
+        return {
+            self._parts.view: view,
+            talk.address: _address(view),
+            talk.problem: problem_line(problem),
+            talk.chat: gr.update(
+                value=shown.messages, feedback_value=shown.thumbs, examples=starters or None
+            ),
+            **self._side(caller, conversation_id),
+        }
+
+    def _side(self, caller: Visit, conversation_id: str) -> Updates:
+        side, person = self._parts.side, caller.person
+        listed = list_conversations(caller.db, caller.workspace.id, person.owner, RECENT)
+        names = [item.name for item in list_workspaces(caller.db)]
+        usable = [name for name in names if usable_workspace(caller.db, name, person)]
+        known = person.kind == "user"
+        return {
+            side.workspace: gr.update(
+                choices=usable, value=caller.workspace.name, visible=len(usable) > 1
+            ),
+            side.recent: gr.update(
+                choices=[(item.title or "Untitled", item.id) for item in listed],
+                value=conversation_id or None,
+                visible=bool(listed),
+            ),
+            side.who: gr.update(value=one_line(person.name), visible=known),
+            side.admin: gr.update(visible=may_review(person)),
+            side.account: gr.update(
+                value="Log out" if known else "Log in", link="/logout" if known else "/login"
+            ),
+        }
+
+
+def _ready(**values: Any) -> Any:
+    return gr.update(submit_btn=True, stop_btn=False, **values)
+
+
+def _latest_thread(caller: Visit, conversation_id: str) -> list[Message]:
+    """The branch that ends with the newest message."""
+    everything = messages_of(caller.db, conversation_id)
+    return thread_to(caller.db, everything[-1].id) if everything else []
+
+
+def _address(view: View) -> str:
+    """What `ui/chat.js` puts into the address bar."""
+    return (
+        f'<span id="open-workspace">{view.workspace}</span>'
+        f'<span id="open-conversation">{view.conversation}</span>'
+    )

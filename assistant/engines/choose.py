@@ -1,0 +1,55 @@
+"""Which engine serves a base model on this machine."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from assistant.engines.protocol import Engine
+from storage.errors import BadInput
+from storage.models import BaseModel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ENGINES = ("llamacpp", "torch_peft")
+GPU_DEVICES = ("/dev/nvidiactl", "/dev/dxg")
+"""What a driver for NVIDIA's GPUs shows (Linux, WSL). Importing torch to ask takes 2 to 4 s."""
+
+
+def open_engine(
+    base: BaseModel, *, engine: str = "auto", threads: int, context: int = 2048
+) -> Engine:
+    """Start the engine for `base`.
+
+    `auto` takes torch_peft on a CUDA GPU, else llamacpp when the base has a GGUF, else torch_peft.
+    `threads` answer on the CPU; `context` is in tokens, prompt and reply together. Raises BadInput
+    for an unknown engine or one that cannot serve this base, EngineFailed when it does not start.
+    """
+    chosen = best_engine(base) if engine == "auto" else engine
+    if chosen not in ENGINES:
+        raise BadInput(f"The engine {engine!r} is not known: use auto, {' or '.join(ENGINES)}.")
+    return _opener(chosen)(base, threads=threads, context=context)
+
+
+def best_engine(base: BaseModel) -> str:
+    """The engine that `auto` means for `base` on this machine."""
+    if base.gguf is None or _has_cuda():
+        return "torch_peft"
+    return "llamacpp"
+
+
+def _has_cuda() -> bool:
+    if not any(Path(device).exists() for device in GPU_DEVICES):
+        return False
+    import torch
+
+    return bool(torch.cuda.is_available())
+
+
+def _opener(name: str) -> "Callable[..., Engine]":
+    if name == "llamacpp":
+        from assistant.engines.llamacpp import LlamaCpp
+
+        return LlamaCpp
+    from assistant.engines.torch_peft import TorchPeft
+
+    return TorchPeft

@@ -1,0 +1,189 @@
+"""Approved corrections as prompts to learn from and cases to be judged by.
+
+Every prompt is rebuilt from its message's stored inputs by today's `build_messages`, with today's
+instructions and the examples that service would choose, the pair's own group left out. So the
+adapter meets in training what it will meet in service.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from sqlite_utils import Database
+
+import tuning
+from assistant.app import App
+from assistant.prompt import build_messages
+from assistant.reply import examples_for
+from storage.feedback import approved_pairs
+from storage.records import ChatMessage, Inputs, Pair, Split, Workspace
+from tuning.bundle import TrainRow
+from tuning.evaluate import Case
+from tuning.split import split
+
+GENERAL = Path(tuning.__file__).parent
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One approved pair, which slice it is in, and its prompt as service would send it."""
+
+    pair: Pair
+    split: Split
+    messages: tuple[ChatMessage, ...]
+    prompt_ids: tuple[int, ...]
+    completion_ids: tuple[int, ...]
+
+    @property
+    def tokens(self) -> int:
+        """Tokens of the prompt with its completion."""
+        return len(self.prompt_ids) + len(self.completion_ids)
+
+    @property
+    def pair_hash(self) -> str:
+        """What identifies the content after the words are erased."""
+        text = json.dumps([list(self.messages), self.pair.chosen], ensure_ascii=False)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def lessons(app: App, db: Database, workspace: Workspace) -> list[Lesson]:
+    """Every approved pair of the workspace as a lesson, in order of feedback id."""
+    pairs = approved_pairs(db, workspace.id)
+    splits = split([(pair.feedback_id, pair.group) for pair in pairs], salt=workspace.name)
+    taught = frozenset(id for id, part in splits.items() if part == "train")
+    made = []
+    for pair in pairs:
+        inputs = _as_today(app, db, workspace, pair, taught)
+        messages = tuple(build_messages(inputs))
+        made.append(
+            Lesson(
+                pair=pair,
+                split=splits[pair.feedback_id],
+                messages=messages,
+                prompt_ids=tuple(app.tokenizer.render(list(messages))),
+                completion_ids=tuple(app.tokenizer.completion_ids(pair.chosen)),
+            )
+        )
+    return made
+
+
+def train_row(lesson: Lesson) -> TrainRow:
+    """The lesson as a row of the bundle."""
+    return TrainRow(
+        id=str(lesson.pair.feedback_id),
+        group=lesson.pair.group,
+        messages=lesson.messages,
+        prompt_ids=lesson.prompt_ids,
+        completion=lesson.pair.chosen,
+        completion_ids=lesson.completion_ids,
+        rejected=lesson.pair.rejected,
+        kind="correction",
+    )
+
+
+def held_out_case(lesson: Lesson, checks: Sequence[Mapping[str, Any]]) -> Case:
+    """The lesson as a case of the evaluation, judged by the workspace's check that fits it."""
+    return Case(
+        id=str(lesson.pair.feedback_id),
+        group=lesson.pair.group,
+        slice=lesson.split,
+        messages=lesson.messages,
+        prompt_ids=lesson.prompt_ids,
+        expected=lesson.pair.chosen,
+        check=check_for(lesson.pair.chosen, checks),
+    )
+
+
+def check_for(expected: str, checks: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The first declared check that applies to this text; exact text otherwise.
+
+    `sql` applies to a select, `json` to an object or a list; a check with `match` applies where
+    that word occurs in the expected text.
+    """
+    for check in checks:
+        if _applies(check, expected):
+            return check
+    return {"type": "exact"}
+
+
+def replay_prompts(app: App, workspace: Workspace) -> list[tuple[str, tuple[ChatMessage, ...]]]:
+    """Ordinary questions as this workspace would ask them; the base's own answers are replayed."""
+    return [
+        (question, _bare(workspace, question)) for question in _questions(GENERAL / "replay.jsonl")
+    ]
+
+
+def replay_row(app: App, number: int, messages: tuple[ChatMessage, ...], answer: str) -> TrainRow:
+    """What the base says to an ordinary question, as a row of the bundle."""
+    return TrainRow(
+        id=f"replay-{number}",
+        group=f"replay-{number}",
+        messages=messages,
+        prompt_ids=tuple(app.tokenizer.render(list(messages))),
+        completion=answer,
+        completion_ids=tuple(app.tokenizer.completion_ids(answer)),
+        rejected=None,
+        kind="replay",
+    )
+
+
+def sentinel_cases(app: App, workspace: Workspace) -> list[Case]:
+    """The general questions that show forgetting, as this workspace would ask them."""
+    cases = []
+    for number, line in enumerate((GENERAL / "sentinel.jsonl").read_text().splitlines()):
+        item = json.loads(line)
+        messages = _bare(workspace, item["question"])
+        cases.append(
+            Case(
+                id=f"sentinel-{number}",
+                group=f"sentinel-{number}",
+                slice="sentinel",
+                messages=messages,
+                prompt_ids=tuple(app.tokenizer.render(list(messages))),
+                expected=item["expected"],
+                check=item.get("check", {"type": "contains"}),
+            )
+        )
+    return cases
+
+
+def _as_today(
+    app: App, db: Database, workspace: Workspace, pair: Pair, taught: frozenset[int]
+) -> Inputs:
+    examples = examples_for(
+        app,
+        db,
+        workspace,
+        pair.inputs.question,
+        leave_out_groups=frozenset({pair.group}),
+        only_feedback_ids=taught,
+    )
+    return replace(
+        pair.inputs,
+        instructions=workspace.instructions,
+        instructions_version=workspace.instructions_version,
+        examples=examples,
+    )
+
+
+def _bare(workspace: Workspace, question: str) -> tuple[ChatMessage, ...]:
+    inputs = Inputs(question, workspace.instructions, workspace.instructions_version)
+    return tuple(build_messages(inputs))
+
+
+def _questions(path: Path) -> list[str]:
+    return [json.loads(line)["question"] for line in path.read_text().splitlines()]
+
+
+def _applies(check: Mapping[str, Any], expected: str) -> bool:
+    text = expected.lstrip()
+    if check.get("match") is not None:
+        return str(check["match"]) in expected
+    if check["type"] == "sql":
+        return text[:7].lower().startswith(("select", "with"))
+    if check["type"] == "json":
+        return text[:1] in "{["
+    return True

@@ -1,0 +1,90 @@
+"""The replies that are being made now: each in a thread of its own, each to be stopped by anybody
+who may.
+
+A page's generator is resumed on whatever thread is free, but a SQLite connection stays on its own;
+so the reply runs here and its events are handed over.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from queue import SimpleQueue
+
+from assistant.reply import Delta, ReplyEvent
+
+Events = Callable[[threading.Event], Iterator[ReplyEvent]]
+
+
+class Streams:
+    """Running replies by conversation."""
+
+    def __init__(self) -> None:
+        self._running: dict[str, set[threading.Event]] = {}
+        self._lock = threading.Lock()
+
+    def run(self, conversation_id: str, events: Events) -> Iterator[ReplyEvent]:
+        """What `events(cancel)` gives, made in another thread; raises what it raises.
+
+        Pieces that wait together come as one. Closing this iterator stops the engine, and the
+        reply is saved as interrupted.
+        """
+        cancel = threading.Event()
+        waiting: SimpleQueue[ReplyEvent | BaseException | None] = SimpleQueue()
+        self._add(conversation_id, cancel)
+        threading.Thread(
+            target=_pump, args=(events, cancel, waiting), name="reply", daemon=True
+        ).start()
+        try:
+            yield from _handed_over(waiting)
+        finally:
+            cancel.set()
+            self._remove(conversation_id, cancel)
+
+    def stop(self, conversation_id: str) -> None:
+        """End every reply of this conversation."""
+        with self._lock:
+            for cancel in self._running.get(conversation_id, ()):
+                cancel.set()
+
+    def _add(self, conversation_id: str, cancel: threading.Event) -> None:
+        with self._lock:
+            self._running.setdefault(conversation_id, set()).add(cancel)
+
+    def _remove(self, conversation_id: str, cancel: threading.Event) -> None:
+        with self._lock:
+            self._running[conversation_id].discard(cancel)
+            if not self._running[conversation_id]:
+                del self._running[conversation_id]
+
+
+def _pump(
+    events: Events,
+    cancel: threading.Event,
+    waiting: "SimpleQueue[ReplyEvent | BaseException | None]",
+) -> None:
+    try:
+        for event in events(cancel):
+            waiting.put(event)
+    except BaseException as error:  # noqa: BLE001  raised again by who reads
+        waiting.put(error)
+    waiting.put(None)
+
+
+def _handed_over(
+    waiting: "SimpleQueue[ReplyEvent | BaseException | None]",
+) -> Iterator[ReplyEvent]:
+    while True:
+        text = ""
+        event = waiting.get()
+        while isinstance(event, Delta):
+            text += event.text
+            if waiting.empty():
+                break
+            event = waiting.get()
+        if text:
+            yield Delta(text)
+        if event is None:
+            return
+        if isinstance(event, BaseException):
+            raise event
+        if not isinstance(event, Delta):
+            yield event

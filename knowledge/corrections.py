@@ -1,0 +1,84 @@
+"""The nearest approved corrections: few-shot examples for a question."""
+
+from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING
+
+from sqlite_utils import Database
+
+from storage.documents import chunk_hash
+from storage.feedback import approved_pairs
+from storage.records import Example, Pair
+
+if TYPE_CHECKING:  # their libraries take seconds to import
+    from knowledge.dense import DenseIndex
+    from knowledge.embedding import Embedder
+
+
+def corrections_collection(workspace_id: int, embedder: "Embedder") -> str:
+    """The name of the collection that holds the vectors of a workspace's corrected questions."""
+    return f"corrections-{workspace_id}-{embedder.slug}"
+
+
+def nearest_examples(
+    db: Database,
+    index: "DenseIndex",
+    embedder: "Embedder",
+    workspace_id: int,
+    question: str,
+    *,
+    limit: int,
+    budget: int,
+    count_tokens: Callable[[str], int],
+    leave_out_groups: Collection[str] = frozenset(),
+    only_feedback_ids: Collection[int] | None = None,
+) -> list[Example]:
+    """At most `limit` approved corrections that fit into `budget` tokens, the nearest last.
+
+    Last, because what stands next to the question weighs most. Nearness is that of the questions;
+    one too long for what is left of the budget is passed over. The pair asked for itself is left
+    out by `leave_out_groups` or `only_feedback_ids`.
+    """
+    if limit < 1 or budget < 1 or not question.strip():
+        return []
+    pairs = {pair.feedback_id: pair for pair in approved_pairs(db, workspace_id)}
+    sync_corrections(index, embedder, workspace_id, pairs)
+    allowed = [
+        feedback_id
+        for feedback_id, pair in pairs.items()
+        if pair.group not in leave_out_groups
+        and (only_feedback_ids is None or feedback_id in only_feedback_ids)
+    ]
+    collection = corrections_collection(workspace_id, embedder)
+    near = index.query(collection, embedder.embed([question])[0], len(allowed), among=allowed)
+    nearest = [pairs[feedback_id] for feedback_id, _ in near if feedback_id in pairs]
+    return _fitting(nearest, limit, budget, count_tokens)[::-1]
+
+
+def sync_corrections(
+    index: "DenseIndex", embedder: "Embedder", workspace_id: int, pairs: dict[int, Pair]
+) -> int:
+    """Make the collection equal to `pairs` (by feedback id); returns how many were embedded."""
+    collection = corrections_collection(workspace_id, embedder)
+    wanted = {number: chunk_hash("", pair.inputs.question) for number, pair in pairs.items()}
+    indexed = index.hashes(collection)
+    index.delete(collection, [number for number in indexed if number not in wanted])
+    new = [number for number, digest in wanted.items() if indexed.get(number) != digest]
+    if new:
+        vectors = embedder.embed([pairs[number].inputs.question for number in new])
+        index.upsert(collection, new, vectors, [wanted[number] for number in new])
+    return len(new)
+
+
+def _fitting(
+    nearest: list[Pair], limit: int, budget: int, count_tokens: Callable[[str], int]
+) -> list[Example]:
+    fitting: list[Example] = []
+    for pair in nearest:
+        size = count_tokens(pair.inputs.question) + count_tokens(pair.chosen)
+        if size > budget:
+            continue
+        budget -= size
+        fitting.append(Example(pair.feedback_id, pair.inputs.question, pair.chosen))
+        if len(fitting) == limit:
+            break
+    return fitting

@@ -1,0 +1,241 @@
+"""The dense index: vectors in Chroma, found by cosine similarity.
+
+It is a cache of what SQLite knows and is made anew when its folder is missing or damaged.
+Measured with Chroma 1.5.9: a truncated `data_level0.bin` or a missing `index_metadata.pickle` gives
+wrong neighbours without an error, an overwritten one kills the process with SIGSEGV. So the files
+of vectors are compared with their recorded hashes before Chroma may open them.
+"""
+
+import hashlib
+import json
+import shutil
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, TypeVar
+
+import chromadb
+import numpy as np
+from chromadb.api import ClientAPI
+from chromadb.config import Settings
+from chromadb.errors import InternalError, NotFoundError
+
+from storage.errors import BadInput
+
+_Result = TypeVar("_Result")
+
+_DATABASE = "chroma.sqlite3"
+_SEALS = "seals.json"
+
+
+class DenseIndex:
+    """Collections of (id, vector, hash) in one folder that only this process uses.
+
+    Thread-safe: one call at a time (a query takes 2 ms at 20 000 vectors). A folder that cannot be
+    read is moved aside to `<folder>.unreadable` and an empty one takes its place; `rebuilt` says
+    so, and `sync_index` and the next `nearest_examples` fill it again from SQLite.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open or make the folder `path`. Raises BadInput when it cannot be written."""
+        self.rebuilt = False
+        self._path = path
+        self._lock = threading.RLock()
+        self._seen: dict[str, tuple[int, int]] = {}
+        self._client = self._open()
+
+    def upsert(
+        self, collection: str, ids: Sequence[int], embeddings: np.ndarray, hashes: Sequence[str]
+    ) -> None:
+        """Add or replace vectors (len(ids), dimension); a hash says what text each one is of."""
+        names, notes = [str(id) for id in ids], [{"hash": hash} for hash in hashes]
+
+        def write() -> None:
+            target, most = self._made(collection), self._client.get_max_batch_size()
+            for start in range(0, len(names), most):
+                part = slice(start, start + most)
+                target.upsert(ids=names[part], embeddings=embeddings[part], metadatas=notes[part])
+
+        self._call(write)
+
+    def delete(self, collection: str, ids: Sequence[int]) -> None:
+        """Remove vectors; unknown ids are left out."""
+        names = [str(id) for id in ids]
+
+        def write() -> None:
+            target, most = self._known(collection), self._client.get_max_batch_size()
+            for start in range(0, len(names) if target else 0, most):
+                target.delete(ids=names[start : start + most])
+
+        self._call(write)
+
+    def query(
+        self,
+        collection: str,
+        embedding: np.ndarray,
+        k: int,
+        *,
+        among: Sequence[int] | None = None,
+    ) -> list[tuple[int, float]]:
+        """(id, cosine similarity) of the `k` nearest to a vector (dimension,), nearest first.
+
+        `among` allows only these ids.
+        """
+        allowed = None if among is None else [str(id) for id in among]
+
+        def read() -> list[tuple[int, float]]:
+            target = self._known(collection)
+            # Chroma fails over an id that it does not know
+            ids = target.get(ids=allowed, include=[])["ids"] if target and allowed else allowed
+            if target is None or k < 1 or ids == []:
+                return []
+            found = target.query(
+                query_embeddings=[embedding], n_results=k, ids=ids, include=["distances"]
+            )
+            pairs = zip(found["ids"][0], found["distances"][0], strict=True)
+            return [(int(name), 1.0 - float(distance)) for name, distance in pairs]
+
+        return self._call(read)
+
+    def hashes(self, collection: str) -> dict[int, str]:
+        """Hash by id of all vectors; none for an unknown collection."""
+
+        def read() -> dict[int, str]:
+            target = self._known(collection)
+            found = target.get(include=["metadatas"]) if target else {"ids": [], "metadatas": []}
+            pairs = zip(found["ids"], found["metadatas"], strict=True)
+            return {int(name): str(note["hash"]) for name, note in pairs}
+
+        return self._call(read)
+
+    def collections(self) -> list[str]:
+        """The names of all collections."""
+        return self._call(lambda: sorted(found.name for found in self._client.list_collections()))
+
+    def drop(self, collection: str) -> None:
+        """Remove a collection with all its vectors; an unknown one is no error."""
+
+        def write() -> None:
+            if self._known(collection):
+                self._client.delete_collection(collection)
+
+        self._call(write)
+
+    def close(self) -> None:
+        """Let the folder go; another process may open it then."""
+        with self._lock:
+            self._seal()
+            self._client.close()
+
+    def _made(self, collection: str) -> Any:
+        return self._client.get_or_create_collection(
+            collection, embedding_function=None, configuration={"hnsw": {"space": "cosine"}}
+        )
+
+    def _known(self, collection: str) -> Any:
+        try:
+            return self._client.get_collection(collection, embedding_function=None)
+        except NotFoundError:
+            return None
+
+    def _call(self, work: Callable[[], _Result]) -> _Result:
+        """Do it; if Chroma fails, once more on a folder that was checked and opened anew."""
+        with self._lock:
+            try:
+                return work()
+            except InternalError:
+                self._client.close()
+                self._client = self._open()
+                return work()
+            finally:
+                self._seal()
+
+    def _open(self) -> ClientAPI:
+        try:
+            if _is_sound(self._path):
+                client = _start(self._path)
+                self._seen = _states(self._path)
+                return client
+        # whatever it is that a damaged folder makes Chroma raise, the remedy is the same
+        except Exception:  # noqa: BLE001
+            pass
+        _move_aside(self._path)
+        self.rebuilt = True
+        self._seen = {}
+        return _start(self._path)
+
+    def _seal(self) -> None:
+        """Record the hashes of the files of vectors if Chroma has written them (every 1000)."""
+        states = _states(self._path)
+        if states != self._seen:
+            _write_seals(self._path)
+            self._seen = states
+
+
+def _start(path: Path) -> ClientAPI:
+    client = chromadb.PersistentClient(str(path), settings=Settings(anonymized_telemetry=False))
+    for collection in client.list_collections():  # so that what cannot be read fails now
+        first = collection.get(limit=1, include=["embeddings"])["embeddings"]
+        if first is not None and len(first):
+            collection.query(query_embeddings=[first[0]], n_results=1, include=[])
+    return client
+
+
+def _is_sound(path: Path) -> bool:
+    """Whether Chroma may open the folder: SQLite finds its file sound, the seals are unbroken."""
+    if not path.exists() or not any(path.iterdir()):
+        return True
+    database = path / _DATABASE
+    if not database.is_file() or database.stat().st_size == 0:
+        return False
+    with closing(sqlite3.connect(database)) as connection:
+        if connection.execute("pragma quick_check").fetchone() != ("ok",):
+            return False
+    return _seals(path) == _read_seals(path)
+
+
+def _vector_files(path: Path) -> list[Path]:
+    return sorted(file for file in path.glob("*/*") if file.is_file())
+
+
+def _states(path: Path) -> dict[str, tuple[int, int]]:
+    """Size and time of change of the files of vectors: whether they need to be sealed anew."""
+    found = [(str(file.relative_to(path)), file.stat()) for file in _vector_files(path)]
+    return {name: (stat.st_size, stat.st_mtime_ns) for name, stat in found}
+
+
+def _seals(path: Path) -> dict[str, str]:
+    seals = {}
+    for file in _vector_files(path):
+        with file.open("rb") as opened:
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+        seals[str(file.relative_to(path))] = digest
+    return seals
+
+
+def _read_seals(path: Path) -> dict[str, str]:
+    file = path / _SEALS
+    return json.loads(file.read_text()) if file.exists() else {}
+
+
+def _write_seals(path: Path) -> None:
+    draft = path / f"{_SEALS}.draft"
+    draft.write_text(json.dumps(_seals(path)))
+    draft.replace(path / _SEALS)
+
+
+def _move_aside(path: Path) -> None:
+    """One damaged folder is kept, for a person to look at: the last."""
+    aside = path.with_name(f"{path.name}.unreadable")
+    try:
+        if aside.exists():
+            shutil.rmtree(aside)
+        path.rename(aside)
+        path.mkdir(mode=0o700)
+    except OSError as error:
+        raise BadInput(
+            f"The index folder {path} is damaged and cannot be replaced ({error.strerror}): "
+            "give this user the right to write there."
+        ) from error

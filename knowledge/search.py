@@ -1,0 +1,114 @@
+"""Passages for a question: dense and lexical hits, fused by rank, each checked against SQLite."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sqlite_utils import Database
+
+from storage.documents import lexical_search, live_chunks
+from storage.records import Passage
+
+if TYPE_CHECKING:  # their libraries take seconds to import
+    from knowledge.dense import DenseIndex
+    from knowledge.embedding import Embedder
+
+RRF_K = 60
+"""Of reciprocal rank fusion, the sum of 1 / (k + rank): Cormack, Clarke, Buettcher, SIGIR 2009."""
+
+_CANDIDATES = 30  # of each kind: some may be gone from SQLite or under the floor
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
+_WORD_END = re.compile(r"\s+")
+
+
+def chunks_collection(workspace_id: int, embedder: "Embedder") -> str:
+    """The name of the collection that holds the vectors of a workspace's chunks."""
+    return f"chunks-{workspace_id}-{embedder.slug}"
+
+
+def search(
+    db: Database,
+    index: "DenseIndex",
+    embedder: "Embedder",
+    workspace_id: int,
+    query: str,
+    *,
+    top_k: int = 3,
+    floor: float | None = None,
+) -> list[Passage]:
+    """At most `top_k` passages of the workspace, best first.
+
+    With a `floor`, those with a lower cosine similarity to `query` are left out. A chunk that the
+    dense index does not know yet, as while it is being rebuilt, has no similarity and stays.
+    """
+    if top_k < 1 or not query.strip():
+        return []
+    most = max(_CANDIDATES, 2 * top_k)
+    collection, vector = chunks_collection(workspace_id, embedder), embedder.embed([query])[0]
+    dense = index.query(collection, vector, most)
+    lexical = lexical_search(db, workspace_id, query, most)
+    unknown = {chunk_id for chunk_id, _ in lexical} - {chunk_id for chunk_id, _ in dense}
+    similarity = dict([*dense, *index.query(collection, vector, len(unknown), among=[*unknown])])
+    live = live_chunks(db, workspace_id, {*similarity, *unknown})
+    ranks = [_ranks(hits, live) for hits in (dense, lexical)]
+    passages = [
+        replace(
+            passage,
+            score=fused_score(*(rank.get(chunk_id) for rank in ranks)),
+            similarity=similarity.get(chunk_id),
+            dense_rank=ranks[0].get(chunk_id),
+            lexical_rank=ranks[1].get(chunk_id),
+        )
+        for chunk_id, passage in live.items()
+        if floor is None or similarity.get(chunk_id, floor) >= floor
+    ]
+    return sorted(passages, key=_best_first)[:top_k]
+
+
+def _ranks(hits: Sequence[tuple[int, float]], live: dict[int, Passage]) -> dict[int, int]:
+    """Rank from 1 by chunk id, among those that are still there."""
+    alive = [chunk_id for chunk_id, _ in hits if chunk_id in live]
+    return {chunk_id: rank for rank, chunk_id in enumerate(alive, start=1)}
+
+
+def fused_score(*ranks: int | None) -> float:
+    """The reciprocal rank fusion of ranks from 1; None: not found by that search."""
+    return sum(1.0 / (RRF_K + rank) for rank in ranks if rank is not None)
+
+
+def _best_first(passage: Passage) -> tuple[float, float, int]:
+    return -passage.score, -(passage.similarity or 0.0), passage.chunk_id
+
+
+def fit_passages(
+    passages: Sequence[Passage], budget: int, count_tokens: Callable[[str], int]
+) -> list[Passage]:
+    """The first passages that fit into `budget` tokens, whole. Pure.
+
+    If the very first is too long, it alone is given, cut after the last sentence that fits (or
+    word, when not even one sentence does).
+    """
+    fitting: list[Passage] = []
+    left = budget
+    for passage in passages:
+        left -= count_tokens(passage.text)
+        if left < 0:
+            break
+        fitting.append(passage)
+    if fitting or not passages:
+        return fitting
+    text = _cut(passages[0].text, budget, count_tokens)
+    return [replace(passages[0], text=text)] if text else []
+
+
+def _cut(text: str, budget: int, count_tokens: Callable[[str], int]) -> str:
+    """The longest beginning within `budget` that ends a sentence, or else a word.
+
+    A sentence's end in the first half of the budget does not count: that may be the heading alone.
+    """
+    for boundary, least in ((_SENTENCE_END, budget // 2), (_WORD_END, 0)):
+        for end in reversed([match.start() for match in boundary.finditer(text)]):
+            if least <= count_tokens(text[:end]) <= budget:
+                return text[:end].rstrip()
+    return ""

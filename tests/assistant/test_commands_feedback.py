@@ -1,0 +1,136 @@
+"""The feedback queue as typed, and what is exported for other trainers."""
+
+import json
+import stat
+
+import pytest
+
+from tests.assistant.command_line import refusal, write_rows
+
+CORRECTED = {
+    "question": "List the closed orders.",
+    "answer": "SELECT * FROM orders;",
+    "correction": "SELECT * FROM sales_orders;",
+    "group": "closed orders",
+}
+TAUGHT = {"question": "Who are we?", "correction": "Quay Ltd."}
+LIKED = {"question": "Say hello.", "answer": "Hello!", "rating": 1}
+DISLIKED = {"question": "Say goodbye.", "answer": "No.", "rating": -1}
+
+
+@pytest.fixture
+def queue(apprentice, tmp_path):
+    """Four rows of feedback, numbered from 1."""
+    rows = write_rows(tmp_path / "rows.jsonl", CORRECTED, TAUGHT, LIKED, DISLIKED)
+    apprentice("feedback", "import", rows)
+    return apprentice
+
+
+def test_newest_first_and_filtered_by_status(queue):
+    assert [row["id"] for row in queue.rows("feedback", "list")] == [4, 3, 2, 1]
+    assert [row["id"] for row in queue.rows("feedback", "list", "--limit", "1")] == [4]
+    queue("feedback", "reject", "4")
+    rejected = queue.rows("feedback", "list", "--status", "rejected")
+    assert [row["id"] for row in rejected] == [4]
+    assert rejected[0]["reviewer"].startswith("cli:")
+
+
+def test_approved_correction_becomes_an_override(queue):
+    queue("feedback", "approve", "1", "2")
+    found = queue.rows("overrides", "list")
+    assert {row["answer"] for row in found} == {CORRECTED["correction"], TAUGHT["correction"]}
+
+
+def test_edited_correction_keeps_the_original(queue):
+    queue("feedback", "approve", "1", "--correction", "SELECT 1;", "--group", "ones")
+    (row,) = queue.rows("feedback", "list", "--status", "approved")
+    assert (row["approved_correction"], row["correction"], row["group"]) == (
+        "SELECT 1;",
+        CORRECTED["correction"],
+        "ones",
+    )
+
+
+def test_approving_several_is_all_or_none(queue):
+    queue("feedback", "approve", "1", "3", code=2)
+    assert "3" in refusal(queue)
+    assert queue.rows("feedback", "list", "--status", "approved") == []
+
+
+def test_other_workspaces_feedback_is_not_there(queue):
+    queue("workspaces", "create", "sales")
+    for verb in ("approve", "reject"):
+        queue("feedback", verb, "1", "--workspace", "sales", code=2)
+        assert "sales" in refusal(queue)
+    assert queue.rows("feedback", "list", "--status", "new", "--workspace", "sales") == []
+
+
+@pytest.mark.parametrize(
+    ("words", "named"),
+    [
+        (("approve", "99"), "99"),
+        (("approve", "1", "2", "--correction", "x"), "2"),
+        (("list", "--status", "odd"), "odd"),
+        (("list", "--workspace", "nowhere"), "nowhere"),
+        (("export", "--to", "/no/such/folder/x.jsonl"), "/no/such/folder"),
+    ],
+)
+def test_refusals_name_the_value(queue, words, named):
+    queue("feedback", *words, code=2)
+    assert named in refusal(queue)
+
+
+def said(text):
+    return [{"role": "assistant", "content": text}]
+
+
+def asked(text):
+    return [{"role": "user", "content": text}]
+
+
+def test_preference_rows_have_both_sides(queue):
+    queue("feedback", "approve", "1", "2")
+    assert queue.rows("feedback", "export") == [
+        {
+            "prompt": asked(CORRECTED["question"]),
+            "chosen": said(CORRECTED["correction"]),
+            "rejected": said(CORRECTED["answer"]),
+        }
+    ]
+    assert "1 correction" in queue.said
+
+
+def test_prompt_completion_rows_need_no_wrong_answer(queue):
+    queue("feedback", "approve", "1", "2")
+    rows = queue.rows("feedback", "export", "--format", "prompt-completion")
+    assert rows[1] == {"prompt": asked("Who are we?"), "completion": said("Quay Ltd.")}
+    assert len(rows) == 2
+
+
+def test_unpaired_rows_have_a_label_and_leave_out_what_was_rejected(queue):
+    queue("feedback", "approve", "1")
+    queue("feedback", "reject", "4")
+    rows = queue.rows("feedback", "export", "--format", "unpaired")
+    assert [(row["completion"][0]["content"], row["label"]) for row in rows] == [
+        (CORRECTED["correction"], True),
+        (CORRECTED["answer"], False),
+        ("Hello!", True),
+    ]
+
+
+def test_export_to_a_new_private_file(queue, tmp_path):
+    queue("feedback", "approve", "1")
+    path = tmp_path / "pairs.jsonl"
+    queue("feedback", "export", "--to", path)
+    assert json.loads(path.read_text())["chosen"] == said(CORRECTED["correction"])
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    queue("feedback", "export", "--to", path, code=2)
+    assert str(path) in refusal(queue)
+
+
+def test_retired_override_answers_no_more(queue):
+    queue("feedback", "approve", "1")
+    queue("overrides", "retire", "1")
+    assert queue.rows("overrides", "list") == []
+    queue("overrides", "retire", "99", code=2)
+    assert "99" in refusal(queue)

@@ -1,0 +1,164 @@
+"""Files of feedback: what is taken, what is refused, and that a file is taken whole or not."""
+
+import pytest
+from sqlite_utils import Database
+
+from tests.assistant.command_line import refusal, write_rows
+
+GOOD = {"question": "Q1", "answer": "wrong", "correction": "right"}
+
+
+@pytest.fixture
+def load(apprentice, tmp_path):
+    """Imports rows and gives the result; `load.typed` says what was printed."""
+
+    def load(*rows, options=(), code=0):
+        path = write_rows(tmp_path / "rows.jsonl", *rows)
+        found = apprentice.rows("feedback", "import", path, *options, code=code)
+        return found[0] if found else None
+
+    load.typed = apprentice
+    return load
+
+
+def facts(typed, sql):
+    with Database(typed.data / "apprentice.db") as db:
+        return list(db.query(sql))
+
+
+def test_row_becomes_a_conversation_with_feedback(load):
+    history = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
+    row = {
+        "messages": [*history, {"role": "user", "content": "Q"}],
+        "answer": "wrong",
+        "correction": "right",
+        "rating": -1,
+        "reasons": ["outdated"],
+        "comment": "see page 3",
+        "contributor": "ann",
+        "group": "g",
+    }
+    assert load(row)["imported"] == 1
+    (found,) = load.typed.rows("feedback", "list")
+    expected = {name: row[name] for name in row if name not in ("messages",)}
+    assert {name: found[name] for name in expected} == expected
+    assert (found["question"], found["origin"], found["status"]) == ("Q", "import", "new")
+    (talk,) = facts(load.typed, "select owner, id from conversations")
+    assert talk["owner"] == "import"
+    said = facts(load.typed, "select role, content, finish_reason from messages order by rowid")
+    assert [item["content"] for item in said] == ["Hi", "Hello", "Q", "wrong"]
+    assert said[-1]["finish_reason"] == "imported"
+
+
+def test_messages_may_end_with_the_answer(load):
+    messages = [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "wrong"}]
+    load({"messages": messages, "correction": "right"})
+    assert load.typed.rows("feedback", "list")[0]["answer"] == "wrong"
+
+
+def test_importing_twice_adds_nothing(load):
+    other = {**GOOD, "question": "Q2"}
+    assert load(GOOD, other, GOOD)["imported"] == 2
+    before = facts(load.typed, "select count(*) as n from messages")
+    again = load(GOOD, other)
+    assert (again["imported"], again["already_there"]) == (0, 2)
+    assert facts(load.typed, "select count(*) as n from messages") == before
+
+
+def test_other_workspace_has_rows_of_its_own(load):
+    load(GOOD)
+    load.typed("workspaces", "create", "sales")
+    assert load(GOOD, options=("--workspace", "sales"))["imported"] == 1
+
+
+def test_approve_approves_rows_with_a_correction(load):
+    liked = {"question": "Q2", "answer": "fine", "rating": 1}
+    assert load(GOOD, liked, options=("--approve",))["approved"] == 1
+    assert {row["status"] for row in load.typed.rows("feedback", "list")} == {"approved", "new"}
+    # and, asked for later, those that were imported without it
+    load({**GOOD, "question": "Q3"})
+    assert load({**GOOD, "question": "Q3"}, options=("--approve",))["approved"] == 1
+
+
+def test_approve_does_not_bring_back_what_a_reviewer_rejected(load):
+    load(GOOD)
+    load.typed("feedback", "reject", "1")
+    assert load(GOOD, options=("--approve",))["approved"] == 0
+    assert load.typed.rows("feedback", "list")[0]["status"] == "rejected"
+
+
+BAD = [
+    ("not json", "not JSON"),
+    ("[1]", "not a JSON object"),
+    ("[" * 100_000, "not JSON"),
+    ({"answer": "a", "correction": "b"}, "neither a question nor messages"),
+    ({**GOOD, "messages": []}, "both question and messages"),
+    ({"messages": [], "correction": "b"}, "no list"),
+    ({"messages": [{"role": "user"}], "correction": "b"}, "with text"),
+    ({"messages": [{"role": "tool", "content": "x"}], "correction": "b"}, "{role, content}"),
+    ({"messages": [{"role": "system", "content": "x"}], "correction": "b"}, "question of the user"),
+    ({**GOOD, "question": "  "}, "question is empty"),
+    ({**GOOD, "question": 5}, "not a text"),
+    ({**GOOD, "rating": 2}, "neither 1 nor -1"),
+    ({**GOOD, "rating": True}, "neither 1 nor -1"),
+    ({**GOOD, "reasons": "slow"}, "not a list of texts"),
+    ({**GOOD, "passages": [1]}, "not a list of texts"),
+    ({"question": "Q", "answer": "A"}, "judges nothing"),
+    ({"question": "Q", "rating": 1}, "does not give"),
+]
+
+
+@pytest.mark.parametrize(("row", "reason"), BAD)
+def test_bad_line_is_named_by_number_and_nothing_is_taken(load, row, reason):
+    load(GOOD, "", row, {**GOOD, "question": "Q2"}, code=2)
+    said = refusal(load.typed)
+    assert "line 3" in said and reason in said and "Nothing was taken" in said
+    assert load.typed.rows("feedback", "list") == []
+
+
+def test_every_bad_line_is_counted(load):
+    load(*(["nope"] * 8), code=2)
+    assert "line 5" in refusal(load.typed) and "3 more" in load.typed.said
+
+
+def test_skip_bad_takes_the_rest_and_says_what_it_left(load):
+    found = load(GOOD, "nope", options=("--skip-bad",))
+    assert (found["imported"], found["skipped"], found["rows"]) == (1, 1, 2)
+    assert "warning: line 2" in load.typed.said
+
+
+def test_unknown_fields_are_named(load):
+    assert load({**GOOD, "colour": "red"})["imported"] == 1
+    assert "'colour' (1 rows)" in load.typed.said
+    load({**GOOD, "question": "Q2", "colour": "red"}, options=("--strict",), code=2)
+    assert "line 1" in refusal(load.typed) and "colour" in load.typed.said
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(None, "no such file"), (b"\xff\xfe\x00", "UTF-8"), (b"\n\n", "no row")],
+)
+def test_file_that_cannot_be_used(apprentice, tmp_path, content, reason):
+    path = tmp_path / "rows.jsonl"
+    if content is not None:
+        path.write_bytes(content)
+    apprentice("feedback", "import", path, code=2)
+    assert reason in refusal(apprentice) and str(path) in apprentice.said
+
+
+def test_passages_that_a_row_brings_are_kept_and_marked(load):
+    load({**GOOD, "passages": ["Returns take 30 days."]}, {**GOOD, "question": "Q2"})
+    found = facts(
+        load.typed,
+        "select engine, json_extract(inputs, '$.passages[0].text') as text from messages"
+        " where role = 'assistant' order by rowid",
+    )
+    assert found == [
+        {"engine": "import", "text": "Returns take 30 days."},
+        {"engine": "import, passages retrieved then", "text": None},
+    ]
+
+
+def test_line_separators_inside_a_text_do_not_break_the_line(load):
+    row = '{"question": "a\u2028b\x85c", "answer": "wrong", "correction": "right"}'
+    assert load(row)["imported"] == 1

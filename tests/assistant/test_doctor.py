@@ -1,0 +1,162 @@
+"""The doctor finds what is wrong, says what to do, and is content with what is right."""
+
+import os
+import sqlite3
+
+import pytest
+
+from assistant import doctor
+from assistant.doctor import Check, examine, filesystem
+from assistant.settings import Settings
+from storage.adapters import add_adapter, promote
+from storage.database import open_database
+from storage.datadir import open_datadir, own
+from storage.jobs import create_job, start_job
+
+
+@pytest.fixture
+def data(tmp_path, monkeypatch):
+    """A sound data directory, with a small local base model."""
+    monkeypatch.setenv("APPRENTICE_BASE_MODEL", "embedded")
+    return open_datadir(tmp_path / "data")
+
+
+def findings(data):
+    """What is not ok, by name, and the exit code."""
+    events, found = examine(Settings(data=data.root)), {}
+    while True:
+        try:
+            event = next(events)
+        except StopIteration as end:
+            return found, end.value
+        if event["state"] == "ok":
+            assert not event["remedy"]
+        else:
+            assert event["remedy"], event
+            found[event["check"]] = event
+
+
+def test_sound_directory_has_no_failure(data):
+    found, code = findings(data)
+    assert code == 0
+    assert {event["state"] for event in found.values()} <= {"warn"}
+    assert "admin" in found  # nobody can log in yet
+
+
+def test_directory_that_is_not_there_yet_is_not_made(tmp_path):
+    events = [*examine(Settings(data=tmp_path / "none"))]
+    assert events[-1]["state"] == "warn"
+    assert not (tmp_path / "none").exists()
+
+
+def test_printed_for_a_person_and_as_json(apprentice, data):
+    assert "ok    python:" in apprentice("doctor")
+    rows = apprentice.rows("doctor")
+    assert {"check", "state", "detail", "remedy"} == set(rows[0])
+
+
+def test_damaged_database(data):
+    with open_database(data.database) as db:
+        db.execute("create table filler (text)")
+        db.execute("insert into filler select hex(randomblob(2000)) from json_each('[1,2,3,4,5]')")
+        db.execute("pragma wal_checkpoint(truncate)")
+    content = bytearray(data.database.read_bytes())
+    content[len(content) // 2 : len(content) // 2 + 4096] = os.urandom(4096)
+    data.database.write_bytes(content)
+    found, code = findings(data)
+    assert code == 1
+    assert found["database"]["state"] == "fail"
+
+
+def test_file_that_is_no_database(data):
+    for path in data.root.glob("apprentice.db*"):
+        path.unlink()
+    data.database.write_text("hello " * 1000)
+    found, code = findings(data)
+    assert code == 1 and str(data.database) in found["database"]["detail"]
+
+
+def test_row_that_points_nowhere(data):
+    with sqlite3.connect(data.database) as connection:  # foreign keys are off here
+        connection.execute("insert into settings values (99, 'top_k', '3', 'now')")
+    found, code = findings(data)
+    assert code == 1 and "settings" in found["database"]["detail"]
+
+
+def test_altered_audit(data):
+    with sqlite3.connect(data.database) as connection:
+        connection.execute("drop trigger audit_no_update")
+        connection.execute("update audit set actor = 'nobody' where id = 1")
+    found, code = findings(data)
+    assert code == 1 and "row 1" in found["audit"]["detail"]
+
+
+def test_serving_adapter_without_files(data):
+    with open_database(data.database) as db:
+        made = {"base_fingerprint": "b", "method": "lora", "manifest_hash": "h"}
+        for _ in range(2):
+            add_adapter(db, 1, round_id=None, parent_id=None, **made)
+        promote(db, 1, actor="test", override_reason="test")
+    (data.adapters / "1").mkdir()
+    (data.adapters / "2").mkdir()
+    found, code = findings(data)
+    assert code == 1
+    assert found["adapter 1"]["state"] == "fail" and "rollback" in found["adapter 1"]["remedy"]
+    assert found["adapter 2"]["state"] == "warn"
+
+
+def test_jobs_of_a_killed_process_are_marked(data):
+    with open_database(data.database) as db:
+        start_job(db, create_job(db, "round", 1).id, 2**22 - 1)
+    found, code = findings(data)
+    assert code == 0 and "round" in found["server"]["detail"]
+    assert "server" not in findings(data)[0]
+
+
+def test_owner_is_named_and_not_disturbed(data):
+    with own(data):
+        events = {event["check"]: event for event in examine(Settings(data=data.root))}
+    assert str(os.getpid()) in events["server"]["detail"]
+
+
+def test_directory_open_to_others(data):
+    data.root.chmod(0o755)
+    assert "chmod 700" in findings(data)[0]["data directory"]["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "state"), [("ext4", "ok"), ("nfs4", "fail"), ("fuse.sshfs", "fail"), ("tmpfs", "warn")]
+)
+def test_kinds_of_filesystem(kind, state):
+    assert doctor._local(kind).state == state
+
+
+def test_filesystem_of_a_path():
+    assert filesystem(doctor.Path("/proc/self")) == "proc"
+    assert filesystem(doctor.Path("/no/such/path")) == filesystem(doctor.Path("/"))
+
+
+@pytest.mark.parametrize(("free", "state"), [(2**20, "fail"), (2**30, "warn"), (2**40, "ok")])
+def test_room(free, state):
+    assert doctor._room(free).state == state
+
+
+def test_damaged_base_model(data):
+    (data.models / "smollm2-135m-instruct.Q4_1.gguf").write_bytes(b"half")
+    found, code = findings(data)
+    assert code == 1 and "damaged" in found["base model"]["detail"]
+
+
+def test_base_model_that_is_not_there(data, monkeypatch):
+    monkeypatch.setenv("APPRENTICE_BASE_MODEL", "/no/such/folder")
+    found, code = findings(data)
+    assert code == 1 and "/no/such/folder" in found["base model"]["detail"]
+
+
+def test_versions_below_the_fix_of_a_hole(monkeypatch):
+    assert doctor.packages().state == "ok"
+    monkeypatch.setitem(doctor.FLOORS, "torch", (999, 0))
+    assert doctor.packages() == Check(
+        "packages", "fail", doctor.packages().detail, "Install again with `make install`."
+    )
+    assert "torch" in doctor.packages().detail

@@ -1,0 +1,167 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from sqlite_utils import Database, Migrations
+
+from storage import migrations as migrations_file
+from storage.database import insert, open_database, prepare_database, rows, write_transaction
+from storage.errors import Refused
+from storage.migrations import migrations
+from storage.records import Passage
+
+TABLES = {
+    *("workspaces", "instructions_versions", "checks", "settings", "users", "memberships"),
+    *("keys", "audit", "jobs", "documents", "chunks", "conversations", "messages", "feedback"),
+    *("feedback_passages", "overrides", "rounds", "round_examples", "round_metrics"),
+    *("evaluations", "adapters", "servings"),
+}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "apprentice.db"
+
+
+def _schema(path: Path) -> list:
+    with open_database(path) as db:
+        return rows(db, "select name, sql from sqlite_schema order by name")
+
+
+def test_blank_to_latest_has_every_table(path):
+    prepare_database(path)
+    with open_database(path) as db:
+        assert set(db.table_names()) >= TABLES
+        assert db.view_names() == ["pairs", "ratings"]
+        assert migrations.pending(db) == []
+
+
+def test_tables_are_strict_and_sound(path):
+    prepare_database(path)
+    with open_database(path) as db:
+        tables = rows(db, "select name, strict from pragma_table_list where schema = 'main'")
+        assert {row["name"] for row in tables if row["strict"]} == TABLES
+        for table in TABLES:
+            for key in db[table].foreign_keys:
+                assert key.other_table in TABLES
+
+
+def test_every_foreign_key_is_indexed(path):
+    """Without it each delete reads the whole child table."""
+    prepare_database(path)
+    with open_database(path) as db:
+        missing = []
+        for table in sorted(TABLES):
+            leading = {index.columns[0] for index in db[table].indexes} | {db[table].pks[0]}
+            keys = {key.column for key in db[table].foreign_keys}
+            missing += [f"{table}.{column}" for column in sorted(keys - leading)]
+    assert missing == []
+
+
+def test_preparing_again_changes_nothing(path):
+    prepare_database(path)
+    with open_database(path) as db, write_transaction(db):
+        insert(db, "jobs", kind="kept")
+    before = _schema(path)
+    prepare_database(path)
+    assert _schema(path) == before
+    with open_database(path) as db:
+        assert len(rows(db, "select * from jobs")) == 1
+
+
+@pytest.mark.parametrize("stop", [migration.name for migration in migrations._migrations])
+def test_from_each_older_version_to_the_latest(path, tmp_path, stop):
+    path.touch()
+    with open_database(path) as db:
+        migrations.apply(db, stop_before=stop)
+    prepare_database(path)
+    prepare_database(tmp_path / "fresh.db")
+    assert _schema(path) == _schema(tmp_path / "fresh.db")
+
+
+def test_a_migration_that_raises_leaves_nothing(path, monkeypatch):
+    prepare_database(path)
+    before = _schema(path)
+    longer = Migrations("apprentice")
+    longer._migrations = list(migrations._migrations)
+
+    @longer()
+    def m998_good(db: Database) -> None:
+        db.executescript("create table half (id integer primary key); insert into half values (1);")
+
+    @longer()
+    def m999_bad(db: Database) -> None:
+        db.execute("create table other_half (id integer primary key)")
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(migrations_file, "migrations", longer)
+    with pytest.raises(ZeroDivisionError):
+        prepare_database(path)
+    assert _schema(path) == before
+    longer._migrations.pop()
+    prepare_database(path)
+    with open_database(path) as db:
+        assert rows(db, "select id from half") == [{"id": 1}]
+
+
+def test_a_file_from_a_newer_version_is_refused(path, monkeypatch):
+    prepare_database(path)
+    older = Migrations("apprentice")
+    older._migrations = migrations._migrations[:-1]
+    monkeypatch.setattr(migrations_file, "migrations", older)
+    with pytest.raises(Refused, match="newer version.*m008_views"):
+        prepare_database(path)
+
+
+def _cli(*arguments: object) -> list[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "sqlite_utils", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.splitlines()
+
+
+def test_the_sqlite_utils_tool_shows_pairs_and_ratings(datadir, db, corrected):
+    corrected("List the orders", "select 1", answer="select 2", yes=True)
+    assert _cli("rows", datadir.database, "pairs", "--csv")[0] == (
+        "feedback_id,workspace_id,workspace,group,question,chosen,rejected,"
+        "contributor,origin,reviewer,reviewed_at,message_id"
+    )
+    wanted = "select workspace, question, chosen, rejected from pairs"
+    assert _cli("query", datadir.database, wanted, "--csv")[1:] == [
+        "default,List the orders,select 1,select 2"
+    ]
+    shown = "select status, question, answer, correction, origin from ratings"
+    assert _cli("query", datadir.database, shown, "--csv")[1:] == [
+        "approved,List the orders,select 2,select 1,staff"
+    ]
+
+
+def test_a_deleted_id_never_comes_back(db, workspace):
+    from storage.documents import put_document, remove_document
+
+    def put() -> int:
+        put_document(
+            db, workspace.id, name="a", hash="h", media_type="text/plain", chunks=[("", "text")]
+        )
+        return remove_document(db, workspace.id, "a")[0]
+
+    assert put() < put()
+
+
+def test_erasing_leaves_no_trace_in_the_file(datadir, corrected, reply_to):
+    """`secure_delete` overwrites: what was deleted is not in the file's bytes either."""
+    from storage.conversations import delete_conversation
+
+    secret = "my bank account is 4711-0815"
+    passage = Passage(1, 1, "a.md", "text", "h", 1.0)
+    reply = reply_to(secret, passages=[passage])
+    with open_database(datadir.database) as db:
+        db.conn.execute("pragma wal_checkpoint(truncate)")
+        assert secret.encode() in datadir.database.read_bytes()
+        delete_conversation(db, reply.conversation_id)
+        db.conn.execute("pragma wal_checkpoint(truncate)")
+    assert secret.encode() not in datadir.database.read_bytes()

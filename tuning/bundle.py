@@ -1,0 +1,199 @@
+"""A round as a folder: everything training needs and nothing else, so it can run anywhere.
+
+| file | a row |
+|---|---|
+| `config.json` | the round's dials, the base's fingerprint and name, the round's id |
+| `train.jsonl` | a `TrainRow`: finished prompt and completion, as text and as token ids |
+| `heldout.jsonl` | a `Case` that judges; it never trains |
+| `sentinel.jsonl` | a `Case` of general ability, the same shape |
+"""
+
+import dataclasses
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from storage.errors import BadInput, NotFound
+from storage.records import ChatMessage
+from tuning.config import RoundConfig
+from tuning.evaluate import Case
+
+FORMAT = 1
+"""Version of the folder's layout."""
+RowKind = Literal["correction", "variant", "replay"]
+
+
+@dataclass(frozen=True)
+class TrainRow:
+    """One prompt with the completion to learn.
+
+    A `variant` is the pair `of` with its question in other words; a `replay` row holds what the
+    base itself says to an ordinary prompt, so that the round does not make it forget.
+    """
+
+    id: str
+    group: str
+    messages: tuple[ChatMessage, ...]
+    prompt_ids: tuple[int, ...]
+    completion: str
+    completion_ids: tuple[int, ...]
+    rejected: str | None = None
+    kind: RowKind = "correction"
+    of: str | None = None
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What `read_bundle` found in a folder."""
+
+    folder: Path
+    config: RoundConfig
+    base_fingerprint: str
+    base_model: str
+    round_id: int | None
+    train: tuple[TrainRow, ...]
+    heldout: tuple[Case, ...]
+    sentinel: tuple[Case, ...]
+
+
+def write_bundle(
+    folder: Path,
+    *,
+    config: RoundConfig,
+    base_fingerprint: str,
+    base_model: str = "",
+    round_id: int | None = None,
+    train: Sequence[TrainRow],
+    heldout: Sequence[Case],
+    sentinel: Sequence[Case] = (),
+) -> Bundle:
+    """The round written to `folder`, which must not hold anything yet. All of it or nothing.
+
+    Raises BadInput when there is nothing to train on, when a row is no use (empty prompt or
+    completion), when something held out would train, or when the folder is taken.
+    """
+    bundle = Bundle(
+        folder, config, base_fingerprint, base_model, round_id, *map(tuple, (train, heldout, sentinel))
+    )
+    check_bundle(bundle)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        _write_lines(part / "train.jsonl", train)
+        _write_lines(part / "heldout.jsonl", heldout)
+        _write_lines(part / "sentinel.jsonl", sentinel)
+        _write(part / "config.json", json.dumps(_facts(bundle), indent=1))
+        os.replace(part, folder)
+    except OSError as error:
+        raise BadInput(f"The bundle cannot be written to {folder}: {error.strerror}.") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return bundle
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """The bundle in `folder`. Raises NotFound without one, BadInput for a damaged one."""
+    if not (folder / "config.json").is_file():
+        raise NotFound(f"There is no bundle in {folder}: it has no config.json.")
+    try:
+        facts = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        if facts["format"] != FORMAT:
+            raise BadInput(f"The bundle in {folder} has format {facts['format']}, not {FORMAT}.")
+        bundle = Bundle(
+            folder=folder,
+            config=RoundConfig.from_json(facts["config"]),
+            base_fingerprint=facts["base_fingerprint"],
+            base_model=facts["base_model"],
+            round_id=facts["round"],
+            train=tuple(_train_row(row) for row in _read_lines(folder / "train.jsonl")),
+            heldout=tuple(_case(row) for row in _read_lines(folder / "heldout.jsonl")),
+            sentinel=tuple(_case(row) for row in _read_lines(folder / "sentinel.jsonl")),
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadInput(f"The bundle in {folder} is damaged: {error!r}.") from error
+    check_bundle(bundle)
+    return bundle
+
+
+def check_bundle(bundle: Bundle) -> None:
+    """Raises BadInput for a bundle that must not train; see `write_bundle`."""
+    pairs = {row.id for row in bundle.train if row.kind == "correction"}
+    if not pairs:
+        raise BadInput("The bundle has no corrections to train on; approve some first.")
+    if len({row.id for row in bundle.train}) != len(bundle.train):
+        raise BadInput("Two training rows of the bundle have the same id.")
+    for row in bundle.train:
+        if not row.prompt_ids or not row.completion_ids:
+            raise BadInput(f"The training row {row.id!r} has an empty prompt or completion.")
+        if (row.kind == "variant") != (row.of in pairs):
+            raise BadInput(f"The training row {row.id!r} is no variant of a correction here.")
+    _check_leaks(bundle)
+
+
+def _check_leaks(bundle: Bundle) -> None:
+    """Nothing that judges may train: not by id, not by prompt, not by a need held out whole."""
+    cases = (*bundle.heldout, *bundle.sentinel)
+    ids = {case.id for case in cases}
+    prompts = {case.prompt_ids for case in cases}
+    questions = {_question(case.messages) for case in cases}
+    groups = {case.group for case in bundle.heldout if case.slice == "new needs"}
+    for row in bundle.train:
+        taught = row.kind != "replay"
+        if (
+            row.id in ids
+            or row.of in ids
+            or row.prompt_ids in prompts
+            or _question(row.messages) in questions
+            or (taught and row.group in groups)
+        ):
+            raise BadInput(f"The training row {row.id!r} is also held out; a pair can be one only.")
+
+
+def _question(messages: Sequence[ChatMessage]) -> tuple[int, str]:
+    """The conversation's length with its last question, words compared without case."""
+    last = messages[-1]["content"] if messages else ""
+    return len(messages), " ".join(last.casefold().split())
+
+
+def _facts(bundle: Bundle) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "round": bundle.round_id,
+        "base_fingerprint": bundle.base_fingerprint,
+        "base_model": bundle.base_model,
+        "config": bundle.config.to_json(),
+    }
+
+
+def _train_row(row: dict[str, Any]) -> TrainRow:
+    return TrainRow(**{**row, **_tuples(row, "messages", "prompt_ids", "completion_ids")})
+
+
+def _case(row: dict[str, Any]) -> Case:
+    return Case(**{**row, **_tuples(row, "messages", "prompt_ids")})
+
+
+def _tuples(row: dict[str, Any], *names: str) -> dict[str, tuple[Any, ...]]:
+    return {name: tuple(row[name]) for name in names}
+
+
+def _write_lines(path: Path, rows: Iterable[TrainRow | Case]) -> None:
+    lines = (json.dumps(dataclasses.asdict(row), ensure_ascii=False) + "\n" for row in rows)
+    _write(path, "".join(lines))
+
+
+def _read_lines(path: Path) -> list[dict[str, Any]]:
+    with path.open(encoding="utf-8") as file:
+        return [json.loads(line) for line in file if line.strip()]
+
+
+def _write(path: Path, text: str) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())

@@ -1,0 +1,118 @@
+"""What a round may be told. Few dials; each default was measured or has its reason beside it."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_origin
+
+from storage.errors import BadInput
+
+Method = Literal["qlora", "lora"]
+Objective = Literal["sft"]
+
+
+@dataclass(frozen=True)
+class RoundConfig:
+    """The dials of one round; a round keeps its own in the bundle's `config.json`."""
+
+    method: Method = "qlora"
+    """`qlora` trains over a 4-bit (nf4) base, `lora` over the base as it is."""
+    objective: Objective = "sft"
+    """`sft` teaches the correction itself."""
+    rank: int = 16
+    """Rank of the adapter's matrices: what it can hold against its size."""
+    alpha: int = 32
+    """Scale of the adapter; twice the rank is the common choice."""
+    target_modules: str = "all-linear"
+    """`all-linear`, or names of modules separated by commas."""
+    learning_rate: float = 1e-3
+    """Peak rate. A tenth of it leaves few pairs unlearned after the same minutes."""
+    epochs: int = 30
+    """Passes over the pairs at most; training stops earlier when they are learned."""
+    batch_size: int = 16
+    """Pairs a step."""
+    step_tokens: int = 768
+    """Tokens computed at once; a step is cut into parts of this size, which bounds memory."""
+    learned_loss: float = 0.02
+    """Pairs count as learned when an epoch's mean loss (nats a token) is below this."""
+    variant_share: float = 0.5
+    """Share of the turns in which a pair is shown in varied wording instead of its own."""
+    replay_share: float = 0.1
+    """Replay rows (what the base says to ordinary questions), as a share of the pairs."""
+    max_minutes: float = 60.0
+    """Minutes of training at most; the rate has come down to zero by then."""
+    threads: int = 0
+    """Threads to train with; 0 takes every core."""
+    seed: int = 7
+    """Order of the pairs, their variants and the adapter's first weights."""
+    held_out: bool = True
+    """Keep one wording of a need out, to judge by. Without it the gate can never say promote."""
+    gate_risk: float = 0.05
+    """Chance the gate takes of promoting an adapter that is no better (one-sided sign test)."""
+    sentinel_keep: float = 0.9
+    """Share of the general questions the base answers right that must stay right."""
+
+    def __post_init__(self) -> None:
+        for name, (low, high) in _BOUNDS.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise BadInput(f"{name} is {value}; a round takes {low} to {high}.")
+
+    def to_json(self) -> dict[str, Any]:
+        """The dials as plain values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> "RoundConfig":
+        """The config with these dials set and the others at their defaults.
+
+        Text is read by the dial's type, so that `--set rank=8` works. Raises BadInput naming an
+        unknown dial or a value that does not fit.
+        """
+        fields = {field.name: field.type for field in dataclasses.fields(cls)}
+        unknown = sorted(set(values) - set(fields))
+        if unknown:
+            raise BadInput(f"A round has no setting {unknown[0]!r}; it has {', '.join(fields)}.")
+        return cls(**{name: _read(name, fields[name], value) for name, value in values.items()})
+
+
+_BOUNDS: dict[str, tuple[float, float]] = {
+    "rank": (1, 256),
+    "alpha": (1, 1024),
+    "learning_rate": (1e-7, 1.0),
+    "epochs": (1, 10_000),
+    "batch_size": (1, 1024),
+    "step_tokens": (16, 1_000_000),
+    "learned_loss": (0.0, 100.0),
+    "variant_share": (0.0, 1.0),
+    "replay_share": (0.0, 10.0),
+    "max_minutes": (0.01, 100_000.0),
+    "threads": (0, 1024),
+    "gate_risk": (0.0001, 0.5),
+    "sentinel_keep": (0.0, 1.0),
+}
+
+
+def _read(name: str, kind: Any, value: Any) -> Any:
+    """`value` as the dial's type, or BadInput."""
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            raise BadInput(f"{name} is {value!r}; a round takes {' or '.join(get_args(kind))}.")
+        return value
+    if kind is bool:
+        return _read_bool(name, value)
+    if isinstance(value, bool) or (kind is int and isinstance(value, float) and value % 1):
+        raise BadInput(f"{name} is {value!r}; a round takes a {kind.__name__}.")
+    try:
+        return kind(value)
+    except (TypeError, ValueError):
+        raise BadInput(f"{name} is {value!r}; a round takes a {kind.__name__}.") from None
+
+
+def _read_bool(name: str, value: Any) -> bool:
+    known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+    if isinstance(value, bool):
+        return value
+    if str(value).lower() not in known:
+        raise BadInput(f"{name} is {value!r}; a round takes true or false.")
+    return known[str(value).lower()]

@@ -1,0 +1,157 @@
+"""How far a training run is: the steps to come, what is learned, the rate, when to stop. No torch.
+
+On few corrections the loss must really come down, which takes many epochs at a high rate, and a
+run on somebody's office machine must end when its minutes do. So the rate follows a cosine over
+the planned steps or the minutes, whichever are spent sooner, and once the pairs are learned it
+comes down over the next few epochs and training ends.
+"""
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from storage.errors import ApprenticeError
+from tuning.batches import Part, epochs, parts, steps_an_epoch
+from tuning.bundle import TrainRow
+from tuning.config import RoundConfig
+
+COOL_DOWN_EPOCHS = 3
+"""Epochs over which the rate comes down once the pairs are learned."""
+WARM_UP_STEPS = 5
+"""Steps in which the rate rises from 0: Adam's first estimates are rough."""
+
+
+class TrainingFailed(ApprenticeError):
+    """The training cannot go on; the sentence says why."""
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What a run came to. `losses`: per epoch, in nats a learned token. `seconds` of steps alone.
+
+    `learned` counts the pairs of which every token was the likeliest when they were last seen in
+    their own words.
+    """
+
+    steps: int
+    epochs: float
+    losses: tuple[float, ...]
+    learned: int
+    pairs: int
+    seconds: float
+    tokens: int
+    stopped: str
+    peak_rss_bytes: int = 0
+
+
+class Course:
+    """One run's progress. `clock` gives seconds."""
+
+    def __init__(
+        self,
+        rows: Sequence[TrainRow],
+        config: RoundConfig,
+        clock: Callable[[], float] = time.monotonic,
+    ):
+        self.config = config
+        self.pairs = sum(row.kind == "correction" for row in rows)
+        self.steps_an_epoch = steps_an_epoch(rows, config)
+        self.steps = self.steps_an_epoch * config.epochs
+        self.stopped = "all epochs done"
+        self._to_come = (step for epoch in epochs(rows, config) for step in epoch)
+        self._clock = clock
+        self._started = clock()
+        self._tokens = 0
+        self._own_losses: dict[str, float] = {}
+        self._exact: dict[str, bool] = {}
+        self._step_losses: list[float] = []
+        self._cooling: tuple[int, float] | None = None
+
+    def next_parts(self) -> list[Part]:
+        """The parts of the next step."""
+        return parts(next(self._to_come), self.config.step_tokens)
+
+    def saw(self, part: Part, losses: Sequence[float], exact: Sequence[bool]) -> None:
+        """Takes in, for each row of the part, its mean loss and whether all of it was likeliest."""
+        self._tokens += len(part.ids)
+        for row, loss, right in zip(part.rows, losses, exact, strict=True):
+            if row.kind == "correction":
+                self._own_losses[row.id], self._exact[row.id] = loss, right
+
+    def end_step(self, loss: float) -> None:
+        """Closes a step with its mean loss; raises TrainingFailed when that is no number."""
+        self._step_losses.append(loss)
+        step = len(self._step_losses)
+        if not math.isfinite(loss):
+            raise TrainingFailed(
+                f"The loss became {loss} at step {step} and the adapter was thrown away. "
+                f"Start again with a learning rate below {self.config.learning_rate:g}."
+            )
+        if self._cooling is None and self._all_learned():
+            self._cooling = (step, self.rate(step))
+
+    def rate(self, step: int) -> float:
+        """The learning rate after `step` steps, as a share of the peak."""
+        cosine = 0.5 * (1 + math.cos(math.pi * min(1.0, self._spent(step))))
+        if self._cooling is not None:
+            since, rate = self._cooling
+            cosine = min(cosine, rate * max(0.0, 1 - (step - since) / self._cool_down))
+        return min(1.0, (step + 1) / WARM_UP_STEPS) * cosine
+
+    def done(self) -> bool:
+        """Whether training ends here."""
+        step = len(self._step_losses)
+        if self._cooling is not None and step >= self._cooling[0] + self._cool_down:
+            self.stopped = "learned"
+        elif self._minutes_spent() >= 1 and step < self.steps:
+            self.stopped = "time is up"
+        else:
+            return step >= self.steps
+        return True
+
+    @property
+    def learned(self) -> int:
+        """Pairs of which every token was the likeliest when last seen in their own words."""
+        return sum(self._exact.values())
+
+    @property
+    def last_loss(self) -> float:
+        """Mean loss of the last step."""
+        return self._step_losses[-1]
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the course was made."""
+        return round(self._clock() - self._started, 2)
+
+    def result(self) -> TrainResult:
+        """The figures of the run so far."""
+        size, losses = self.steps_an_epoch, self._step_losses
+        epoch_losses = [losses[start : start + size] for start in range(0, len(losses), size)]
+        return TrainResult(
+            steps=len(losses),
+            epochs=round(len(losses) / size, 2),
+            losses=tuple(round(sum(epoch) / len(epoch), 5) for epoch in epoch_losses),
+            learned=self.learned,
+            pairs=self.pairs,
+            seconds=self.seconds,
+            tokens=self._tokens,
+            stopped=self.stopped,
+        )
+
+    @property
+    def _cool_down(self) -> int:
+        return COOL_DOWN_EPOCHS * self.steps_an_epoch
+
+    def _all_learned(self) -> bool:
+        losses = self._own_losses
+        return len(losses) == self.pairs and (
+            sum(losses.values()) / self.pairs < self.config.learned_loss
+        )
+
+    def _spent(self, step: int) -> float:
+        return max(step / self.steps, self._minutes_spent())
+
+    def _minutes_spent(self) -> float:
+        return (self._clock() - self._started) / (60 * self.config.max_minutes)
