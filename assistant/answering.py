@@ -15,13 +15,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
-from storage.models import BaseModel
-
 from assistant.settings import Settings
 from storage.errors import ApprenticeError
+from storage.models import BaseModel
 
 AT_ONCE = 4
-"""Requests in flight: the slots of the CPU engine. Four at once give 1.4 times the tokens of one."""
+"""Requests in flight, the slots of the CPU engine: 1.4 times the tokens a second of one."""
 
 
 class AnsweringFailed(ApprenticeError):
@@ -31,7 +30,7 @@ class AnsweringFailed(ApprenticeError):
 class ChildAnswerer:
     """Greedy answers from a child process; a context manager that ends the child."""
 
-    def __init__(self, base: BaseModel, settings: Settings, log_file: Path):
+    def __init__(self, base: BaseModel, settings: Settings, log_file: Path) -> None:
         self._spec = {
             "base": asdict(base),
             "engine": settings.engine,

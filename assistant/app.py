@@ -20,12 +20,11 @@ from storage.datadir import DataDir, open_datadir, own
 from storage.records import Adapter
 
 if TYPE_CHECKING:
+    from assistant.engines.protocol import Engine
+    from assistant.tokens import ChatTokenizer
     from knowledge.dense import DenseIndex
     from knowledge.embedding import Embedder
     from storage.models import BaseModel
-
-    from assistant.engines.protocol import Engine
-    from assistant.tokens import ChatTokenizer
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +37,9 @@ RETIRED_KEPT = 2
 class App:
     """What serves one data directory. Made by `open_app`, which holds the directory's lock."""
 
-    def __init__(self, settings: Settings, datadir: DataDir, progress: Progress | None = None):
+    def __init__(
+        self, settings: Settings, datadir: DataDir, progress: Progress | None = None
+    ) -> None:
         self.settings = settings
         self.datadir = datadir
         self.progress = progress
@@ -121,9 +122,7 @@ class App:
     def _open_base(self) -> "BaseModel":
         from assistant.base_models import open_base
 
-        return open_base(
-            self.settings.base_model, self.datadir.models, progress=self.progress
-        )
+        return open_base(self.settings.base_model, self.datadir.models, progress=self.progress)
 
     def _open_tokenizer(self) -> "ChatTokenizer":
         from assistant.tokens import ChatTokenizer

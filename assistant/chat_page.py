@@ -1,5 +1,6 @@
 """The chat page: one Gradio page at `/`, everything it shows drawn from SQLite."""
 
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,8 @@ from storage.workspaces import list_workspaces
 
 if TYPE_CHECKING:
     from assistant.app import App
+
+log = logging.getLogger(__name__)
 
 RECENT = 30
 """Conversations in the list."""
@@ -150,6 +153,9 @@ class ChatEvents:
                     yield {self._parts.talk.chat: gr.update(value=chat)}
         except ApprenticeError as error:
             problem = str(error)
+        except Exception:  # noqa: BLE001  the edge: logged, and the page must not stay waiting
+            log.exception("the reply failed")
+            problem = "An error at the server ended this answer; its log has the details."
         yield self._end(request, replace(turn, view=view), problem)
 
     def _begin(

@@ -7,7 +7,8 @@ from, so that it can be explained, judged and learned from.
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from sqlite_utils import Database
@@ -23,6 +24,7 @@ from storage.conversations import (
     messages_of,
     thread_to,
 )
+from storage.database import write_transaction
 from storage.documents import list_documents
 from storage.errors import ApprenticeError, BadInput, NotFound
 from storage.overrides import override_for
@@ -101,24 +103,21 @@ def reply(
     `interrupted`. Raises NotFound for somebody else's conversation, and BadInput, before anything
     is saved, for an empty question or one that does not fit the context.
     """
-    db = app.db()
-    try:
+    # No connection is held while a piece is out: whoever reads the pieces may change threads.
+    with closing(app.db()) as db:
         turn = _open_turn(app, db, workspace, conversation_id, owner, question, options)
         if options.use_overrides:
             turn.override = override_for(db, workspace.id, turn.question, turn.inputs.history)
-        if turn.override is not None:
-            yield from _serve_override(db, turn, options)
-            return
-        turn.inputs = _with_evidence(app, db, workspace, turn, options)
-        adapter_id = _chosen_adapter(app, db, workspace, options, turn.notices)
-        yield from _generate(app, db, workspace, turn, adapter_id, options, cancel)
-    finally:
-        db.conn.close()
+        if turn.override is None:
+            turn.inputs = _with_evidence(app, db, workspace, turn, options)
+            adapter_id = _chosen_adapter(app, db, workspace, options, turn.notices)
+    if turn.override is not None:
+        yield from _serve_override(app, turn, turn.override, options)
+    else:
+        yield from _generate(app, workspace, turn, adapter_id, options, cancel)
 
 
-def retrieve(
-    app: App, db: Database, workspace: Workspace, question: str
-) -> tuple[Passage, ...]:
+def retrieve(app: App, db: Database, workspace: Workspace, question: str) -> tuple[Passage, ...]:
     """The passages that service shows for `question`: above the floor, within the budget."""
     settings = workspace.settings
     if not settings.passage_tokens or not list_documents(db, workspace.id):
@@ -257,15 +256,7 @@ def _with_evidence(
     examples = examples_for(app, db, workspace, turn.question) if options.use_examples else ()
     if options.use_documents and not passages and list_documents(db, workspace.id):
         turn.notices.append("No passage of the documents matched this question.")
-    given = turn.inputs
-    return Inputs(
-        question=given.question,
-        instructions=given.instructions,
-        instructions_version=given.instructions_version,
-        history=given.history,
-        passages=passages,
-        examples=examples,
-    )
+    return replace(turn.inputs, passages=passages, examples=examples)
 
 
 def _chosen_adapter(
@@ -289,38 +280,38 @@ def _chosen_adapter(
         return None
 
 
-def _serve_override(db: Database, turn: _Turn, options: ReplyOptions) -> Iterator[ReplyEvent]:
-    assert turn.override is not None
+def _serve_override(
+    app: App, turn: _Turn, override: Override, options: ReplyOptions
+) -> Iterator[ReplyEvent]:
     started = time.perf_counter()
-    saved = add_message(
-        db,
-        turn.parent.conversation_id,
-        "assistant",
-        "",
-        parent_id=turn.parent.id,
-        variant_of=options.variant_of,
-        inputs=turn.inputs,
-        override_id=turn.override.id,
-    )
-    yield Delta(turn.override.answer)
-    took = (time.perf_counter() - started) * 1000
-    done = finish_message(
-        db,
-        saved.id,
-        content=turn.override.answer,
-        finish_reason="override",
-        prompt_tokens=0,
-        completion_tokens=0,
-        latency_ms=took,
-        ttft_ms=took,
-    )
-    notice = "Answered from an approved correction."
-    yield Done(done, (), turn.override, (notice, *turn.notices))
+    with closing(app.db()) as db, write_transaction(db):
+        saved = add_message(
+            db,
+            turn.parent.conversation_id,
+            "assistant",
+            "",
+            parent_id=turn.parent.id,
+            variant_of=options.variant_of,
+            inputs=turn.inputs,
+            override_id=override.id,
+        )
+        took = (time.perf_counter() - started) * 1000
+        done = finish_message(
+            db,
+            saved.id,
+            content=override.answer,
+            finish_reason="override",
+            prompt_tokens=0,
+            completion_tokens=0,
+            latency_ms=took,
+            ttft_ms=took,
+        )
+    yield Delta(override.answer)
+    yield Done(done, (), override, ("Answered from an approved correction.", *turn.notices))
 
 
 def _generate(
     app: App,
-    db: Database,
     workspace: Workspace,
     turn: _Turn,
     adapter_id: int | None,
@@ -330,20 +321,8 @@ def _generate(
     from assistant.engines.protocol import Sampling
 
     started = time.perf_counter()
-    ids, turn.inputs = _rendered(app, workspace, turn.inputs)
-    saved = add_message(
-        db,
-        turn.parent.conversation_id,
-        "assistant",
-        "",
-        parent_id=turn.parent.id,
-        variant_of=options.variant_of,
-        inputs=turn.inputs,
-        sent_ids=tuple(ids),
-        base_fingerprint=app.base.fingerprint,
-        adapter_id=adapter_id,
-        engine=app.engine.name,
-    )
+    ids = _rendered(app, workspace, turn)
+    saved = _save_opening(app, turn, ids, adapter_id, options)
     sampling = Sampling(
         max_tokens=options.max_tokens or workspace.settings.max_tokens,
         temperature=workspace.settings.temperature,
@@ -360,27 +339,56 @@ def _generate(
             reason = piece.finish_reason or reason
             yield Delta(piece.text)
     finally:
-        done = finish_message(
-            db,
-            saved.id,
-            content="".join(said).strip(),
-            finish_reason=reason,
-            prompt_tokens=len(ids),
-            completion_tokens=tokens,
-            latency_ms=(time.perf_counter() - started) * 1000,
-            ttft_ms=first_ms or 0.0,
-        )
+        with closing(app.db()) as db:
+            done = finish_message(
+                db,
+                saved.id,
+                content="".join(said).strip(),
+                finish_reason=reason,
+                prompt_tokens=len(ids),
+                completion_tokens=tokens,
+                latency_ms=(time.perf_counter() - started) * 1000,
+                ttft_ms=first_ms or 0.0,
+            )
     yield Done(done, turn.inputs.passages, None, tuple(turn.notices))
 
 
-def _rendered(app: App, workspace: Workspace, inputs: Inputs) -> tuple[list[int], Inputs]:
-    """Token ids that fit; what does not fit is dropped: examples, then passages, then history."""
+def _save_opening(
+    app: App, turn: _Turn, ids: list[int], adapter_id: int | None, options: ReplyOptions
+) -> Message:
+    """The reply's row before its first token, so that a crash leaves a trace of it."""
+    with closing(app.db()) as db:
+        return add_message(
+            db,
+            turn.parent.conversation_id,
+            "assistant",
+            "",
+            parent_id=turn.parent.id,
+            variant_of=options.variant_of,
+            inputs=turn.inputs,
+            sent_ids=tuple(ids),
+            base_fingerprint=app.base.fingerprint,
+            adapter_id=adapter_id,
+            engine=app.engine.name,
+        )
+
+
+def _rendered(app: App, workspace: Workspace, turn: _Turn) -> list[int]:
+    """Token ids that fit; what does not is dropped and said: examples, passages, then history."""
     room = app.settings.context - workspace.settings.max_tokens
-    for dropped in ({}, {"examples": ()}, {"passages": ()}, {"history": ()}):
-        inputs = Inputs(**{**inputs.__dict__, **dropped})
-        ids = app.tokenizer.render(build_messages(inputs))
+    less: dict[str, Inputs] = {
+        "": turn.inputs,
+        "examples": (bare := replace(turn.inputs, examples=())),
+        "passages": (bare := replace(bare, passages=())),
+        "history": replace(bare, history=()),
+    }
+    for dropped, inputs in less.items():
+        if dropped and inputs != turn.inputs:
+            turn.notices.append(f"The prompt was too long; its {dropped} were left out.")
+        turn.inputs = inputs
+        ids = app.tokenizer.render(build_messages(turn.inputs))
         if len(ids) <= room:
-            return ids, inputs
+            return ids
     raise BadInput(
         f"The question and the workspace's instructions are {len(ids)} tokens long, but only "
         f"{room} fit beside the reply; shorten one of them."

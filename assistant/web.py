@@ -38,6 +38,11 @@ from storage.adapters import serving_adapter
 from storage.workspaces import list_workspaces
 
 UI = Path(__file__).parent / "ui"
+# links rather than Gradio's css=, which rewrites every selector
+_HEAD = (
+    '<link rel="stylesheet" href="/ui/page.css"><link rel="stylesheet" href="/ui/{name}.css">'
+    '<script src="/ui/{name}.js" defer></script>'
+)
 
 
 def build_server(app: App) -> FastAPI:
@@ -74,8 +79,7 @@ def _mount(
         pwa=False,
         max_file_size=UPLOAD_BYTES,
         theme=_theme(),
-        css_paths=[UI / "page.css", UI / f"{name}.css"],
-        head=f'<script src="/ui/{name}.js" defer></script>',
+        head=_HEAD.format(name=name),
     )
     mounted = server.routes[-1]
     assert isinstance(mounted, Mount)
@@ -89,6 +93,14 @@ def _theme() -> gr.Theme:
         neutral_hue="slate",
         font=["system-ui", "sans-serif"],
         font_mono=["ui-monospace", "monospace"],
+    ).set(
+        # white on teal 700 is 5.5:1, on the theme's own 500 only 2.5:1
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_dark="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_hover_dark="*primary_600",
+        link_text_color="*primary_700",
+        link_text_color_dark="*primary_300",
     )
 
 

@@ -18,44 +18,16 @@ SHORT_PAGE = 2000
 _TITLE = 1  # its level: above h1, which is 2
 _HEADINGS = {f"h{number}": number + 1 for number in range(1, 7)}
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)\n---[ \t]*(?:\n|\Z)", re.DOTALL)
-_NOT_CONTENT = frozenset(
-    [
-        "script",
-        "style",
-        "noscript",
-        "template",
-        "nav",
-        "footer",
-        "aside",
-        "svg",
-        "iframe",
-        "button",
-        "select",
-        "textarea",
-        "head",
-        "object",
-        "canvas",
-        "audio",
-        "video",
-    ]
-)
-_PARAGRAPHS = frozenset(
-    [
-        "p",
-        "ul",
-        "ol",
-        "dl",
-        "table",
-        "blockquote",
-        "section",
-        "article",
-        "main",
-        "header",
-        "div",
-        "details",
-        "figure",
-    ]
-)
+# fmt: off
+_NOT_CONTENT = frozenset([
+    "script", "style", "noscript", "template", "head", "nav", "footer", "aside", "svg", "iframe",
+    "button", "select", "textarea", "object", "canvas", "audio", "video",
+])
+_PARAGRAPHS = frozenset([
+    "p", "ul", "ol", "dl", "table", "blockquote", "section", "article", "main", "header", "div",
+    "details", "figure",
+])
+# fmt: on
 _SPACE = re.compile(r"\s+")
 _LAYOUT = "./*//*[self::table or self::h1 or self::h2 or self::h3 or self::h4]"
 _LINES = frozenset(["br", "hr", "li", "dt", "dd", "tr", "figcaption", "caption", "summary"])
@@ -162,10 +134,14 @@ class _Reader:
             self.close()
             self.parts.append((_HEADINGS[tag], _one_line(element)))
         elif tag == "pre":
-            self._body += f"\n\n{element.text_content()}\n\n"
+            self._break(2)
+            self._body += element.text_content()
+            self._break(2)
         elif tag == "tr" and not element.xpath(_LAYOUT):
             cells = [_one_line(cell) for cell in element.xpath("./td | ./th")]
-            self._body += "\n" + " | ".join(cell for cell in cells if cell) + "\n"
+            self._break(1)
+            self._body += " | ".join(cell for cell in cells if cell)
+            self._break(1)
         else:
             self._read_children(element)
 
@@ -174,13 +150,19 @@ class _Reader:
         self._body = ""
 
     def _read_children(self, element: HtmlElement) -> None:
-        gap = "\n\n" if element.tag in _PARAGRAPHS else "\n" if element.tag in _LINES else ""
-        self._body += gap + ("- " if element.tag == "li" else "")
+        lines = 2 if element.tag in _PARAGRAPHS else int(element.tag in _LINES)
+        self._break(lines)
+        self._body += "- " if element.tag == "li" else ""
         self._add(element.text)
         for child in element:
             self.read(child)
             self._add(child.tail)
-        self._body += gap
+        self._break(lines)
+
+    def _break(self, lines: int) -> None:
+        """End the line, and for 2 the paragraph, if that is not done yet."""
+        text = self._body.rstrip(" ") if lines else self._body
+        self._body = text + "\n" * (lines - len(text) + len(text.rstrip("\n")))
 
     def _add(self, text: str | None) -> None:
         text = _SPACE.sub(" ", text or "")

@@ -16,7 +16,7 @@ from typing import Any
 import xllamacpp
 
 from assistant.engines.lora_gguf import adapter_gguf
-from assistant.engines.protocol import NotSupported, Piece, Sampling, check_room
+from assistant.engines.protocol import NotSupported, Piece, Sampling, room_for_reply
 from storage.errors import ApprenticeError, BadInput, NotFound
 from storage.models import BaseModel
 
@@ -69,7 +69,7 @@ class LlamaCpp:
         cancel: threading.Event,
     ) -> Iterator[Piece]:
         """See `protocol.Engine.stream`."""
-        check_room(prompt_ids, self.context_length)
+        room_for_reply(len(prompt_ids), sampling.max_tokens, self.context_length)
         server = self._enter(adapter_id)
         try:
             yield from _pieces(server, _request(server, prompt_ids, adapter_id, sampling, stop), cancel)
@@ -234,9 +234,9 @@ def _spoken(
         text = choices[0].get("text", "")
         if text:
             counted += 1
-            yield Piece(text, 1)
+            yield Piece(text, (0,))
         if cancel.is_set() and reason is None:
             break
     # A character of several tokens comes as one piece, so the count is set right at the end.
     rest = max((total or counted) - counted, 0)
-    yield Piece("", rest, reason if reason in ("stop", "length") else "interrupted")
+    yield Piece("", (0,) * rest, reason if reason in ("stop", "length") else "interrupted")

@@ -1,0 +1,147 @@
+"""`apprentice ingest`, `apprentice documents list|remove|reindex` and `apprentice search`."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import asdict
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from assistant.app import App
+from assistant.commands.who import actor
+from assistant.verbs import Event, Events
+from storage.audit import audit
+from storage.documents import chunk_hashes, document_by_name, list_documents
+from storage.errors import BadInput
+from storage.records import Passage
+from storage.workspaces import workspace as workspace_named
+
+
+def ingest(app: App, *, workspace: str, paths: list[str]) -> Events:
+    """Take files and folders in; one result per file.
+
+    BadInput when a path does not exist (then nothing is taken) and when no file could be read;
+    the exit code is 1 when some could not.
+    """
+    for path in paths:
+        if not Path(path).exists():
+            raise BadInput(f"There is no file or folder {path}: check its name.")
+    failures, done = [], 0
+    with closing(app.db()) as db:
+        found = workspace_named(db, workspace)
+        yield {"progress": None, "note": "opening the search index"}
+        sync(app, db, found.id)
+        for event in _ingested(app, db, found.id, paths):
+            yield event
+            if event["status"] == "failed":
+                failures.append(event["error"])
+            else:
+                done += 1
+    if failures and not done:
+        more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
+        raise BadInput(f"Nothing was taken in. {failures[0]}{more}")
+    return 1 if failures else 0
+
+
+def list_all(app: App, *, workspace: str) -> Iterator[Event]:
+    """The documents of a workspace, by name."""
+    with closing(app.db()) as db:
+        for item in list_documents(db, workspace_named(db, workspace).id):
+            yield {**asdict(item), "chunks": item.chunk_count}
+
+
+def remove(app: App, *, workspace: str, names: list[str]) -> Iterator[Event]:
+    """Remove documents with their chunks and vectors; none when one of them is not there."""
+    from knowledge.ingest import remove as remove_everywhere
+
+    with closing(app.db()) as db:
+        found = workspace_named(db, workspace)
+        for known in [document_by_name(db, found.id, name) for name in dict.fromkeys(names)]:
+            remove_everywhere(db, app.datadir, app.index, found.id, known.name)
+            audit(db, actor(), "document removed", f"document:{known.id}")
+            yield {"document": known.name, "chunks": known.chunk_count, "removed": True}
+
+
+def reindex(app: App, *, workspace: str) -> Iterator[Event]:
+    """Make the workspace's part of the search index anew from the database."""
+    from knowledge.corrections import corrections_collection
+    from knowledge.search import chunks_collection
+
+    with closing(app.db()) as db:
+        found = workspace_named(db, workspace)
+        chunks = len(chunk_hashes(db, found.id))
+        yield {"progress": None, "note": f"embedding {chunks} chunks"}
+        for collection in (chunks_collection, corrections_collection):
+            app.index.drop(collection(found.id, app.embedder))
+        sync(app, db, found.id)
+    yield {"workspace": workspace, "chunks": chunks}
+
+
+def search(
+    app: App, *, workspace: str, query: str, top_k: int | None = None
+) -> Iterator[Event]:
+    """The nearest passages, best first, also those under the workspace's relevance floor."""
+    from knowledge.search import search as find
+
+    if not query.strip():
+        raise BadInput("The query is empty; type something to look for.")
+    with closing(app.db()) as db:
+        found = workspace_named(db, workspace)
+        if not list_documents(db, found.id):
+            text = f"{workspace!r} has no documents yet: `apprentice ingest PATH` takes some in."
+            yield {"warning": text}
+            return
+        most = top_k or found.settings.top_k
+        mend(app, db, found.id)
+        for item in find(db, app.index, app.embedder, found.id, query, top_k=most):
+            yield passage_event(item)
+
+
+def passage_event(passage: Passage) -> Event:
+    """A passage as `search --json` prints it."""
+    return {
+        "document": passage.document,
+        "chunk_id": passage.chunk_id,
+        "text": passage.text,
+        "score": passage.score,
+        "dense_rank": passage.dense_rank,
+        "lexical_rank": passage.lexical_rank,
+        "similarity": passage.similarity,
+    }
+
+
+def sync(app: App, db: Database, workspace_id: int) -> None:
+    """Make the index equal to the database: after a loss, or an ingest that was cut off."""
+    from knowledge.ingest import sync_index
+
+    sync_index(db, app.index, app.embedder, workspace_id)
+
+
+def mend(app: App, db: Database, workspace_id: int) -> None:
+    """Fill the index again when it was lost; looks only at what costs nothing to look at."""
+    if not chunk_hashes(db, workspace_id):
+        return
+    prefix = f"chunks-{workspace_id}-"
+    if not any(name.startswith(prefix) for name in app.index.collections()):
+        sync(app, db, workspace_id)
+
+
+def _ingested(app: App, db: Database, workspace_id: int, paths: list[str]) -> Iterator[Event]:
+    from knowledge.ingest import ingest as take_in
+
+    for event in take_in(
+        db,
+        app.datadir,
+        app.index,
+        app.embedder,
+        workspace_id,
+        [Path(path) for path in paths],
+        max_tokens=app.settings.chunk_tokens,
+        overlap=app.settings.chunk_overlap,
+    ):
+        yield {
+            "document": event.name,
+            "status": event.status,
+            "chunks": event.chunks,
+            "error": event.error,
+        }

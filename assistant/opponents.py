@@ -1,0 +1,94 @@
+"""A round under way, seen from outside: its progress, and the opponents that answer for it."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from sqlite_utils import Database
+
+from assistant.answering import ChildAnswerer
+from assistant.app import App
+from storage import jobs, rounds
+from storage.records import TuningRound
+from tuning.evaluate import Case
+
+CANDIDATE = 0
+"""The evaluation's name for the adapter under judgement; adapters that serve count from 1."""
+ANSWER_TOKENS = 96
+"""Tokens of an evaluated answer at most."""
+
+OnProgress = Callable[[float, str], None]
+
+
+class Watch:
+    """Writes a round's progress into its job row, and reads there whether to stop.
+
+    Shares of the whole: replay answers to 5%, training to 75%, evaluation to the end.
+    """
+
+    def __init__(self, db: Database, queued: TuningRound, on_progress: OnProgress) -> None:
+        self._db, self._round, self._on_progress = db, queued, on_progress
+
+    def cancelled(self) -> bool:
+        """Whether somebody asked the round to stop."""
+        return jobs.job(self._db, self._round.job_id).cancel_requested
+
+    def say(self, share: float, note: str) -> None:
+        """How far the whole round is, from 0.0 to 1.0."""
+        jobs.beat(self._db, self._round.job_id, share, note)
+        self._on_progress(share, note)
+
+    def training(self, said: Mapping[str, Any]) -> None:
+        """One step of the training, as `tuning.train` tells it."""
+        if "step" not in said:
+            return
+        for name in ("loss", "learning_rate", "learned"):
+            if name in said:
+                rounds.add_metric(self._db, self._round.id, said["step"], name, said[name])
+        left = said.get("seconds_left")
+        more = f", about {max(1, round(left / 60))} min left" if left else ""
+        note = f"training: step {said['step']}, loss {said['loss']:.3f}"
+        if "learned" in said:
+            note += f", {said['learned']} of {said['pairs']} pairs learned"
+        self.say(0.05 + 0.7 * min(1.0, said.get("done", said["step"] / said["steps"])), note + more)
+
+
+class Opponents:
+    """Answers for the evaluation by each opponent, from a child that starts when first asked."""
+
+    def __init__(self, app: App, folder: Path, watch: Watch, total: int) -> None:
+        self._app, self._folder, self._watch = app, folder, watch
+        self._total, self._done = max(total, 1), 0
+        self._child: ChildAnswerer | None = None
+
+    def __enter__(self) -> "Opponents":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._child is not None:
+            self._child.__exit__()
+
+    def answer(self, cases: list[Case], adapter_id: int | None) -> list[str]:
+        """One answer per case by this adapter (None: the base), greedy, on the serving engine."""
+        if self._child is None:
+            log_file = self._folder / "answers.log"
+            self._child = ChildAnswerer(self._app.base, self._app.settings, log_file).__enter__()
+        done_before = self._done
+
+        def told(done: int) -> None:
+            self._done = done_before + done
+            share = 0.75 + 0.25 * self._done / self._total
+            self._watch.say(share, f"evaluating: {self._done} of {self._total} answers")
+
+        return self._child.answer(
+            [case.prompt_ids for case in cases],
+            adapter=None if adapter_id is None else (adapter_id, self._folder_of(adapter_id)),
+            max_tokens=ANSWER_TOKENS,
+            on_answer=told,
+            cancelled=self._watch.cancelled,
+        )
+
+    def _folder_of(self, adapter_id: int) -> Path:
+        if adapter_id == CANDIDATE:
+            return self._folder / "out" / "adapter"
+        return self._app.adapter_folder(adapter_id)

@@ -1,0 +1,109 @@
+"""What a round would do and cost, before it does: the page's summary and `tune --dry-run`."""
+
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from assistant.app import App
+from assistant.lessons import Lesson, lessons
+from storage.errors import BadInput
+from storage.records import Workspace
+from tuning.config import RoundConfig
+
+PAIRS_NEEDED = 8
+"""Approved corrections under which a round is refused: two held-out cases decide nothing."""
+REPLAY_TOKENS = 40
+"""Tokens of a replayed answer: long ones cost training time and hold nothing more in place."""
+TOKENS_A_SECOND = {"cpu": 120.0, "cuda": 8000.0}
+"""Training speed assumed for the estimate (135M base; two cores, one H200)."""
+PASSES = 12
+"""Passes over the pairs assumed for the estimate; training stops when the pairs are learned."""
+
+
+@dataclass(frozen=True)
+class RoundPlan:
+    """What a round would do: the dry run that the page and `tune --dry-run` show."""
+
+    workspace: str
+    train: int
+    held_out: int
+    replay: int
+    needs: int
+    tokens_a_pass: int
+    minutes: float
+    memory_bytes: int
+    advice: str
+    config: RoundConfig
+    lessons: tuple[Lesson, ...]
+
+
+def plan_round(app: App, workspace: Workspace, dials: Mapping[str, Any] | None = None) -> RoundPlan:
+    """What a round would train on and cost. Raises BadInput when there are too few pairs."""
+    config = RoundConfig.from_json(
+        {
+            "threads": app.settings.threads,
+            "max_minutes": app.settings.round_minutes,
+            **(dials or {}),
+        }
+    )
+    with closing(app.db()) as db:
+        found = lessons(app, db, workspace)
+    if len(found) < PAIRS_NEEDED:
+        raise BadInput(
+            f"Workspace {workspace.name!r} has {len(found)} approved corrections and a round needs "
+            f"{PAIRS_NEEDED}: approve {PAIRS_NEEDED - len(found)} more."
+        )
+    trained = [lesson for lesson in found if lesson.split == "train"]
+    replay = _replay_count(config, len(trained))
+    tokens = sum(lesson.tokens for lesson in trained) + replay * 2 * REPLAY_TOKENS
+    return RoundPlan(
+        workspace=workspace.name,
+        train=len(trained),
+        held_out=len(found) - len(trained),
+        replay=replay,
+        needs=len({lesson.pair.group for lesson in found}),
+        tokens_a_pass=tokens,
+        minutes=_minutes(config, tokens),
+        memory_bytes=_memory(app, config),
+        advice=_advice(found),
+        config=config,
+        lessons=tuple(found),
+    )
+
+
+def _replay_count(config: RoundConfig, trained: int) -> int:
+    return round(config.replay_share * trained)
+
+
+def _minutes(config: RoundConfig, tokens: int) -> float:
+    rate = TOKENS_A_SECOND["cuda" if Path("/dev/nvidiactl").exists() else "cpu"]
+    return round(min(config.max_minutes, tokens * min(PASSES, config.epochs) / rate / 60) + 2, 1)
+
+
+def _memory(app: App, config: RoundConfig) -> int:
+    """Bytes: libraries 1 GB, weights once in memory, and what a step of activations takes."""
+    weights = sum(path.stat().st_size for path in app.base.folder.glob("*.safetensors"))
+    return (
+        1_000_000_000
+        + int(weights * (1.3 if config.method == "qlora" else 1.0))
+        + (config.step_tokens * 1_000_000)
+    )
+
+
+def _advice(found: list[Lesson]) -> str:
+    thin = len(Counter(one.pair.group for one in found)) - _judged(found)
+    if _judged(found) < 5:
+        return (
+            f"Only {_judged(found)} needs have three wordings or more; with fewer than five the "
+            "gate cannot decide. Correct the same need in other words first."
+        )
+    if thin:
+        return f"Worth a round. {thin} needs with one or two wordings are taught but not judged."
+    return "Worth a round."
+
+
+def _judged(found: list[Lesson]) -> int:
+    return len({one.pair.group for one in found if one.split == "new wordings"})

@@ -1,0 +1,67 @@
+"""What every room's tests share: a tiny base model, and an app over a folder of its own."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from storage.models import BaseModel
+
+
+@pytest.fixture(autouse=True)
+def own_surroundings(tmp_path, monkeypatch):
+    """No test may touch the user's data directory, model cache or the network's hubs."""
+    monkeypatch.setenv("APPRENTICE_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory) -> BaseModel:
+    """A two-layer Llama with a real tokenizer, as safetensors and GGUF."""
+    from tests.tiny import make_tiny_base
+
+    return make_tiny_base(tmp_path_factory.mktemp("tiny") / "base")
+
+
+@pytest.fixture
+def settings(tiny_base, tmp_path):
+    """Settings of a server on the tiny base, in a folder of its own."""
+    from assistant.settings import read_settings
+
+    return read_settings(
+        data=tmp_path / "data", base_model=str(tiny_base.folder), threads=1, context=512
+    )
+
+
+@pytest.fixture
+def app(settings):
+    """A running app; its engine and embedder open when first used."""
+    from assistant.app import open_app
+
+    with open_app(settings) as opened:
+        yield opened
+
+
+@pytest.fixture
+def workspace(app):
+    """The default workspace of `app`."""
+    from contextlib import closing
+
+    from storage.workspaces import workspace
+
+    with closing(app.db()) as db:
+        return workspace(db, "default")
+
+
+def pytest_collection_modifyitems(items):
+    """Skip, with the reason, what this machine cannot run."""
+    import torch
+
+    browser = shutil.which("chromium") or Path("/usr/bin/chromium").exists()
+    for item in items:
+        if item.get_closest_marker("gpu") and not torch.cuda.is_available():
+            item.add_marker(pytest.mark.skip(reason="needs a CUDA device"))
+        if item.get_closest_marker("browser") and not browser:
+            item.add_marker(pytest.mark.skip(reason="needs Debian's chromium"))
