@@ -120,9 +120,9 @@ class App:
         return self._parts[name]
 
     def _open_base(self) -> "BaseModel":
-        from assistant.base_models import open_base
+        from storage.models import resolve_base
 
-        return open_base(self.settings.base_model, self.datadir.models, progress=self.progress)
+        return resolve_base(self.settings.base_model, self.datadir.models, progress=self.progress)
 
     def _open_tokenizer(self) -> "ChatTokenizer":
         from assistant.tokens import ChatTokenizer

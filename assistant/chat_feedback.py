@@ -1,4 +1,4 @@
-"""Feedback on a reply of the chat page: thumbs, reasons, and the correction that is learned from."""
+"""Feedback on a reply of the chat page: thumbs, reasons, and corrections to learn from."""
 
 import secrets
 from collections.abc import Callable
@@ -22,7 +22,7 @@ Draw = Callable[..., Updates]
 class FeedbackEvents:
     """What happens to the thumbs and the two panels; `draw` shows the conversation again."""
 
-    def __init__(self, app: "App", parts: Parts, draw: Draw):
+    def __init__(self, app: "App", parts: Parts, draw: Draw) -> None:
         self._app = app
         self._parts = parts
         self._draw = draw
@@ -125,4 +125,3 @@ class FeedbackEvents:
             idempotency_key=key or None,
             **said,
         )
-

@@ -132,28 +132,28 @@ def _talk() -> Talk:
 
 
 def _comment_panel() -> Panel:
-    with gr.Column(visible=False, elem_classes="panel", elem_id="comment-panel") as whole:
+    with gr.Column(visible=False, elem_id="comment-panel") as whole:
         gr.Markdown("### What was wrong?")
         reasons = gr.CheckboxGroup(list(REASONS), show_label=False, container=False)
         text = gr.Textbox(label="Anything else?", lines=3, max_lines=8, autofocus=True)
-        problem = gr.Markdown(visible=False, elem_classes="panel-problem")
-        with gr.Row(elem_classes="panel-buttons"):
-            close = gr.Button("Close", elem_classes="cancel", size="md")
+        problem = gr.Markdown(visible=False)
+        with gr.Row(elem_id="comment-buttons"):
+            close = gr.Button("Close", elem_id="comment-close", size="md")
             other = gr.Button(CORRECT, size="md")
             save = gr.Button("Send", variant="primary", size="md")
     return Panel(whole, text, reasons, problem, close, save, other)
 
 
 def _editor_panel() -> Panel:
-    with gr.Column(visible=False, elem_classes="panel", elem_id="editor-panel") as whole:
+    with gr.Column(visible=False, elem_id="editor-panel") as whole:
         gr.Markdown("### Correct this answer\nWrite the whole answer as it should have been.")
         text = gr.Textbox(
             label="The right answer", lines=8, max_lines=16, autofocus=True, elem_id="correction"
         )
         why = gr.Textbox(label="Why? (may stay empty)", lines=1, max_lines=4)
-        problem = gr.Markdown(visible=False, elem_classes="panel-problem")
-        with gr.Row(elem_classes="panel-buttons"):
-            close = gr.Button("Close", elem_classes="cancel", size="md")
+        problem = gr.Markdown(visible=False)
+        with gr.Row(elem_id="editor-buttons"):
+            close = gr.Button("Close", elem_id="editor-close", size="md")
             save = gr.Button("Save correction", variant="primary", size="md")
     return Panel(whole, text, why, problem, close, save)
 

@@ -10,7 +10,14 @@ import gradio as gr
 from assistant.chat_feedback import FeedbackEvents
 from assistant.chat_layout import Parts, lay_out, problem_line
 from assistant.chat_view import Shown, entry, one_line, show
-from assistant.chat_visit import View, Visit, message_at, own_conversation, visit
+from assistant.chat_visit import (
+    View,
+    Visit,
+    message_at,
+    own_conversation,
+    own_reply,
+    visit,
+)
 from assistant.reply import Delta, Done, ReplyOptions, reply
 from assistant.security import may_review, usable_workspace
 from assistant.streams import Streams
@@ -52,7 +59,13 @@ def build_chat_page(app: "App") -> gr.Blocks:
 def _wire(page: gr.Blocks, parts: Parts, talk: "ChatEvents", judging: FeedbackEvents) -> None:
     view, side, box, chat = parts.view, parts.side, parts.talk.box, parts.talk.chat
     quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    answers = {"concurrency_id": "answers", "concurrency_limit": ANSWERS_AT_ONCE, **quiet}
+    answers = {
+        **quiet,
+        "concurrency_id": "answers",
+        "concurrency_limit": ANSWERS_AT_ONCE,
+        "show_progress": "minimal",  # the waiting dots, until the first piece
+        "show_progress_on": chat,
+    }
     drawn = parts.drawn()
     page.load(talk.load, None, drawn, **quiet)
     side.new.click(talk.new_chat, view, drawn, **quiet)
@@ -79,7 +92,7 @@ class _Turn:
 class ChatEvents:
     """What happens to the conversation; feedback on it is `FeedbackEvents`."""
 
-    def __init__(self, app: "App", parts: Parts):
+    def __init__(self, app: "App", parts: Parts) -> None:
         self._app = app
         self._parts = parts
         self._streams = Streams()
@@ -89,7 +102,7 @@ class ChatEvents:
     def load(self, request: gr.Request) -> Updates:
         """The page as its address names it."""
         asked = request.query_params.get("conversation") or ""
-        with visit(self._app, request, request.query_params.get("workspace")) as caller:
+        with visit(self._app, request, request.query_params.get("workspace") or None) as caller:
             try:
                 return self.draw(caller, asked and own_conversation(caller, asked).id)
             except NotFound as error:
@@ -153,7 +166,7 @@ class ChatEvents:
                     yield {self._parts.talk.chat: gr.update(value=chat)}
         except ApprenticeError as error:
             problem = str(error)
-        except Exception:  # noqa: BLE001  the edge: logged, and the page must not stay waiting
+        except Exception:
             log.exception("the reply failed")
             problem = "An error at the server ended this answer; its log has the details."
         yield self._end(request, replace(turn, view=view), problem)
@@ -169,7 +182,7 @@ class ChatEvents:
             if variant_of is None:
                 thread, asked = _latest_thread(caller, found.id), [entry("user", question.strip())]
             else:
-                thread, asked = thread_to(caller.db, variant_of)[:-1], []
+                thread, asked = thread_to(caller.db, own_reply(caller, variant_of).id)[:-1], []
             above = show(thread, feedback_of(caller.db, found.id), view.notices).messages + asked
             view = replace(view, conversation=found.id)
             return _Turn(view, caller.person.owner, question, variant_of, above)

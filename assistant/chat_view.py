@@ -77,6 +77,8 @@ def _under(message: Message, said: Sequence[Feedback], notices: Sequence[str]) -
     ending = _ENDINGS.get(message.finish_reason) if message.finish_reason else None
     if ending and ending not in notes:
         notes.insert(0, ending)
+    if message.adapter_id is not None:
+        notes.append(f"Adapter {message.adapter_id}")
     parts = [f'<p class="note">{one_line(note)}</p>' for note in notes]
     if message.inputs and message.override_id is None:
         parts += [

@@ -47,11 +47,14 @@ class Visit:
 def visit(app: "App", request: HasCookies, workspace: str | None) -> Iterator[Visit]:
     """The visit, if the caller may use the workspace called so (None: their first one).
 
-    What the caller may be told becomes a message on the page.
+    What the caller may be told becomes a message on the page. An empty name is that of a page
+    whose view this server never drew: it was restarted meanwhile.
     """
     person = identify(request, app)
     with closing(app.db()) as db:
         try:
+            if workspace == "":
+                raise Refused("The server was restarted since this page was opened: reload it.")
             found = usable_workspace(db, workspace, person)
             if found is None:
                 raise NotFound("There is nothing here for you: log in, or reload the page.")
@@ -94,5 +97,7 @@ def message_at(view: View, index: int | list[int]) -> str:
     """The id of the message that a chatbot event names by its position."""
     position = index if isinstance(index, int) else index[0]
     if not 0 <= position < len(view.ids):
-        raise gr.Error("This page is older than its conversation: reload it.", print_exception=False)
+        raise gr.Error(
+            "This page is older than its conversation: reload it.", print_exception=False
+        )
     return view.ids[position]

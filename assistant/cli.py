@@ -44,6 +44,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _run(given: "Namespace") -> int:
+    # Libraries' own bars ("Loading weights") would write over ours; tqdm reads this when imported.
+    os.environ.setdefault("TQDM_DISABLE", "1")
     from assistant.settings import read_settings
 
     if given.verb == "serve":

@@ -8,6 +8,7 @@ import json
 import resource
 import shutil
 import sqlite3
+import textwrap
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -23,7 +24,7 @@ from assistant.scoreboard import by_need, judge_all, kept, right
 from assistant.settings import Settings
 from assistant.verbs import Event, run_here
 from storage.datadir import open_datadir, own
-from storage.errors import Refused
+from storage.errors import ApprenticeError, Refused
 from storage.jobs import mark_dead
 
 WORKSPACE = "demo"
@@ -49,6 +50,10 @@ WORKSPACE_SETTINGS = {
     # must not get a page about invoices.
     "relevance_floor": 0.6,
 }
+
+
+class RoundFailed(ApprenticeError):
+    """The demo's round ended without a verdict."""
 
 
 @dataclass
@@ -91,7 +96,8 @@ def run_demo(settings: Settings, *, serve: bool, fresh: bool = False) -> int:
     """Show the loop and, if asked, serve the result; returns the exit code.
 
     A directory with a finished demo is served at once unless `fresh`. Returns 1 when the gate did
-    not promote the adapter. Raises Refused for a directory with other data in it.
+    not promote the adapter. Raises Refused for a directory with other data in it and RoundFailed
+    when the round broke off.
     """
     settings = _with_directory(settings)
     report = settings.data / REPORT
@@ -162,9 +168,9 @@ def _start_over(data: Path) -> None:
 def _company(story: Story) -> None:
     _chapter("The company", "Tern & Tiller makes sailing gear. Its assistant starts from nothing.")
     with story.timed("base model fetched and opened"):
-        base, engine = story.app.base.name, story.app.engine.name
+        base, engine = story.app.base, story.app.engine.name
         story.printer.leave_bar()
-    say(f"Base model {base}, answering with {engine}.")
+    say(f"Base model {base.name} ({base.folder.name}), answering with {engine}.")
     with story.timed("documents"):
         story.app.embedder  # noqa: B018  opened here so that the time is booked here
         build_database(story.database)
@@ -202,7 +208,7 @@ def _corrections(story: Story) -> None:
     needs = len({row["group"] for row in _rows("corrections.jsonl")})
     say(f"{taken['approved']} corrections of {needs} needs are approved. They are right at once:")
     _show(story, FOUNDING, sql=True)
-    say("But the same wish in words that nobody corrected is as wrong as before:")
+    say("\nBut the same wish in words that nobody corrected is as wrong as before:")
     _show(story, _new_wording(), sql=True)
 
 
@@ -211,6 +217,8 @@ def _round(story: Story) -> bool:
     say("it never saw. Training takes some minutes.")
     with story.timed("round"):
         result = story.run("tune", workspace=WORKSPACE)[-1]
+    if "error" in result:
+        raise RoundFailed(f"Round {result['round']} ended early: {result['error']}")
     say(f"The gate says: {result['verdict']}.")
     for reason in result["reasons"]:
         say(f"  - {reason}")
@@ -297,7 +305,7 @@ def _show(story: Story, question: str, *, sql: bool = False, **options: Any) -> 
     """Ask one question and print the answer with what stands under it."""
     asked = {"workspace": WORKSPACE, "question": question, "max_tokens": ANSWER_TOKENS}
     answer = story.run("ask", **asked, **options)[-1]
-    say(f"\n> {question}\n  {answer['answer']}")
+    say(f"\n> {question}\n{textwrap.indent(answer['answer'], '  ')}")
     for number, source in enumerate(answer["sources"], start=1):
         say(f"  [{number}] {source['document']}")
     say(f"  ({_who(answer)}{_outcome(story.database, answer['answer']) if sql else ''})")

@@ -4,7 +4,6 @@ It reads and changes nothing, except that jobs of a dead process are marked when
 the data directory. Works on a broken directory too: a check that cannot be made is a finding.
 """
 
-import hashlib
 import os
 import shutil
 import sqlite3
@@ -28,7 +27,7 @@ from storage.database import faults, open_database, rows
 from storage.datadir import DataDir, DataDirBusy, open_datadir, own
 from storage.errors import ApprenticeError
 from storage.jobs import mark_dead, running_jobs
-from storage.models import EMBEDDED, GGUF_SHA256, resolve_base, verify
+from storage.models import Damaged, find_base, verify
 from storage.records import Adapter
 from storage.users import list_users
 from storage.workspaces import list_workspaces
@@ -224,32 +223,18 @@ def admins(db: Database) -> Check:
 def base_model(settings: Settings, datadir: DataDir) -> Check:
     """The base model is here and its files are what its fingerprint was taken from."""
     name = settings.base_model
-    if name == EMBEDDED:
-        gguf = next(iter(datadir.models.glob("*.gguf")), None)
-        if gguf is None:
-            return Check("base model", "ok", f"{name}, not fetched yet: the first answer does")
-        if _sha256(gguf) != GGUF_SHA256:
-            remedy = "Delete it: the server fetches it again."
-            return Check("base model", "fail", f"{gguf} is damaged", remedy)
     try:
-        base = resolve_base(name, datadir.models, convert=_not_now, download=_not_now)
-        sound = verify(base)
-    except _NotHere:
-        return Check("base model", "ok", f"{name}, not made ready yet: the first answer does")
+        base = find_base(name, datadir.models)
+    except Damaged as error:
+        return Check("base model", "fail", str(error), "Start the server: it fetches it again.")
     except (ApprenticeError, OSError) as error:
         return Check("base model", "fail", str(error), "Correct APPRENTICE_BASE_MODEL.")
-    if not sound:
+    if base is None:
+        return Check("base model", "ok", f"{name}, not fetched yet: the first answer does")
+    if not verify(base):
         remedy = f"Delete {base.folder}: it is made again."
         return Check("base model", "fail", f"{base.folder} has changed", remedy)
     return Check("base model", "ok", f"{name}, {base.fingerprint[:12]}, files verified")
-
-
-class _NotHere(Exception):
-    """The base model would have to be fetched or converted."""
-
-
-def _not_now(*_: object) -> None:
-    raise _NotHere
 
 
 def adapters(datadir: DataDir, db: Database) -> Iterator[Check]:
@@ -315,11 +300,6 @@ def _index(event: Event) -> Check:
         remedy = f"`apprentice documents reindex --workspace {event['workspace']}`."
         return Check(name, "fail", text, remedy)
     return Check(name, "ok", f"{event['chunks']} chunks")
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -22,7 +22,7 @@ _UPLOADS = r"|/gradio_api/(upload|upload_progress)"
 class GradioDoor:
     """Lets the needed requests through to a mounted Gradio app; 404 for the rest."""
 
-    def __init__(self, app: ASGIApp, functions: set[int], *, uploads: bool = False):
+    def __init__(self, app: ASGIApp, functions: set[int], *, uploads: bool = False) -> None:
         self.app = app
         self._functions = functions
         self._needed = re.compile(_PAGE + (_UPLOADS if uploads else ""))

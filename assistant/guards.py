@@ -40,7 +40,7 @@ class SecurityHeaders:
     With the nonce a script that comes out of a document or a reply does not run.
     """
 
-    def __init__(self, app: ASGIApp):
+    def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -62,7 +62,7 @@ def _uncompressed_page(scope: Scope) -> Scope:
 class _Page:
     """One answer on its way out."""
 
-    def __init__(self, nonce: str, send: Send):
+    def __init__(self, nonce: str, send: Send) -> None:
         self._nonce = nonce
         self._send = send
         self._held: Message | None = None
@@ -100,7 +100,7 @@ class _Page:
 class BodyLimit:
     """413 for a body that is longer than any honest one."""
 
-    def __init__(self, app: ASGIApp):
+    def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -137,7 +137,7 @@ class SameOrigin:
     every POST. A program that sends neither has no cookies of somebody else to misuse.
     """
 
-    def __init__(self, app: ASGIApp):
+    def __init__(self, app: ASGIApp) -> None:
         self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

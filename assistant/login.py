@@ -46,7 +46,7 @@ class _Failures:
 class Attempts:
     """Wrong passwords, counted in memory: after five each try waits twice as long as the last."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic):
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._failures: dict[str, _Failures] = {}
         self._lock = threading.Lock()
@@ -103,7 +103,7 @@ def login_routes(app: "App") -> list[Route]:
 class _LoginPages:
     """The handlers, with what they count."""
 
-    def __init__(self, app: "App", attempts: Attempts):
+    def __init__(self, app: "App", attempts: Attempts) -> None:
         self._app = app
         self._attempts = attempts
 
@@ -138,7 +138,9 @@ class _LoginPages:
 
     def show_logout(self, request: Request) -> Response:
         person = identify(request, self._app)
-        return logout_page(person.name) if person.kind == "user" else RedirectResponse("/login", 303)
+        return (
+            logout_page(person.name) if person.kind == "user" else RedirectResponse("/login", 303)
+        )
 
     def log_out(self, request: Request) -> Response:
         answer = RedirectResponse("/login", 303)

@@ -5,7 +5,9 @@ from html import escape
 from starlette.responses import HTMLResponse
 
 
-def login_page(next_path: str, *, name: str = "", error: str = "", status: int = 200) -> HTMLResponse:
+def login_page(
+    next_path: str, *, name: str = "", error: str = "", status: int = 200
+) -> HTMLResponse:
     """The login form; `next_path` is where to go afterwards."""
     fields = (
         _hidden("next", next_path)

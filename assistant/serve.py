@@ -14,11 +14,13 @@ from contextlib import closing, contextmanager
 from queue import Empty, SimpleQueue
 
 from assistant.app import App, open_app
+from assistant.commands.documents import sync
 from assistant.control import control_socket
 from assistant.settings import Settings
 from storage.adapters import serving_adapter
 from storage.conversations import mark_interrupted
 from storage.errors import ApprenticeError, BadInput
+from storage.feedback import pairs_since_last_round
 from storage.jobs import mark_dead
 from storage.users import list_users
 from storage.workspaces import list_workspaces
@@ -39,10 +41,8 @@ def serve(settings: Settings) -> int:
 
     Raises DataDirBusy when the directory is served already, BadInput when the port is taken.
     """
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    logging.basicConfig(level=logging.WARNING, format=LOG_LINE)
+    logging.getLogger("assistant").setLevel(logging.INFO)
     stops: SimpleQueue[int] = SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: stops.put(number))
@@ -51,8 +51,9 @@ def serve(settings: Settings) -> int:
         with control_socket(app), _web(app, listener):
             threading.Thread(target=_load, args=(app,), name="load", daemon=True).start()
             _greet(app, listener)
+            refused: dict[int, int] = {}
             while not _stopped(stops):
-                _start_due_rounds(app)
+                _start_due_rounds(app, refused)
             # Whatever still runs then (a long generation) ends with us; SQLite outlives that.
             end = threading.Timer(STOP_S, os._exit, args=(0,))
             end.daemon = True
@@ -134,27 +135,49 @@ def _greet(app: App, listener: socket.socket) -> None:
 
 
 def _load(app: App) -> None:
-    """Open what answers need, most wanted first; a failure is told, and again to who asks."""
-    try:
-        with closing(app.db()) as db:
-            for item in list_workspaces(db):
-                serving = serving_adapter(db, item.id)
-                if serving is not None:
-                    app.load_adapter(serving.id)
-            log.info("the engine %s is ready with %s", app.engine.name, app.base.name)
-            sync_everything(app, db)
-    except ApprenticeError as error:
-        log.error("%s", error)
-
-
-def _start_due_rounds(app: App) -> None:
-    from assistant.rounds import due, start_round
-
-    for workspace in due(app):
+    """Open what answers need, most wanted first; what fails is told here, and to who asks."""
+    with closing(app.db()) as db:
+        workspaces = list_workspaces(db)
+        serving = [serving_adapter(db, item.id) for item in workspaces]
         try:
-            start_round(app, workspace, actor="schedule")
+            log.info("the engine %s is ready with %s", app.engine.name, app.base.name)
+            for adapter in filter(None, serving):
+                _load_adapter(app, adapter.id)
+            for item in workspaces:
+                sync(app, db, item.id)
+            log.info("the search index is ready")
         except ApprenticeError as error:
-            log.warning("no round for %s: %s", workspace.name, error)
+            log.error("%s", error)
+
+
+def _load_adapter(app: App, adapter_id: int) -> None:
+    try:
+        app.load_adapter(adapter_id)
+    except ApprenticeError as error:
+        log.error("adapter %d does not serve: %s", adapter_id, error)
+
+
+def _start_due_rounds(app: App, refused: dict[int, int]) -> None:
+    """Start the rounds that are due; nothing that goes wrong here ends the pages.
+
+    `refused` remembers at how many new pairs a workspace was refused, so that a refusal is told
+    once and not at each look.
+    """
+    try:
+        from assistant.rounds import due, start_round
+
+        for workspace in due(app):
+            with closing(app.db()) as db:
+                pairs = pairs_since_last_round(db, workspace.id)
+            if refused.get(workspace.id) == pairs:
+                continue
+            try:
+                start_round(app, workspace, actor="schedule")
+            except ApprenticeError as error:
+                refused[workspace.id] = pairs
+                log.warning("no round for %s: %s", workspace.name, error)
+    except Exception:
+        log.exception("the schedule of rounds failed")
 
 
 def _stopped(stops: "SimpleQueue[int]") -> bool:

@@ -45,6 +45,8 @@ def _round(row: Row) -> str:
     """The end of a round: verdict first, then why, then the numbers."""
     if "verdict" not in row:
         return fields(row)
+    if "error" in row:
+        return f"round {row['round']} has no verdict: {row['error']}"
     lines = [f"round {row['round']}: {row['verdict']}"]
     lines += [f"  - {reason}" for reason in row["reasons"]]
     scores = {name: value for name, value in row["scores"].items() if value is not None}

@@ -8,45 +8,31 @@ from typing import Any
 
 import gradio as gr
 from fastapi import FastAPI
-from starlette.concurrency import run_in_threadpool
-from starlette.datastructures import MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from assistant.admin.panel import build_admin
 from assistant.app import App
 from assistant.chat_page import build_chat_page
+from assistant.doors import Doors
 from assistant.gradio_door import GradioDoor
 from assistant.guards import UPLOAD_BYTES, BodyLimit, SameOrigin, SecurityHeaders
 from assistant.login import login_routes
-from assistant.plain_pages import nothing_here_page
-from assistant.security import (
-    VISITOR_COOKIE,
-    VISITOR_SECONDS,
-    Person,
-    identify,
-    may_review,
-    may_use,
-    usable_workspace,
-    visitor_cookie,
-)
+from assistant.security import identify, may_review, may_use
 from storage.adapters import serving_adapter
 from storage.workspaces import list_workspaces
 
 UI = Path(__file__).parent / "ui"
 # links rather than Gradio's css=, which rewrites every selector
-_HEAD = (
-    '<link rel="stylesheet" href="/ui/page.css"><link rel="stylesheet" href="/ui/{name}.css">'
-    '<script src="/ui/{name}.js" defer></script>'
-)
+_STYLE = '<link rel="stylesheet" href="/ui/page.css"><link rel="stylesheet" href="/ui/{name}.css">'
+_SCRIPT = '<script src="/ui/chat.js" defer></script>'
 
 
 def build_server(app: App) -> FastAPI:
-    """Everything under one address; what it answers is decided per request by `assistant.security`."""
+    """Everything under one address; `assistant.security` decides per request what it answers."""
     server = FastAPI(title="Apprentice", docs_url=None, redoc_url=None, openapi_url=None)
     # No origins. Without one of our own, Gradio adds one that lets any origin read with cookies.
     server.add_middleware(CORSMiddleware)
@@ -63,9 +49,7 @@ def build_server(app: App) -> FastAPI:
     return server
 
 
-def _mount(
-    server: FastAPI, page: gr.Blocks, path: str, name: str, reviewer: Any
-) -> None:
+def _mount(server: FastAPI, page: gr.Blocks, path: str, name: str, reviewer: Any) -> None:
     gr.mount_gradio_app(
         server,
         page,
@@ -79,7 +63,7 @@ def _mount(
         pwa=False,
         max_file_size=UPLOAD_BYTES,
         theme=_theme(),
-        head=_HEAD.format(name=name),
+        head=_STYLE.format(name=name) + (_SCRIPT if name == "chat" else ""),
     )
     mounted = server.routes[-1]
     assert isinstance(mounted, Mount)
@@ -135,62 +119,3 @@ def _version(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return "not installed"
-
-
-class Doors:
-    """Who gets to which of the two Gradio pages at all."""
-
-    def __init__(self, app: ASGIApp, house: App):
-        self.app = app
-        self._house = house
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope.get("path", "")
-        if scope["type"] != "http" or not (path == "/" or f"{path}/".startswith("/admin/")):
-            await self.app(scope, receive, send)
-            return
-        request = Request(scope)
-        person = await run_in_threadpool(identify, request, self._house)
-        decide = self._chat if path == "/" else self._admin
-        refusal = await run_in_threadpool(decide, request, person)
-        if refusal is not None:
-            await refusal(scope, receive, send)
-            return
-        newcomer = path == "/" and person.kind == "anonymous"
-        await self.app(scope, receive, self._welcome(request, send) if newcomer else send)
-
-    def _admin(self, request: Request, person: Person) -> Response | None:
-        """Nothing under /admin without a login as a reviewer or an admin."""
-        if may_review(person):
-            return None
-        if request.method in ("GET", "HEAD") and request.url.path in ("/admin", "/admin/"):
-            if person.kind == "user":
-                return nothing_here_page(person.name)
-            return RedirectResponse("/login?next=/admin", 303)
-        return JSONResponse({"error": "Log in as a reviewer or an admin."}, 401)
-
-    def _chat(self, request: Request, person: Person) -> Response | None:
-        """The page is there only for a workspace that this person may use."""
-        with closing(self._house.db()) as db:
-            found = usable_workspace(db, request.query_params.get("workspace"), person)
-        return None if found else nothing_here_page(person.name)
-
-    def _welcome(self, request: Request, send: Send) -> Send:
-        """`send`, which gives a new visitor the cookie that its conversations belong to."""
-        cookie = Response()
-        cookie.set_cookie(
-            VISITOR_COOKIE,
-            visitor_cookie(self._house),
-            max_age=VISITOR_SECONDS,
-            httponly=True,
-            samesite="lax",
-            secure=request.url.scheme == "https",
-        )
-
-        async def sent(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(raw=message["headers"])
-                headers.append("set-cookie", cookie.headers["set-cookie"])
-            await send(message)
-
-        return sent

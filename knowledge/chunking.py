@@ -44,15 +44,19 @@ def _pieces(
     ends = [0, *accumulate(count_tokens(word) for word in words)]
     start = end = 0
     while end < len(words):
-        start = _start(ends, start, end, min(overlap, room // 2))
+        start = _start(ends, start, end, room, min(overlap, room // 2))
         end = _end(words, ends, start, end, room)
         yield "".join(words[start:end]).strip()
 
 
-def _start(ends: list[int], before: int, end: int, overlap: int) -> int:
-    """Where the next piece begins: up to `overlap` tokens before the `end` of the one before."""
+def _start(ends: list[int], before: int, end: int, room: int, overlap: int) -> int:
+    """Where the next piece begins: up to `overlap` tokens before the `end` of the one before.
+
+    Less where the next word would not fit beside them.
+    """
+    most = min(overlap, room - (ends[end + 1] - ends[end]))
     start = end
-    while start > before + 1 and ends[end] - ends[start - 1] <= overlap:
+    while start > before and ends[end] - ends[start - 1] <= most:
         start -= 1
     return start
 

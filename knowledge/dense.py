@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import chromadb
 import numpy as np
 from chromadb.api import ClientAPI
+from chromadb.api.shared_system_client import SharedSystemClient
 from chromadb.config import Settings
 from chromadb.errors import InternalError, NotFoundError
 
@@ -145,7 +146,9 @@ class DenseIndex:
         with self._lock:
             try:
                 return work()
-            except InternalError:
+            except BaseException as error:
+                if not _is_breakdown(error):
+                    raise
                 self._client.close()
                 self._client = self._open()
                 return work()
@@ -158,9 +161,10 @@ class DenseIndex:
                 client = _start(self._path)
                 self._seen = _states(self._path)
                 return client
-        # whatever it is that a damaged folder makes Chroma raise, the remedy is the same
-        except Exception:  # noqa: BLE001
-            pass
+        # a damaged folder makes Chroma raise many things, and Rust's panics are no Exception
+        except BaseException as error:
+            if not isinstance(error, Exception) and not _is_breakdown(error):
+                raise
         _move_aside(self._path)
         self.rebuilt = True
         self._seen = {}
@@ -175,12 +179,32 @@ class DenseIndex:
 
 
 def _start(path: Path) -> ClientAPI:
-    client = chromadb.PersistentClient(str(path), settings=Settings(anonymized_telemetry=False))
-    for collection in client.list_collections():  # so that what cannot be read fails now
+    settings = Settings(anonymized_telemetry=False)
+    try:
+        client = chromadb.PersistentClient(str(path), settings=settings)
+    except BaseException:
+        # it keeps what failed to start, and would give it out at the next try
+        SharedSystemClient.clear_system_cache()
+        raise
+    try:
+        _read_all(client)
+    except BaseException:
+        client.close()  # Chroma would give the same one again for this path
+        raise
+    return client
+
+
+def _read_all(client: ClientAPI) -> None:
+    """Let every collection load its vectors, so that what cannot be read fails now."""
+    for collection in client.list_collections():
         first = collection.get(limit=1, include=["embeddings"])["embeddings"]
         if first is not None and len(first):
             collection.query(query_embeddings=[first[0]], n_results=1, include=[])
-    return client
+
+
+def _is_breakdown(error: BaseException) -> bool:
+    """Whether Chroma itself failed, not what it was asked for."""
+    return isinstance(error, InternalError) or type(error).__name__ == "PanicException"
 
 
 def _is_sound(path: Path) -> bool:

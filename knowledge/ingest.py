@@ -35,7 +35,7 @@ if TYPE_CHECKING:  # their libraries take seconds to import
     from knowledge.embedding import Embedder
 
 _READER_VERSION = 1  # raise it when reading or cutting changes: unchanged files are read again
-_AT_ONCE = 256  # chunks embedded between two writes to the index
+_AT_ONCE = 64  # chunks between two writes to the index: a question waits for one at most
 
 
 @dataclass(frozen=True)
@@ -183,7 +183,8 @@ def _take_in(work: _Ingest, source: _Source) -> IngestEvent:
         raise DocumentUnreadable(f"The document {source.name!r} is no file: check its path.")
     known = _known(work, source)
     stored = stored_copy(work.datadir, work.workspace_id, source.name)
-    if known and stored.exists() and known.hash == _fingerprint(work, source.path):
+    at_home = known and stored.exists() and source.folder in (None, known.folder)
+    if known and at_home and known.hash == _fingerprint(work, source.path):
         return IngestEvent(source.name, "unchanged", known.chunk_count)
     stored.parent.mkdir(mode=0o700, exist_ok=True)
     with NamedTemporaryFile(dir=stored.parent, prefix=".draft-", delete=False) as draft:

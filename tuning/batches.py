@@ -56,8 +56,10 @@ def epochs(rows: Sequence[TrainRow], config: RoundConfig) -> Iterator[list[list[
     rng = random.Random(config.seed)
     rng.shuffle(replay)
     for epoch in range(config.epochs):
-        chosen = [_in_words(pair, variants[pair.id], index, epoch, config, rng)
-                  for index, pair in enumerate(pairs)]
+        chosen = [
+            _in_words(pair, variants[pair.id], index, epoch, config, rng)
+            for index, pair in enumerate(pairs)
+        ]
         chosen += [replay[(epoch * count + place) % len(replay)] for place in range(count)]
         rng.shuffle(chosen)
         steps = math.ceil(len(chosen) / config.batch_size)
@@ -126,6 +128,4 @@ def _part(rows: Sequence[TrainRow]) -> Part:
         ids += own
         positions += range(shared, shared + len(own))
         segments += [number + 1] * len(own)
-    return Part(
-        tuple(rows), *map(tuple, (ids, positions, segments, label_at, labels, label_rows))
-    )
+    return Part(tuple(rows), *map(tuple, (ids, positions, segments, label_at, labels, label_rows)))

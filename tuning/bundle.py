@@ -78,7 +78,14 @@ def write_bundle(
     completion), when something held out would train, or when the folder is taken.
     """
     bundle = Bundle(
-        folder, config, base_fingerprint, base_model, round_id, *map(tuple, (train, heldout, sentinel))
+        folder=folder,
+        config=config,
+        base_fingerprint=base_fingerprint,
+        base_model=base_model,
+        round_id=round_id,
+        train=tuple(train),
+        heldout=tuple(heldout),
+        sentinel=tuple(sentinel),
     )
     check_bundle(bundle)
     folder.parent.mkdir(parents=True, exist_ok=True)

@@ -25,6 +25,8 @@ class RoundConfig:
     """Scale of the adapter; twice the rank is the common choice."""
     target_modules: str = "all-linear"
     """`all-linear`, or names of modules separated by commas."""
+    layers: float = 1.0
+    """Share of the base's layers that get the adapter, counted from the top."""
     learning_rate: float = 1e-3
     """Peak rate. A tenth of it leaves few pairs unlearned after the same minutes."""
     epochs: int = 30
@@ -79,6 +81,7 @@ class RoundConfig:
 _BOUNDS: dict[str, tuple[float, float]] = {
     "rank": (1, 256),
     "alpha": (1, 1024),
+    "layers": (0.01, 1.0),
     "learning_rate": (1e-7, 1.0),
     "epochs": (1, 10_000),
     "batch_size": (1, 1024),

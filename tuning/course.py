@@ -53,7 +53,7 @@ class Course:
         rows: Sequence[TrainRow],
         config: RoundConfig,
         clock: Callable[[], float] = time.monotonic,
-    ):
+    ) -> None:
         self.config = config
         self.pairs = sum(row.kind == "correction" for row in rows)
         self.steps_an_epoch = steps_an_epoch(rows, config)
@@ -67,6 +67,10 @@ class Course:
         self._exact: dict[str, bool] = {}
         self._step_losses: list[float] = []
         self._cooling: tuple[int, float] | None = None
+
+    def start(self) -> None:
+        """Starts the clock: minutes are minutes of training, not of loading."""
+        self._started = self._clock()
 
     def next_parts(self) -> list[Part]:
         """The parts of the next step."""
@@ -119,6 +123,13 @@ class Course:
     def last_loss(self) -> float:
         """Mean loss of the last step."""
         return self._step_losses[-1]
+
+    @property
+    def share_done(self) -> float:
+        """How much of the run is behind, 0 to 1: of its steps, its minutes, or its cooling down."""
+        step = len(self._step_losses)
+        cooled = (step - self._cooling[0]) / self._cool_down if self._cooling is not None else 0.0
+        return min(1.0, max(self._spent(step), cooled))
 
     @property
     def seconds(self) -> float:

@@ -44,7 +44,7 @@ def decide(evaluations: Sequence[Evaluation], config: RoundConfig) -> Decision:
     """
     table = _table(evaluations)
     rows = sorted({row for row, _ in table} - {"candidate"})
-    if "serving" not in rows:
+    if evaluations and "serving" not in rows:
         raise ValueError("the row 'serving' was not evaluated")
     vetoes = _vetoes(table, rows, config)
     verdict, reason = _new_wordings(_duel(table, "serving", "new wordings"), config.gate_risk)

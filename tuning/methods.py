@@ -12,14 +12,30 @@ from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedMod
 from tuning.config import RoundConfig
 
 
-def peft_config(config: RoundConfig) -> LoraConfig:
-    """The adapter of a `lora` or `qlora` round."""
+def peft_config(config: RoundConfig, base: PreTrainedModel) -> LoraConfig:
+    """The adapter of a `lora` or `qlora` round on `base`."""
+    count = base.config.get_text_config().num_hidden_layers
+    lowest = count - max(1, round(count * config.layers))
     named = [name.strip() for name in config.target_modules.split(",") if name.strip()]
+    named = _linear_names(base) if named == ["all-linear"] else named
     return LoraConfig(
         task_type="CAUSAL_LM",
         r=config.rank,
         lora_alpha=config.alpha,
-        target_modules="all-linear" if named == ["all-linear"] else named,
+        target_modules=named,
+        layers_to_transform=list(range(lowest, count)) if lowest else None,
+    )
+
+
+def _linear_names(base: PreTrainedModel) -> list[str]:
+    """Names of the linear layers inside the blocks, the output layer left out."""
+    head = base.get_output_embeddings()
+    return sorted(
+        {
+            name.split(".")[-1]
+            for name, module in base.named_modules()
+            if isinstance(module, torch.nn.Linear) and module is not head
+        }
     )
 
 

@@ -17,6 +17,7 @@ import torch
 from datasets import Dataset
 from transformers import (
     AutoTokenizer,
+    PrinterCallback,
     TrainerCallback,
     TrainerControl,
     TrainerState,
@@ -46,7 +47,8 @@ def train(
     """Teaches the bundle to an adapter on the base in `model_folder`; saves `out_folder/adapter`.
 
     `on_progress` gets {"step", "steps", "epoch", "loss", "learned", "pairs", "learning_rate",
-    "seconds"} after each step. Raises BadInput for a bundle or base that cannot be used and
+    "seconds", "done", "seconds_left"} after each step; `done` is a share, and the rest an estimate
+    that an early end undercuts. Raises BadInput for a bundle or base that cannot be used and
     TrainingFailed when the loss is no number.
     """
     bundle = read_bundle(bundle_folder)
@@ -57,6 +59,7 @@ def train(
     set_seed(bundle.config.seed)
     with tempfile.TemporaryDirectory(prefix="apprentice-") as scratch:
         trainer = make_trainer(bundle, model_folder, Path(scratch), on_progress)
+        trainer.course.start()
         trainer.train()
         trainer.model.save_pretrained(scratch, save_embedding_layers=False)
         result = replace(trainer.course.result(), peak_rss_bytes=peak_rss_bytes())
@@ -130,7 +133,7 @@ def _tell(course: Course, part: Part, losses: torch.Tensor, likeliest: torch.Ten
 class _Teller(TrainerCallback):
     """Reports each step, and ends the training when the course is done."""
 
-    def __init__(self, on_progress: OnProgress):
+    def __init__(self, on_progress: OnProgress) -> None:
         self._on_progress = on_progress
         self.trainer: PackedTrainer | None = None
 
@@ -153,6 +156,8 @@ class _Teller(TrainerCallback):
                 "pairs": course.pairs,
                 "learning_rate": args.learning_rate * course.rate(state.global_step),
                 "seconds": course.seconds,
+                "done": round(course.share_done, 4),
+                "seconds_left": round(course.seconds * (1 / course.share_done - 1), 1),
             }
         )
         control.should_training_stop = course.done()
@@ -165,15 +170,17 @@ def make_trainer(
     on_gpu = torch.cuda.is_available()
     course = Course(bundle.train, bundle.config)
     teller = _Teller(on_progress)
+    base = load_base(model_folder, bundle.config)
     trainer = PackedTrainer(
-        model=load_base(model_folder, bundle.config),
+        model=base,
         args=_arguments(bundle.config, course.steps, scratch, on_gpu),
         train_dataset=Dataset.from_dict({"step": list(range(course.steps))}),
         data_collator=_no_batch,
         processing_class=AutoTokenizer.from_pretrained(model_folder, local_files_only=True),
-        peft_config=peft_config(bundle.config),
+        peft_config=peft_config(bundle.config, base),
         callbacks=[teller],
     )
+    trainer.remove_callback(PrinterCallback)  # standard output is ours
     trainer.course = course
     teller.trainer = trainer
     for parameter in trainer.model.parameters():

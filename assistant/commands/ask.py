@@ -10,10 +10,16 @@ from typing import Any
 from sqlite_utils import Database
 
 from assistant.app import App
+from assistant.commands.documents import mend
 from assistant.commands.rows import Turns, read_rows, turns_of
 from assistant.reply import Delta, Done, ReplyOptions, reply
 from assistant.verbs import Event, Events
-from storage.conversations import add_message, start_conversation
+from storage.conversations import (
+    add_message,
+    delete_conversation,
+    messages_of,
+    start_conversation,
+)
 from storage.errors import ApprenticeError, BadInput
 from storage.records import Workspace
 from storage.workspaces import workspace as workspace_named
@@ -57,6 +63,8 @@ def ask(
     )
     with closing(app.db()) as db:
         found = workspace_named(db, workspace)
+        if options.use_documents:
+            mend(app, db, found.id)
     if question is not None:
         yield from _ask_one(app, found, Asked(Turns(question)), options, OWNER)
         return 0
@@ -131,8 +139,19 @@ def _ask_one(
     said = replace(found, instructions=instructions(found, turns.system))
     conversation_id = _conversation(app, found, turns, owner)
     events = reply(app, said, conversation_id, owner, turns.question, options=options, cancel=left)
-    for event in events:
-        yield {"delta": event.text} if isinstance(event, Delta) else result(app, event)
+    try:
+        for event in events:
+            yield {"delta": event.text} if isinstance(event, Delta) else result(app, event)
+    except ApprenticeError:
+        _forget_unasked(app, conversation_id, turns)
+        raise
+
+
+def _forget_unasked(app: App, conversation_id: str, turns: Turns) -> None:
+    """A question that was refused before it was saved leaves no empty conversation."""
+    with closing(app.db()) as db:
+        if len(messages_of(db, conversation_id)) == len(turns.history):
+            delete_conversation(db, conversation_id)
 
 
 def instructions(found: Workspace, system: str) -> str:

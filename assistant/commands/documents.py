@@ -77,9 +77,7 @@ def reindex(app: App, *, workspace: str) -> Iterator[Event]:
     yield {"workspace": workspace, "chunks": chunks}
 
 
-def search(
-    app: App, *, workspace: str, query: str, top_k: int | None = None
-) -> Iterator[Event]:
+def search(app: App, *, workspace: str, query: str, top_k: int | None = None) -> Iterator[Event]:
     """The nearest passages, best first, also those under the workspace's relevance floor."""
     from knowledge.search import search as find
 

@@ -16,7 +16,7 @@ from assistant.commands.who import actor
 from assistant.round_plan import RoundPlan
 from assistant.verbs import Event, Events
 from storage import jobs, rounds
-from storage.errors import BadInput, Refused
+from storage.errors import BadInput
 from storage.records import TuningRound
 from storage.workspaces import workspace as workspace_named
 
@@ -51,14 +51,19 @@ def tune(
             yield _planned(plan_round(app, found, wanted))
             return 0
         queued = start_round(app, found, dials=wanted, actor=actor())
+        if detached:
+            yield {
+                "warning": f"The server runs round {queued.id} and goes on with it when this "
+                f"command ends; `apprentice rounds cancel {queued.id}` stops it."
+            }
         try:
             yield from _follow(db, queued)
-        except GeneratorExit:
-            raise
         finally:
             if not detached:
                 _stop(db, queued)
-        return _end(rounds.tuning_round(db, queued.id))
+        ended = rounds.tuning_round(db, queued.id)
+        yield _result(ended)
+    return 0 if ended.verdict == "promote" else 1
 
 
 def _dials(method: str | None, dials: list[str]) -> dict[str, Any]:
@@ -80,4 +85,37 @@ def _planned(plan: RoundPlan) -> Event:
         "memory_bytes": plan.memory_bytes,
         "advice": plan.advice,
         "config": plan.config.to_json(),
+    }
+
+
+def _follow(db: Database, queued: TuningRound) -> Iterator[Event]:
+    """Progress until the round has ended; unchanged too, so that a caller that left is noticed."""
+    while (job := jobs.job(db, queued.job_id)).finished_at is None:
+        yield {"progress": job.progress, "note": job.note or f"round {queued.id} is starting"}
+        time.sleep(LOOK_S)
+
+
+def _stop(db: Database, queued: TuningRound) -> None:
+    """Cancel the round if it has not ended, and wait until it has."""
+    give_up = time.monotonic() + STOP_S
+    jobs.request_cancel(db, queued.job_id)
+    while jobs.job(db, queued.job_id).finished_at is None and time.monotonic() < give_up:
+        time.sleep(LOOK_S)
+
+
+def _result(ended: TuningRound) -> Event:
+    """The last line of `tune --json`. A round that broke off has no verdict, but an error."""
+    scores = ended.scores
+    error = {"error": ended.error or f"the round was {ended.state}"} if not ended.verdict else {}
+    return {
+        "round": ended.id,
+        "verdict": ended.verdict,
+        "reasons": list(ended.reasons),
+        "adapter": scores.get("adapter"),
+        "pairs": scores.get("pairs"),
+        "scores": scores.get("scores", {}),
+        "sentinel": scores.get("sentinel"),
+        "seconds": scores.get("seconds"),
+        "peak_rss_bytes": scores.get("peak_rss_bytes"),
+        **error,
     }

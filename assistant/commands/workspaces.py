@@ -56,10 +56,13 @@ def set_values(app: App, *, name: str, values: list[str]) -> Iterator[Event]:
 
 def delete(app: App, *, name: str) -> Iterator[Event]:
     """Delete a workspace with its rows, its files and its part of the search index."""
+    from knowledge.ingest import forget_workspace
+
     with closing(app.db()) as db:
         known = workspace(db, name)
         folders = _folders(app, db, known)
         delete_workspace(db, name, actor=actor())
+        forget_workspace(app.datadir, app.index, known.id)
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
     yield {"workspace": name, "deleted": True}
@@ -68,7 +71,7 @@ def delete(app: App, *, name: str) -> Iterator[Event]:
 def _folders(app: App, db: Database, known: Workspace) -> list[Path]:
     rounds = [app.datadir.rounds / str(item.id) for item in list_rounds(db, known.id, limit=-1)]
     made = [app.adapter_folder(item.id) for item in list_adapters(db, known.id)]
-    return [app.datadir.documents / str(known.id), *rounds, *made]
+    return rounds + made
 
 
 def _text(value: str) -> str:

@@ -34,20 +34,15 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Piece:
-    """A stretch of a reply: whole characters, and the token ids read since the last piece.
+    """A stretch of a reply: whole characters, and how many tokens were read since the last piece.
 
     The last piece of a stream, and only it, has a finish reason: `stop` (the model ended its turn
     or a stop text came), `length` (max_tokens or the context is used up), `interrupted`.
     """
 
     text: str
-    ids: tuple[int, ...]
+    tokens: int
     finish_reason: EngineFinish | None = None
-
-    @property
-    def tokens(self) -> int:
-        """How many tokens this piece is."""
-        return len(self.ids)
 
 
 class Engine(Protocol):

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from assistant.app import App
 from assistant.cli import main
+from assistant.verbs import run_here
 
 
 class Typed:
@@ -50,3 +52,15 @@ def write_rows(path: Path, *rows: object) -> Path:
     lines = [row if isinstance(row, str) else json.dumps(row) for row in rows]
     path.write_text("\n".join(lines) + "\n")
     return path
+
+
+def run_verb(app: App, name: str, /, **arguments: Any) -> tuple[list[Any], int]:
+    """(results, exit code) of a verb on an open app; deltas and progress are left out."""
+    events, results = run_here(app, name, arguments), []
+    while True:
+        try:
+            event = next(events)
+        except StopIteration as end:
+            return results, end.value or 0
+        if not {"progress", "delta", "warning"} & event.keys():
+            results.append(event)

@@ -3,7 +3,10 @@
 import pytest
 from sqlite_utils import Database
 
-from tests.assistant.command_line import refusal, write_rows
+from storage.conversations import message
+from storage.errors import BadInput
+from storage.feedback import list_feedback
+from tests.assistant.command_line import refusal, run_verb, write_rows
 
 GOOD = {"question": "Q1", "answer": "wrong", "correction": "right"}
 
@@ -162,3 +165,43 @@ def test_passages_that_a_row_brings_are_kept_and_marked(load):
 def test_line_separators_inside_a_text_do_not_break_the_line(load):
     row = '{"question": "a\u2028b\x85c", "answer": "wrong", "correction": "right"}'
     assert load(row)["imported"] == 1
+
+
+def import_rows(app, path, *rows, **options):
+    write_rows(path, *rows)
+    return run_verb(app, "feedback import", workspace="default", file=str(path), **options)[0][0]
+
+
+def test_where_no_answer_is_given_the_assistant_is_asked(app, tmp_path):
+    run_verb(app, "workspaces set", name="default", values=["max_tokens=8"])
+    rows = [{"question": "Q1", "correction": "right"}, {**GOOD, "question": "Q2"}]
+    assert import_rows(app, tmp_path / "rows.jsonl", *rows, ask=True)["imported"] == 2
+    with app.db() as db:
+        asked, given = sorted(list_feedback(db, 1), key=lambda item: item.question)
+        reply = message(db, asked.message_id)
+        owners = {row["owner"] for row in db["conversations"].rows}
+    assert asked.answer and asked.answer == reply.content and reply.sent_ids
+    assert given.answer == "wrong" and owners == {"import"}
+
+
+def test_question_that_cannot_be_asked_leaves_nothing_behind(app, tmp_path):
+    run_verb(app, "workspaces set", name="default", values=["max_tokens=8"])
+    rows = [{"question": "Q1", "correction": "right"}, {"question": "x " * 5000, "rating": 1}]
+    path = tmp_path / "rows.jsonl"
+    with pytest.raises(BadInput, match="x x x.*shorten it"):
+        import_rows(app, path, *rows, ask=True)
+    with app.db() as db:
+        assert db["feedback"].count == db["conversations"].count == 0
+    found = import_rows(app, path, *rows, ask=True, skip_bad=True)
+    assert (found["imported"], found["skipped"]) == (1, 1)
+
+
+def test_row_without_passages_gets_those_that_service_would_show(app, tmp_path):
+    (tmp_path / "returns.md").write_text("Goods may be returned within 30 days.")
+    run_verb(app, "ingest", workspace="default", paths=[str(tmp_path / "returns.md")])
+    row = {"question": "When may goods be returned?", "correction": "Within 30 days."}
+    import_rows(app, tmp_path / "rows.jsonl", row)
+    with app.db() as db:
+        reply = message(db, list_feedback(db, 1)[0].message_id)
+    assert [passage.document for passage in reply.inputs.passages] == ["returns.md"]
+    assert reply.engine == "import, passages retrieved then"

@@ -1,5 +1,6 @@
 """The doctor finds what is wrong, says what to do, and is content with what is right."""
 
+import json
 import os
 import sqlite3
 
@@ -12,6 +13,7 @@ from storage.adapters import add_adapter, promote
 from storage.database import open_database
 from storage.datadir import open_datadir, own
 from storage.jobs import create_job, start_job
+from storage.models import EMBEDDED_FOLDER, FORMAT, RECORD
 
 
 @pytest.fixture
@@ -142,7 +144,11 @@ def test_room(free, state):
 
 
 def test_damaged_base_model(data):
-    (data.models / "smollm2-135m-instruct.Q4_1.gguf").write_bytes(b"half")
+    folder = data.models / EMBEDDED_FOLDER
+    folder.mkdir()
+    known = {"format": FORMAT, "fingerprint": "f", "files": {"model.gguf": 98_362_432}}
+    (folder / RECORD).write_text(json.dumps(known))
+    (folder / "model.gguf").write_bytes(b"half")
     found, code = findings(data)
     assert code == 1 and "damaged" in found["base model"]["detail"]
 

@@ -10,9 +10,7 @@ def words(text: str) -> int:
 
 
 def chunks(*sections: Section, max_tokens: int = 12, overlap: int = 0) -> list[tuple[str, str]]:
-    return split_into_chunks(
-        sections, count_tokens=words, max_tokens=max_tokens, overlap=overlap
-    )
+    return split_into_chunks(sections, count_tokens=words, max_tokens=max_tokens, overlap=overlap)
 
 
 def test_a_short_section_is_one_chunk_under_its_heading():
@@ -87,6 +85,16 @@ def test_without_overlap_every_character_is_there_once_and_in_order(
     kept = heading if found and found[0][0] else ""
     pieces = "".join(piece for _, piece in found)
     assert "".join((kept + pieces).split()) == "".join((heading + text).split())
+
+
+@given(text=texts, **sizes)
+def test_no_chunk_is_too_long_whatever_its_words(text, max_tokens, overlap):
+    found = split_into_chunks(
+        [Section("", text)], count_tokens=len, max_tokens=max_tokens, overlap=overlap
+    )
+    assert all(len(piece) <= max_tokens for _, piece in found)
+    kept = "".join(piece for _, piece in found)
+    assert set(text.split()) <= set(kept.split()) or set("".join(text.split())) <= set(kept)
 
 
 @given(sections=st.lists(st.tuples(texts, texts), max_size=4), **sizes)

@@ -22,7 +22,9 @@ def test_markdown_headings_of_both_kinds():
 
 
 def test_markdown_body_stays_as_written():
-    body = "| a | b |\n|---|---|\n| 1 | 2 |\n\n- one\n  - two\n\n```sql\n# no heading\nselect 1;\n```"
+    body = (
+        "| a | b |\n|---|---|\n| 1 | 2 |\n\n- one\n  - two\n\n```sql\n# no heading\nselect 1;\n```"
+    )
     assert markdown(f"# Head\n\n{body}\n") == [Section("Head", body)]
 
 

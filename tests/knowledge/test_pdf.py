@@ -29,10 +29,9 @@ def test_larger_lines_are_headings_and_wrapped_lines_are_joined(tmp_path):
 
 
 def test_a_heading_may_take_two_lines(tmp_path):
-    page: list[Line] = [(18, "A long title that"), (18, "goes on"), (10, "Body text of the page.")]
-    assert read(tmp_path / "a.pdf", page) == [
-        Section("A long title that goes on", "Body text of the page.")
-    ]
+    body = "Most of a page is set in the type of its body."
+    page: list[Line] = [(18, "A long title that"), (18, "goes on"), (10, body)]
+    assert read(tmp_path / "a.pdf", page) == [Section("A long title that goes on", body)]
 
 
 def test_text_of_one_size_has_no_headings(tmp_path):

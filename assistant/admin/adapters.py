@@ -1,0 +1,136 @@
+"""Adapters: what rounds made, which one serves, promote and roll back."""
+
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from assistant.admin.adapters_view import adapter_label, adapter_table
+from assistant.admin.desk import QUIET, Desk, Refresh, Updates, at_desk
+from assistant.security import may_administer
+from storage.adapters import adapter, list_adapters, promote, rollback, serving_adapter
+from storage.errors import BadInput, NotFound, Refused
+from storage.records import Adapter
+from storage.rounds import tuning_round
+
+if TYPE_CHECKING:
+    from assistant.app import App
+
+
+class AdaptersTab:
+    """The list, and the two decisions, each asked twice."""
+
+    def __init__(self, app: "App", workspace: gr.Dropdown) -> None:
+        self._app = app
+        self.listed = gr.Markdown(elem_id="adapters")
+        with gr.Row(elem_id="promote-row"):
+            self.chosen = gr.Dropdown([], label="Adapter", elem_id="adapter", min_width=240)
+            self.promote = gr.Button("Let it serve…", size="md", scale=0, min_width=140)
+            self.back = gr.Button("Roll back…", size="md", scale=0, min_width=140)
+        with gr.Column(visible=False, elem_id="adapter-sure") as self.sure:
+            self.question = gr.Markdown()
+            self.reason = gr.Textbox(label="Reason, for the record", lines=1, visible=False)
+            with gr.Row():
+                self.yes_promote = gr.Button("Yes, let it serve", variant="primary", size="md")
+                self.yes_back = gr.Button("Yes, roll back", variant="primary", size="md")
+                self.no = gr.Button("Leave it as it is", size="md")
+        self._wire(app, workspace)
+
+    def _wire(self, app: "App", workspace: gr.Dropdown) -> None:
+        outputs = {
+            *(self.listed, self.chosen, self.back, self.sure, self.question, self.reason),
+            *(self.yes_promote, self.yes_back),
+        }
+
+        def bind(event: Any, work: Any, *inputs: Any) -> None:
+            handler = at_desk(app, may_administer, work)
+            event(handler, [workspace, *inputs], outputs, **QUIET)
+
+        handler = at_desk(app, may_administer, self.show, silent=True)
+        self.refresh = Refresh(handler, [], outputs)
+        bind(self.promote.click, self.ask_promote, self.chosen)
+        bind(self.back.click, self.ask_back)
+        bind(self.no.click, self.show)
+        bind(self.yes_promote.click, self.promote_it, self.chosen, self.reason)
+        bind(self.yes_back.click, self.roll_back)
+
+    def show(self, desk: Desk) -> Updates:
+        """The list as it is now."""
+        found = list_adapters(desk.db, desk.workspace.id)
+        verdicts = {
+            item.round_id: tuning_round(desk.db, item.round_id).verdict
+            for item in found
+            if item.round_id is not None
+        }
+        serving = serving_adapter(desk.db, desk.workspace.id)
+        choices = [(adapter_label(item), item.id) for item in found if item.status != "serving"]
+        return {
+            self.listed: adapter_table(found, verdicts),
+            self.chosen: gr.update(choices=choices, value=None),
+            self.back: gr.update(visible=serving is not None),
+            self.sure: gr.update(visible=False),
+            self.reason: gr.update(value="", visible=False),
+        }
+
+    def ask_promote(self, desk: Desk, chosen: int | None) -> Updates:
+        """Is it this one? Against the gate's word a reason is asked for."""
+        item = self._item(desk, chosen)
+        passed = _passed(desk, item)
+        against = "" if passed else " The gate did not say so; your reason is kept in the audit."
+        return {
+            self.question: f"Adapter {item.id} will answer from the next question on.{against}",
+            **self._asking(promoting=True),
+            self.reason: gr.update(visible=not passed, value=""),
+        }
+
+    def ask_back(self, desk: Desk) -> Updates:
+        """Back to what served before?"""
+        now = serving_adapter(desk.db, desk.workspace.id)
+        if now is None:
+            raise Refused("The base model serves: there is nothing to roll back.")
+        return {
+            self.question: f"Adapter {now.id} retires, and what served before it answers again.",
+            **self._asking(promoting=False),
+            self.reason: gr.update(visible=False),
+        }
+
+    def promote_it(self, desk: Desk, chosen: int | None, reason: str) -> Updates:
+        """Its files are verified and loaded first, so that a broken one never serves."""
+        item = self._item(desk, chosen)
+        self._app.load_adapter(item.id)
+        promote(
+            desk.db,
+            item.id,
+            actor=desk.person.owner,
+            override_reason=None if _passed(desk, item) else (reason or "").strip() or None,
+        )
+        return self.show(desk)
+
+    def roll_back(self, desk: Desk) -> Updates:
+        """The one that served before, or the base."""
+        rollback(desk.db, desk.workspace.id, actor=desk.person.owner)
+        return self.show(desk)
+
+    def _asking(self, *, promoting: bool) -> Updates:
+        return {
+            self.sure: gr.update(visible=True),
+            self.yes_promote: gr.update(visible=promoting),
+            self.yes_back: gr.update(visible=not promoting),
+        }
+
+    def _item(self, desk: Desk, chosen: int | None) -> Adapter:
+        """The adapter, if it is of the workspace that is shown."""
+        if not isinstance(chosen, int):
+            raise BadInput("Choose an adapter of the list first.")
+        item = adapter(desk.db, chosen)
+        if item.workspace_id != desk.workspace.id:
+            raise NotFound("There is no such adapter in this workspace.")
+        return item
+
+
+def _passed(desk: Desk, item: Adapter) -> bool:
+    """Whether the adapter may serve without anybody's reason."""
+    if item.status == "retired":
+        return True
+    if item.status != "candidate" or item.round_id is None:
+        return False
+    return tuning_round(desk.db, item.round_id).verdict == "promote"

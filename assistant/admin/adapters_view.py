@@ -1,0 +1,42 @@
+"""Adapters in words. Pure."""
+
+from collections.abc import Mapping, Sequence
+
+from assistant.admin.feedback_view import day_and_time
+from assistant.admin.scores import candidate_line
+from assistant.admin.tables import table
+from storage.records import Adapter
+
+STATUS_NAMES = {
+    "candidate": "candidate",
+    "serving": "serving now",
+    "retired": "served before",
+    "rejected": "rejected",
+    "tainted": "tainted: it learned something that was erased",
+}
+
+
+def adapter_label(item: Adapter) -> str:
+    """One line for a list to choose from."""
+    return f"{item.id} · {STATUS_NAMES[item.status]} · {day_and_time(item.created_at)}"
+
+
+def adapter_table(found: Sequence[Adapter], verdicts: Mapping[int, str | None]) -> str:
+    """The adapters, newest first, with what their rounds said of them."""
+    rows = [
+        (
+            item.id,
+            STATUS_NAMES[item.status],
+            f"round {item.round_id}" if item.round_id else "imported",
+            (verdicts.get(item.round_id) if item.round_id else None) or "not judged",
+            candidate_line(item.metrics),
+            item.method,
+            day_and_time(item.created_at),
+        )
+        for item in found
+    ]
+    return table(
+        ("Adapter", "Status", "From", "The gate said", "Right", "Method", "Made (UTC)"),
+        rows,
+        empty="No adapter yet: the base model answers. A round makes one.",
+    )

@@ -1,0 +1,138 @@
+"""The documents of a workspace: upload, list, remove."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from assistant.admin.desk import QUIET, Desk, Refresh, Updates, at_desk
+from assistant.admin.feedback_view import day_and_time
+from assistant.admin.ingest_job import last_ingest, start_ingest
+from assistant.admin.tables import bar, table
+from assistant.chat_view import one_line
+from assistant.security import may_administer
+from storage.audit import audit
+from storage.documents import document_by_name, list_documents
+from storage.errors import BadInput
+from storage.records import Job
+
+if TYPE_CHECKING:
+    from assistant.app import App
+
+FILE_TYPES = [".md", ".txt", ".html", ".htm", ".pdf", ".docx"]
+WATCH_S = 2.0
+
+
+class DocumentsTab:
+    """What can be found, and how it gets in and out."""
+
+    def __init__(self, app: "App", workspace: gr.Dropdown) -> None:
+        self._app = app
+        self.files = gr.File(
+            label="Add documents: md, txt, html, pdf, docx",
+            file_count="multiple",
+            file_types=FILE_TYPES,
+            height=140,
+            elem_id="upload",
+        )
+        self.state = gr.Markdown(elem_id="ingest-state")
+        self.seen = gr.State("")
+        self.listed = gr.Markdown(elem_id="documents")
+        with gr.Row(elem_id="remove-row"):
+            self.name = gr.Dropdown([], label="Remove a document", elem_id="remove-name")
+            self.remove = gr.Button("Remove…", size="md", scale=0, min_width=120)
+        with gr.Row(visible=False, elem_id="remove-sure") as self.sure:
+            self.question = gr.Markdown()
+            self.yes = gr.Button("Yes, remove it", variant="stop", size="md", scale=0)
+            self.no = gr.Button("Keep it", size="md", scale=0)
+        self.timer = gr.Timer(WATCH_S)
+        self._wire(app, workspace)
+
+    def _wire(self, app: "App", workspace: gr.Dropdown) -> None:
+        outputs = {
+            *(self.files, self.state, self.seen, self.listed, self.name),
+            *(self.sure, self.question),
+        }
+
+        def bind(event: Any, work: Any, *inputs: Any, silent: bool = False) -> None:
+            handler = at_desk(app, may_administer, work, silent=silent)
+            event(handler, [workspace, *inputs], outputs, **QUIET)
+
+        handler = at_desk(app, may_administer, self.show, silent=True)
+        self.refresh = Refresh(handler, [], outputs)
+        bind(self.files.upload, self.add, self.files)
+        bind(self.timer.tick, self.watch, self.seen, silent=True)
+        bind(self.remove.click, self.ask, self.name)
+        bind(self.no.click, self.show)
+        bind(self.yes.click, self.remove_it, self.name)
+
+    def show(self, desk: Desk) -> Updates:
+        """The list as it is now."""
+        found = list_documents(desk.db, desk.workspace.id)
+        rows = [(item.name, item.chunk_count, day_and_time(item.updated_at)) for item in found]
+        said = self._said(desk)
+        return {
+            self.state: said,
+            self.seen: said,
+            self.listed: table(
+                ("Document", "Passages", "Changed (UTC)"),
+                rows,
+                empty="No documents yet. Add some above.",
+            ),
+            self.name: gr.update(choices=[item.name for item in found], value=None),
+            self.sure: gr.update(visible=False),
+        }
+
+    def watch(self, desk: Desk, seen: str) -> Updates:
+        """The state of an ingest that runs, wherever it was started; nothing when it stands."""
+        return {} if self._said(desk) == seen else self.show(desk)
+
+    def add(self, desk: Desk, files: list[str] | None) -> Updates:
+        """Take the uploaded files in."""
+        if not files:
+            return {}
+        paths = [Path(name) for name in files]
+        start_ingest(self._app, desk.workspace, paths)
+        audit(
+            desk.db,
+            desk.person.owner,
+            "documents uploaded",
+            f"workspace:{desk.workspace.id}",
+            {"files": len(paths)},
+        )
+        return {**self.show(desk), self.files: None}
+
+    def ask(self, desk: Desk, name: str | None) -> Updates:
+        """Is it this one?"""
+        if not name:
+            raise BadInput("Choose the document to remove.")
+        found = document_by_name(desk.db, desk.workspace.id, name)
+        return {
+            self.question: f"<p>Remove <strong>{one_line(found.name)}</strong> "
+            f"(passages: {found.chunk_count})? Answers will no longer use it.</p>",
+            self.sure: gr.update(visible=True),
+        }
+
+    def remove_it(self, desk: Desk, name: str) -> Updates:
+        """Out of the database, the index and the folder."""
+        from knowledge.ingest import remove
+
+        found = document_by_name(desk.db, desk.workspace.id, name)
+        remove(desk.db, self._app.datadir, self._app.index, desk.workspace.id, found.name)
+        audit(desk.db, desk.person.owner, "document removed", f"document:{found.id}")
+        return self.show(desk)
+
+    def _said(self, desk: Desk) -> str:
+        job = last_ingest(desk.db, desk.workspace.id)
+        return ingest_state(job) if job else ""
+
+
+def ingest_state(job: Job) -> str:
+    """How far an ingest is, or how it ended, as HTML."""
+    if job.state in ("queued", "running"):
+        return bar(job.progress, job.note or "waiting")
+    ended = f"Last upload, {day_and_time(job.finished_at)} UTC: {job.note or job.state}."
+    problems = "".join(
+        f'<p role="alert">{one_line(line)}</p>' for line in (job.error or "").splitlines()
+    )
+    return f'<p class="note">{one_line(ended)}</p>{problems}'

@@ -1,0 +1,239 @@
+"""The review queue: what people wanted instead, approved, edited or rejected by a reviewer."""
+
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+from sqlite_utils import Database
+
+from assistant.admin.desk import QUIET, Desk, Refresh, Updates, at_desk
+from assistant.admin.feedback_view import STATUS_NAMES, detail, label
+from assistant.security import may_review
+from storage.conversations import message
+from storage.errors import NotFound
+from storage.feedback import (
+    approve,
+    approved_pairs,
+    count_feedback,
+    duplicates_of,
+    feedback,
+    list_feedback,
+    reject,
+)
+from storage.records import Feedback
+from storage.users import user_by_id
+
+if TYPE_CHECKING:
+    from assistant.app import App
+
+PAGE = 40
+"""Rows in the list at once."""
+
+
+class FeedbackTab:
+    """The queue on the left, one row of it on the right."""
+
+    def __init__(self, app: "App", workspace: gr.Dropdown) -> None:
+        with gr.Row(elem_id="queue"):
+            with gr.Column(scale=2, min_width=280):
+                self._lay_out_list()
+            with gr.Column(scale=5, min_width=320):
+                self._lay_out_row()
+        self._wire(app, workspace)
+
+    def _lay_out_list(self) -> None:
+        names = [(name, status) for status, name in STATUS_NAMES.items()]
+        self.status = gr.Radio(names, value="new", show_label=False, container=False)
+        self.before = gr.State(None)
+        self.rows = gr.Radio([], show_label=False, container=False, elem_id="rows")
+        with gr.Row():
+            self.newest = gr.Button("Newest", size="sm", visible=False)
+            self.older = gr.Button("Older", size="sm", visible=False)
+
+    def _lay_out_row(self) -> None:
+        self.shown = gr.Markdown(elem_id="feedback-detail")
+        self.need = gr.Dropdown(
+            [],
+            label="Need",
+            info="What asks for the same thing shares one need. Type a new one if none fits.",
+            allow_custom_value=True,
+            visible=False,
+            elem_id="need",
+        )
+        with gr.Row(visible=False) as self.actions:
+            self.approve = gr.Button("Approve", variant="primary", size="md")
+            self.edit = gr.Button("Edit and approve", size="md")
+            self.reject = gr.Button("Reject", size="md")
+        with gr.Column(visible=False) as self.editor:
+            self.text = gr.Textbox(
+                label="The answer to be learned", lines=6, max_lines=20, elem_id="approved-text"
+            )
+            with gr.Row():
+                self.save = gr.Button("Approve this text", variant="primary", size="md")
+                self.drop = gr.Button("Do not edit", size="md")
+
+    def _wire(self, app: "App", workspace: gr.Dropdown) -> None:
+        where = [self.status, self.before]
+        outputs = {
+            *(self.status, self.before, self.rows, self.newest, self.older),
+            *(self.shown, self.need, self.actions, self.approve, self.editor, self.text),
+        }
+
+        def bind(event: Any, work: Any, *inputs: Any) -> None:
+            event(at_desk(app, may_review, work), [workspace, *inputs], outputs, **QUIET)
+
+        self.refresh = Refresh(at_desk(app, may_review, self.show, silent=True), where, outputs)
+        bind(self.status.input, self.first_page, self.status)
+        bind(self.newest.click, self.first_page, self.status)
+        bind(self.older.click, self.next_page, *where)
+        bind(self.rows.input, self.show, *where, self.rows)
+        bind(self.approve.click, self.approve_it, *where, self.rows, self.need)
+        bind(self.edit.click, self.open_editor, self.rows)
+        bind(self.drop.click, self.close_editor)
+        bind(self.save.click, self.approve_edited, *where, self.rows, self.need, self.text)
+        bind(self.reject.click, self.reject_it, *where, self.rows)
+
+    # ---- what is shown
+
+    def show(
+        self, desk: Desk, status: str, before: int | None, chosen: int | None = None
+    ) -> Updates:
+        """One page of the list, and of it the chosen row or the first."""
+        counts = count_feedback(desk.db, desk.workspace.id)
+        found = list_feedback(
+            desk.db, desk.workspace.id, status=status, limit=PAGE + 1, before_id=before
+        )
+        page = found[:PAGE]
+        ids = [item.id for item in page]
+        chosen = chosen if chosen in ids else (ids[0] if ids else None)
+        return {
+            self.status: gr.update(
+                choices=[(f"{name} ({counts[key]})", key) for key, name in STATUS_NAMES.items()],
+                value=status,
+            ),
+            self.before: before,
+            self.rows: gr.update(
+                choices=[(label(item), item.id) for item in page],
+                value=chosen,
+                visible=bool(page),
+            ),
+            self.older: gr.update(visible=len(found) > PAGE),
+            self.newest: gr.update(visible=before is not None),
+            **self._row(desk, chosen),
+        }
+
+    def first_page(self, desk: Desk, status: str) -> Updates:
+        """The newest of one status."""
+        return self.show(desk, status, None)
+
+    def next_page(self, desk: Desk, status: str, before: int | None) -> Updates:
+        """The page after the one that is shown."""
+        page = list_feedback(
+            desk.db, desk.workspace.id, status=status, limit=PAGE, before_id=before
+        )
+        return self.show(desk, status, page[-1].id if page else before)
+
+    def _row(self, desk: Desk, chosen: int | None) -> Updates:
+        if chosen is None:
+            return {self.shown: "Nothing here.", **self._closed(visible=False)}
+        item = self._item(desk, chosen)
+        inputs = message(desk.db, item.message_id).inputs
+        said = detail(
+            item,
+            contributor_name(desk.db, item.contributor),
+            inputs,
+            duplicates_of(desk.db, chosen),
+        )
+        needs = sorted({pair.group for pair in approved_pairs(desk.db, desk.workspace.id)})
+        return {
+            self.shown: said,
+            **self._closed(visible=True),
+            self.approve: gr.update(visible=item.correction is not None),
+            self.need: gr.update(choices=needs, value=item.group, visible=True),
+        }
+
+    def _closed(self, *, visible: bool) -> Updates:
+        return {
+            self.need: gr.update(visible=visible),
+            self.actions: gr.update(visible=visible),
+            self.editor: gr.update(visible=False),
+            self.text: gr.update(value=""),
+        }
+
+    # ---- what is decided
+
+    def approve_it(
+        self, desk: Desk, status: str, before: int | None, chosen: int, need: str
+    ) -> Updates:
+        """Yes, as the contributor wrote it (or as it was approved before)."""
+        item = self._item(desk, chosen)
+        following = self._following(desk, status, before, chosen)
+        approve(
+            desk.db,
+            item.id,
+            reviewer=desk.person.owner,
+            correction=item.approved_correction,
+            group=need or None,
+        )
+        return self.show(desk, status, before, following)
+
+    def open_editor(self, desk: Desk, chosen: int) -> Updates:
+        """The text to be learned, to be changed first."""
+        item = self._item(desk, chosen)
+        text = item.approved_correction or item.correction or item.answer
+        return {
+            self.actions: gr.update(visible=False),
+            self.editor: gr.update(visible=True),
+            self.text: gr.update(value=text),
+        }
+
+    def close_editor(self, desk: Desk) -> Updates:
+        """Back to the three buttons."""
+        return {self.actions: gr.update(visible=True), self.editor: gr.update(visible=False)}
+
+    def approve_edited(
+        self, desk: Desk, status: str, before: int | None, chosen: int, need: str, text: str
+    ) -> Updates:
+        """Yes, in the reviewer's wording; the contributor's is kept beside it."""
+        item = self._item(desk, chosen)
+        following = self._following(desk, status, before, chosen)
+        approve(desk.db, item.id, reviewer=desk.person.owner, correction=text, group=need or None)
+        return self.show(desk, status, before, following)
+
+    def reject_it(self, desk: Desk, status: str, before: int | None, chosen: int) -> Updates:
+        """No; one that was approved before is served no more."""
+        item = self._item(desk, chosen)
+        following = self._following(desk, status, before, chosen)
+        reject(desk.db, item.id, reviewer=desk.person.owner)
+        return self.show(desk, status, before, following)
+
+    def _item(self, desk: Desk, chosen: int | None) -> Feedback:
+        """The feedback, if it is of the workspace that is shown."""
+        missing = NotFound("Choose a row of the list first.")
+        if not isinstance(chosen, int):
+            raise missing
+        item = feedback(desk.db, chosen)
+        if item.workspace_id != desk.workspace.id:
+            raise missing
+        return item
+
+    def _following(self, desk: Desk, status: str, before: int | None, chosen: int) -> int | None:
+        """The row to go to once the chosen one is decided: the next one, else the one above."""
+        page = list_feedback(
+            desk.db, desk.workspace.id, status=status, limit=PAGE, before_id=before
+        )
+        ids = [item.id for item in page]
+        if chosen not in ids:
+            return None
+        place = ids.index(chosen)
+        return (ids[place + 1 :] + ids[:place][::-1] + [None])[0]
+
+
+def contributor_name(db: Database, contributor: str) -> str:
+    """Who it was, as far as a person may know: a user's name, or what kind of caller."""
+    kind, _, number = contributor.partition(":")
+    if kind != "user":
+        return {"visitor": "a visitor", "cli": "the command line"}.get(kind, contributor)
+    try:
+        return user_by_id(db, int(number)).name
+    except (NotFound, ValueError):
+        return "a deleted user"

@@ -1,0 +1,93 @@
+"""One piece of feedback as the reviewer sees it: HTML from rows, everything escaped. Pure."""
+
+from collections.abc import Sequence
+
+from assistant.admin.word_diff import mark_changes
+from assistant.chat_view import one_line
+from storage.records import Feedback, Inputs
+
+STATUS_NAMES = {
+    "new": "New",
+    "quarantined": "From the public",
+    "approved": "Approved",
+    "rejected": "Rejected",
+}
+LABEL_LENGTH = 70
+
+
+def label(item: Feedback) -> str:
+    """The row in the list."""
+    kind = "" if item.correction else ("👍 " if item.rating == 1 else "👎 ")
+    text = " ".join(item.question.split())
+    short = text if len(text) <= LABEL_LENGTH else text[: LABEL_LENGTH - 1] + "…"
+    return f"#{item.id}  {kind}{short}"
+
+
+def detail(
+    item: Feedback, contributor: str, inputs: Inputs | None, same: Sequence[Feedback] = ()
+) -> str:
+    """Question, what was said, what was wanted, and the circumstances."""
+    parts = [
+        f'<p class="note">#{item.id} · {STATUS_NAMES[item.status]} · by {one_line(contributor)}'
+        f" · {day_and_time(item.created_at)} UTC{_same(same)}</p>",
+        _history(inputs),
+        f'<h4>Question</h4><div class="passage">{one_line(item.question)}</div>',
+        _texts(item),
+        _remarks(item),
+        _passages(inputs),
+    ]
+    return f'<div class="detail">{"".join(parts)}</div>'
+
+
+def day_and_time(iso: str | None) -> str:
+    """`2026-11-21T04:58:26.000Z` as `2026-11-21 04:58`, UTC."""
+    return (iso or "")[:16].replace("T", " ")
+
+
+def _texts(item: Feedback) -> str:
+    wanted = item.approved_correction or item.correction
+    if wanted is None:
+        said = one_line(item.answer)
+        none = '<p class="note">No correction was given. Edit to write one, or reject.</p>'
+        return f'<h4>What was said</h4><div class="passage">{said}</div>{none}'
+    old, new = mark_changes(item.answer, wanted)
+    edited = item.approved_correction not in (None, item.correction)
+    return (
+        '<div class="both"><div><h4>What was said</h4>'
+        f'<div class="passage">{old}</div></div>'
+        f"<div><h4>What was wanted{' (as edited by the reviewer)' if edited else ''}</h4>"
+        f'<div class="passage">{new}</div></div></div>'
+    )
+
+
+def _remarks(item: Feedback) -> str:
+    parts = []
+    if item.reasons:
+        parts.append(f"Reasons: {one_line(', '.join(item.reasons))}")
+    if item.comment:
+        parts.append(f"Comment: {one_line(item.comment)}")
+    return "".join(f"<p>{part}</p>" for part in parts)
+
+
+def _history(inputs: Inputs | None) -> str:
+    if not inputs or not inputs.history:
+        return ""
+    said = "&#10;".join(f"{turn['role']}: {one_line(turn['content'])}" for turn in inputs.history)
+    return (
+        "<details><summary>Earlier in the conversation</summary>"
+        f'<div class="passage">{said}</div></details>'
+    )
+
+
+def _passages(inputs: Inputs | None) -> str:
+    return "".join(
+        f"<details><summary>[{number}] {one_line(passage.document)}</summary>"
+        f'<div class="passage">{one_line(passage.text)}</div></details>'
+        for number, passage in enumerate(inputs.passages if inputs else (), start=1)
+    )
+
+
+def _same(same: Sequence[Feedback]) -> str:
+    if not same:
+        return ""
+    return f" · {len(same)} other{'s' if len(same) > 1 else ''} said the same"

@@ -1,0 +1,144 @@
+"""Rounds: dry run, start, and what goes on; read from rows, so that a reload shows it again."""
+
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+from sqlite_utils import Database
+
+from assistant.admin.desk import QUIET, Desk, Refresh, Updates, at_desk
+from assistant.admin.rounds_view import history, plan_summary, running
+from assistant.security import may_administer
+from storage.audit import audit
+from storage.errors import Refused
+from storage.feedback import pairs_since_last_round
+from storage.jobs import job, request_cancel
+from storage.records import TuningRound
+from storage.rounds import list_rounds, metrics
+
+if TYPE_CHECKING:
+    from assistant.app import App
+
+WATCH_S = 2.0
+SHOWN = 20
+"""Finished rounds in the history."""
+
+
+class RoundsTab:
+    """Plan, progress, history."""
+
+    def __init__(self, app: "App", workspace: gr.Dropdown) -> None:
+        self._app = app
+        with gr.Row(elem_id="plan-row"):
+            self.minutes = gr.Number(
+                label="Minutes of training at most",
+                value=app.settings.round_minutes,
+                minimum=0.1,
+                elem_id="round-minutes",
+            )
+            self.plan = gr.Button("What would a round do?", size="md", scale=0, min_width=230)
+            self.start = gr.Button(
+                "Start a round", variant="primary", size="md", scale=0, min_width=160
+            )
+            self.cancel = gr.Button("Cancel the round", size="md", scale=0, visible=False)
+        self.waiting = gr.Markdown(elem_id="new-pairs")
+        self.summary = gr.Markdown(visible=False, elem_id="plan")
+        # all text in it is escaped, and the sanitiser would take the drawing's viewBox away
+        self.now = gr.Markdown(sanitize_html=False, visible=False, elem_id="running-round")
+        gr.Markdown("### History")
+        self.past = gr.Markdown(sanitize_html=False, elem_id="round-history")
+        self.seen = gr.State("")
+        self.timer = gr.Timer(WATCH_S)
+        self._wire(app, workspace)
+
+    def _wire(self, app: "App", workspace: gr.Dropdown) -> None:
+        outputs = {
+            *(self.plan, self.start, self.cancel, self.waiting, self.summary),
+            *(self.now, self.past, self.seen),
+        }
+
+        def bind(event: Any, work: Any, *inputs: Any, silent: bool = False, **shown: Any) -> None:
+            handler = at_desk(app, may_administer, work, silent=silent)
+            event(handler, [workspace, *inputs], outputs, **{**QUIET, **shown})
+
+        # counting tokens may take seconds when the model is not in memory yet
+        slow = {"show_progress": "full", "show_progress_on": self.waiting}
+        handler = at_desk(app, may_administer, self.show, silent=True)
+        self.refresh = Refresh(handler, [], outputs)
+        bind(self.plan.click, self.plan_it, self.minutes, **slow)
+        bind(self.start.click, self.start_it, self.minutes, **slow)
+        bind(self.cancel.click, self.cancel_it)
+        bind(self.timer.tick, self.watch, self.seen, silent=True)
+
+    def show(self, desk: Desk) -> Updates:
+        """Everything as the rows say."""
+        found = list_rounds(desk.db, desk.workspace.id, SHOWN)
+        open_round = next((item for item in found if item.finished_at is None), None)
+        past = [(item, _losses(desk.db, item)) for item in found if item.finished_at is not None]
+        new = pairs_since_last_round(desk.db, desk.workspace.id)
+        return {
+            self.waiting: f'<p class="note">{new} corrections approved since the last round.</p>',
+            self.now: self._running(desk, open_round),
+            self.past: history(past),
+            self.seen: self._mark(desk),
+            self.plan: gr.update(visible=open_round is None),
+            self.start: gr.update(visible=open_round is None),
+            self.cancel: gr.update(visible=open_round is not None),
+            self.summary: gr.update(visible=False),
+        }
+
+    def watch(self, desk: Desk, seen: str) -> Updates:
+        """The rows again, if anything moved since this page last looked."""
+        return {} if self._mark(desk) == seen else self.show(desk)
+
+    def plan_it(self, desk: Desk, minutes: float | None) -> Updates:
+        """The dry run."""
+        from assistant.round_plan import plan_round
+
+        plan = plan_round(self._app, desk.workspace, _dials(minutes))
+        return {self.summary: gr.update(value=plan_summary(plan), visible=True)}
+
+    def start_it(self, desk: Desk, minutes: float | None) -> Updates:
+        """Start; from here on everybody's page follows the rows."""
+        from assistant.rounds import start_round
+
+        started = start_round(
+            self._app, desk.workspace, dials=_dials(minutes), actor=desk.person.owner
+        )
+        audit(desk.db, desk.person.owner, "round started", f"round:{started.id}")
+        return self.show(desk)
+
+    def cancel_it(self, desk: Desk) -> Updates:
+        """Ask the running round to stop; it does so at its next step."""
+        open_round = _open_round(desk)
+        if open_round is None:
+            raise Refused("No round is running in this workspace.")
+        request_cancel(desk.db, open_round.job_id)
+        audit(desk.db, desk.person.owner, "round cancelled", f"round:{open_round.id}")
+        return self.show(desk)
+
+    def _running(self, desk: Desk, item: TuningRound | None) -> Any:
+        if item is None:
+            return gr.update(value="", visible=False)
+        said = running(item, job(desk.db, item.job_id), _losses(desk.db, item))
+        return gr.update(value=said, visible=True)
+
+    def _mark(self, desk: Desk) -> str:
+        """Changes whenever something that is shown does, but for the plan."""
+        found = list_rounds(desk.db, desk.workspace.id, 1)
+        if not found:
+            return f"{desk.workspace.id}"
+        state = job(desk.db, found[0].job_id)
+        return f"{desk.workspace.id} {found[0].id} {state}"
+
+
+def _open_round(desk: Desk) -> TuningRound | None:
+    found = list_rounds(desk.db, desk.workspace.id, SHOWN)
+    return next((item for item in found if item.finished_at is None), None)
+
+
+def _losses(db: Database, item: TuningRound) -> list[tuple[int, float]]:
+    return [(step, value) for step, _, value in metrics(db, item.id, "loss")]
+
+
+def _dials(minutes: float | None) -> dict[str, Any]:
+    return {} if minutes is None else {"max_minutes": minutes}

@@ -1,0 +1,352 @@
+"""transformers and PEFT: the engine for a CUDA GPU, and for bases that have no GGUF.
+
+PEFT is not thread-safe (two threads on one model gave 9 of 12 wrong answers, without an error), so
+one worker thread owns the model: it reads prompts, makes tokens, loads and unloads adapters, one
+after another. Replies are made together, each row by its own adapter (`adapter_names`).
+"""
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import torch
+from peft import PeftModel
+from safetensors import SafetensorError, safe_open
+from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
+
+from assistant.engines.protocol import (
+    MAX_ADAPTERS,
+    EngineFailed,
+    Piece,
+    Sampling,
+    adapter_missing,
+    room_for_reply,
+)
+from assistant.engines.reply_text import ReplyText
+from assistant.engines.rows import Row, Rows
+from assistant.tokens import ChatTokenizer
+from storage.errors import ApprenticeError, BadInput
+from storage.models import BaseModel
+
+TOGETHER = 16
+"""Replies made at once; more wait for a place."""
+BASE = "__base__"
+"""PEFT's name for no adapter."""
+ATTENTION = {"full_attention", "sliding_attention"}
+"""Kinds of layers whose cache can be joined row by row."""
+
+Command = tuple[Callable[[], Any], "Future[Any]"]
+
+
+class TorchPeft:
+    """See `protocol.Engine`."""
+
+    name = "torch_peft"
+
+    def __init__(self, base: BaseModel, *, threads: int, context: int) -> None:
+        """Read the model: 4-bit (nf4) on a CUDA GPU, in its own precision on the CPU.
+
+        Raises BadInput for an architecture that cannot be served, EngineFailed when reading fails.
+        """
+        config = _read_config(base)
+        self.context_length = min(context, config.max_position_embeddings)
+        self._tokenizer = ChatTokenizer(base.folder)
+        self._inbox: SimpleQueue[Row | Command] = SimpleQueue()
+        self._loaded: dict[int, None] = {}  # adapter ids, the one unused for longest first
+        self._retiring: set[str] = set()
+        self._lock = threading.Lock()
+        self._closed = False
+        self._waiting: list[Row] = []
+        self._running = True
+        self._model: Any = None
+        self._peft: PeftModel | None = None
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._rows = Rows(self._forward, self._device)
+        self._worker = threading.Thread(target=self._work, name="torch-engine", daemon=True)
+        self._worker.start()
+        try:
+            self._in_worker(lambda: self._open(base, config, threads))
+        except ApprenticeError:
+            self.close()
+            raise
+
+    def stream(
+        self,
+        prompt_ids: Sequence[int],
+        adapter_id: int | None,
+        sampling: Sampling,
+        stop: Sequence[str],
+        cancel: threading.Event,
+    ) -> Iterator[Piece]:
+        """See `protocol.Engine`."""
+        room = room_for_reply(len(prompt_ids), sampling.max_tokens, self.context_length)
+        text = ReplyText(self._tokenizer, stop)
+        row = Row(prompt_ids, self._use(adapter_id), sampling, room, text, cancel)
+        return self._pieces(row)
+
+    def load(self, adapter_id: int, folder: Path) -> None:
+        """See `protocol.Engine`. Replies in the making pause meanwhile (20 to 200 ms)."""
+        _check_adapter(folder)
+        if adapter_id not in self.adapters():
+            self._in_worker(lambda: self._load(adapter_id, folder))
+
+    def unload(self, adapter_id: int) -> None:
+        """See `protocol.Engine`."""
+        self._in_worker(lambda: self._retire([adapter_id]))
+
+    def adapters(self) -> set[int]:
+        """See `protocol.Engine`."""
+        with self._lock:
+            return set(self._loaded)
+
+    def score(
+        self, prompt_ids: Sequence[int], completion_ids: Sequence[int], adapter_id: int | None
+    ) -> list[float]:
+        """See `protocol.Engine`."""
+        together = len(prompt_ids) + len(completion_ids)
+        room_for_reply(together - 1, 1, self.context_length)
+        name = self._use(adapter_id)
+        return list(self._in_worker(lambda: self._score(prompt_ids, completion_ids, name)))
+
+    def close(self) -> None:
+        """See `protocol.Engine`."""
+        with self._lock:
+            closed, self._closed = self._closed, True
+            if not closed:
+                self._inbox.put((self._stop, Future()))
+        self._worker.join()
+
+    def _use(self, adapter_id: int | None) -> str:
+        """PEFT's name of the adapter, marked as used now."""
+        if adapter_id is None:
+            return BASE
+        with self._lock:
+            if adapter_id not in self._loaded:
+                raise adapter_missing(adapter_id, set(self._loaded))
+            self._loaded[adapter_id] = self._loaded.pop(adapter_id)
+        return _adapter_name(adapter_id)
+
+    def _pieces(self, row: Row) -> Iterator[Piece]:
+        self._send(row)
+        try:
+            while True:
+                piece = row.out.get()
+                if isinstance(piece, Exception):
+                    raise piece
+                yield piece
+                if piece.finish_reason:
+                    return
+        finally:
+            row.left.set()
+
+    def _send(self, item: Row | Command) -> None:
+        with self._lock:
+            if self._closed:
+                raise EngineFailed("The engine has been closed: start the server again.")
+            self._inbox.put(item)
+
+    def _in_worker(self, call: Callable[[], Any]) -> Any:
+        done: Future[Any] = Future()
+        self._send((call, done))
+        return done.result()
+
+    # From here on everything runs in the worker thread.
+
+    def _work(self) -> None:
+        with torch.inference_mode():
+            while self._running:
+                self._receive()
+                try:
+                    self._advance()
+                except Exception as error:  # noqa: BLE001  told to every reader, the thread lives
+                    self._fail(error)
+
+    def _receive(self) -> None:
+        """Take what came; wait for something when there is nothing to do."""
+        idle = not self._waiting and not self._rows.rows
+        while idle or not self._inbox.empty():
+            idle = False
+            item = self._inbox.get()
+            if isinstance(item, Row):
+                self._waiting.append(item)
+                continue
+            call, done = item
+            try:
+                done.set_result(call())
+            except Exception as error:  # noqa: BLE001  raised again where it was asked
+                done.set_exception(error)
+
+    def _advance(self) -> None:
+        for row in [*self._waiting, *self._rows.rows]:
+            if row.unwanted:
+                row.interrupt()
+        self._waiting = [row for row in self._waiting if not row.finished]
+        if not self._rows.rows and not self._waiting:
+            return
+        self._rows.drop_finished()
+        if self._waiting and len(self._rows.rows) < TOGETHER:
+            self._admit(self._waiting.pop(0))
+        elif self._rows.rows:
+            self._rows.step()
+        if self._retiring:
+            self._drop_retired()
+
+    def _admit(self, row: Row) -> None:
+        """Begin a reply; what goes wrong with its prompt is told to its own reader only."""
+        name = row.adapter
+        try:
+            if name != BASE and (self._peft is None or name not in self._peft.peft_config):
+                # It was unloaded between the question and its turn.
+                raise adapter_missing(int(name[1:]), self.adapters())
+            self._rows.admit(row)
+        except Exception as error:  # noqa: BLE001  raised again at the reader
+            row.fail(_told(error))
+
+    def _fail(self, error: Exception) -> None:
+        for row in self._rows.rows:
+            row.fail(_told(error))
+        self._rows.clear()
+
+    def _stop(self) -> None:
+        for row in [*self._waiting, *self._rows.rows]:
+            row.interrupt()
+        self._waiting, self._running = [], False
+        self._rows.clear()
+        self._peft = self._model = None
+
+    def _open(self, base: BaseModel, config: Any, threads: int) -> None:
+        cuda = self._device.type == "cuda"
+        if not cuda:
+            torch.set_num_threads(threads)
+        try:
+            self._model = AutoModelForCausalLM.from_pretrained(
+                base.folder, **_precision(config, cuda), local_files_only=True
+            ).eval()
+        except (OSError, ValueError, RuntimeError) as error:
+            raise EngineFailed(
+                f"The base model in {base.folder} cannot be read: {error}"
+            ) from error
+
+    def _forward(self, *, adapters: list[str], logits_to_keep: int = 1, **inputs: Any) -> Any:
+        inputs = {**inputs, "use_cache": True, "logits_to_keep": logits_to_keep}
+        if self._peft is None:
+            return self._model(**inputs)
+        return self._peft(**inputs, adapter_names=adapters)
+
+    def _load(self, adapter_id: int, folder: Path) -> None:
+        name = _adapter_name(adapter_id)
+        self._check_fit(folder)
+        if self._peft is not None and name in self._peft.peft_config:  # still retiring
+            self._retiring.discard(name)
+        elif self._peft is None:
+            self._peft = PeftModel.from_pretrained(self._model, folder, adapter_name=name).eval()
+        else:
+            self._peft.load_adapter(folder, name, torch_device=str(self._device))
+            self._peft.eval()
+        with self._lock:
+            self._loaded[adapter_id] = None
+            oldest = list(self._loaded)[:-MAX_ADAPTERS]
+        self._retire(oldest)
+
+    def _check_fit(self, folder: Path) -> None:
+        """PEFT finds out in the middle, when the base has already been changed."""
+        path = folder / "adapter_model.safetensors"
+        modules = dict(self._model.named_modules())
+        try:
+            with safe_open(path, "np") as file:
+                shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}
+        except (OSError, SafetensorError) as error:
+            raise BadInput(f"{path} cannot be read ({error}): the adapter is not whole.") from error
+        for name, shape in shapes.items():
+            module, _, side = name.removeprefix("base_model.model.").partition(".lora_")
+            part = {"A.weight": "in_features", "B.weight": "out_features"}.get(side, "")
+            if getattr(modules.get(module), part, None) != shape[1 if side[0] == "A" else 0]:
+                raise BadInput(
+                    f"The adapter in {folder} does not fit the base model ({name} is {shape}): "
+                    "it was made for another one."
+                )
+
+    def _retire(self, adapter_ids: list[int]) -> None:
+        with self._lock:
+            gone = [one for one in adapter_ids if one in self._loaded]
+            for one in gone:
+                del self._loaded[one]
+        self._retiring.update(map(_adapter_name, gone))
+        self._drop_retired()
+
+    def _drop_retired(self) -> None:
+        """Delete adapters that nobody may ask for any more and no reply uses."""
+        used = {row.adapter for row in self._rows.rows}
+        for name in self._retiring - used:
+            self._retiring.discard(name)
+            if self._peft is None or name not in self._peft.peft_config:
+                continue
+            if len(self._peft.peft_config) > 1:
+                self._peft.delete_adapter(name)
+            else:  # a PEFT model without any adapter cannot run
+                self._model, self._peft = self._peft.unload(), None
+
+    def _score(self, prompt: Sequence[int], completion: Sequence[int], name: str) -> list[float]:
+        ids = torch.tensor([[*prompt, *completion]], device=self._device)
+        output = self._forward(input_ids=ids, adapters=[name], logits_to_keep=len(completion) + 1)
+        chances = torch.log_softmax(output.logits[0, :-1].float(), dim=-1)
+        said = ids[0, -len(completion) :, None]
+        return [float(value) for value in chances.gather(1, said)[:, 0]]
+
+
+def _told(error: Exception) -> Exception:
+    if isinstance(error, ApprenticeError):
+        return error
+    return EngineFailed(f"The model could not go on ({error}): ask again.")
+
+
+def _read_config(base: BaseModel) -> Any:
+    try:
+        config = AutoConfig.from_pretrained(base.folder, local_files_only=True)
+    except (OSError, ValueError) as error:
+        raise EngineFailed(f"{base.folder}/config.json cannot be read: {error}") from error
+    config = config.get_text_config()
+    odd = set(getattr(config, "layer_types", None) or ()) - ATTENTION
+    if odd:
+        raise BadInput(
+            f"The base model {base.name} has layers of the kind {', '.join(sorted(odd))}, which "
+            "cannot be served: choose one with attention layers only."
+        )
+    return config
+
+
+def _precision(config: Any, cuda: bool) -> dict[str, Any]:
+    if cuda:
+        four_bit = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=torch.bfloat16,
+        )
+        return {"quantization_config": four_bit, "dtype": torch.bfloat16, "device_map": {"": 0}}
+    # float16 arithmetic is emulated on most CPUs; bitsandbytes' 4-bit is 3 times slower than this.
+    stored = getattr(config, "dtype", None)
+    return {"dtype": torch.bfloat16 if stored is torch.bfloat16 else torch.float32}
+
+
+def _adapter_name(adapter_id: int) -> str:
+    return f"a{adapter_id}"
+
+
+def _check_adapter(folder: Path) -> None:
+    """`adapter_names` works for LoRA only, and not for DoRA."""
+    path = folder / "adapter_config.json"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{path} cannot be read ({error}): the adapter is not whole.") from error
+    if config.get("peft_type") != "LORA" or config.get("use_dora"):
+        kind = "DoRA" if config.get("use_dora") else config.get("peft_type")
+        raise BadInput(
+            f"The adapter in {folder} is of the kind {kind}; adapters that are served together "
+            "must be plain LoRA."
+        )

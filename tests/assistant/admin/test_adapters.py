@@ -1,0 +1,145 @@
+"""The adapters tab: promote and roll back, each asked twice, each recorded."""
+
+from contextlib import closing
+
+import gradio as gr
+import pytest
+
+from assistant.admin.adapters import AdaptersTab
+from assistant.security import may_administer
+from storage.adapters import adapter, add_adapter, reject_adapter, serving_adapter
+from storage.audit import list_audit
+from storage.rounds import create_round, finish_round
+from tests.tiny import make_tiny_adapter
+from tuning.adapter_files import manifest_hash, save_adapter
+
+
+@pytest.fixture
+def adapters(tab):
+    return tab(AdaptersTab)
+
+
+@pytest.fixture
+def make(office, tmp_path):
+    """A candidate with real files, and the round that judged it."""
+
+    def made(verdict: str | None = "promote", *, seed: int = 1) -> int:
+        base = office.app.base
+        with closing(office.app.db()) as db:
+            judged = create_round(db, office.team.id, config={}, base_fingerprint=base.fingerprint)
+            finish_round(db, judged.id, state="done", verdict=verdict)
+            folder = office.app.adapter_folder(judged.id)
+            save_adapter(
+                make_tiny_adapter(base, tmp_path / str(seed), seed=seed),
+                folder,
+                base_fingerprint=base.fingerprint,
+                method="lora",
+                round_id=judged.id,
+                metrics={},
+            )
+            row = add_adapter(
+                db,
+                office.team.id,
+                round_id=judged.id,
+                parent_id=None,
+                base_fingerprint=base.fingerprint,
+                method="lora",
+                manifest_hash=manifest_hash(folder),
+            )
+            assert row.id == judged.id
+        return row.id
+
+    return made
+
+
+def press(office, work, *inputs, who="ada", **more):
+    return office.press(who, may_administer, work, *inputs, **more)
+
+
+def serving(office) -> int | None:
+    with closing(office.app.db()) as db:
+        found = serving_adapter(db, office.team.id)
+    return found.id if found else None
+
+
+def test_without_an_adapter_the_page_says_what_answers(office, adapters):
+    shown = press(office, adapters.show)
+    assert "the base model answers" in shown[adapters.listed]
+    assert shown[adapters.back]["visible"] is False
+    with pytest.raises(gr.Error, match="nothing to roll back"):
+        press(office, adapters.ask_back)
+
+
+def test_promote_serves_and_roll_back_returns(office, adapters, make):
+    first, second = make(seed=1), make(seed=2)
+    asked = press(office, adapters.ask_promote, first)
+    assert asked[adapters.sure]["visible"] is True
+    assert asked[adapters.reason]["visible"] is False
+    assert serving(office) is None
+    shown = press(office, adapters.promote_it, first, "")
+    assert serving(office) == first
+    assert office.app.engine.adapters() == {first}
+    assert "serving now" in shown[adapters.listed]
+    assert [id for _, id in shown[adapters.chosen]["choices"]] == [second]
+    press(office, adapters.promote_it, second, "")
+    assert press(office, adapters.ask_back)[adapters.yes_back]["visible"] is True
+    press(office, adapters.roll_back)
+    assert serving(office) == first
+    press(office, adapters.roll_back)
+    assert serving(office) is None
+    with closing(office.app.db()) as db:
+        actors = {act.actor for act in list_audit(db) if act.action.startswith("adapter")}
+    assert actors == {office.people["ada"].person.owner}
+
+
+@pytest.mark.parametrize("verdict", ["reject", "not enough evidence", None])
+def test_against_the_gate_a_reason_is_wanted_and_kept(office, adapters, make, verdict):
+    one = make(verdict)
+    assert press(office, adapters.ask_promote, one)[adapters.reason]["visible"] is True
+    with pytest.raises(gr.Error, match="naming a reason"):
+        press(office, adapters.promote_it, one, "  ")
+    assert serving(office) is None
+    press(office, adapters.promote_it, one, "We tried it by hand.")
+    assert serving(office) == one
+    with closing(office.app.db()) as db:
+        assert list_audit(db)[0].detail["reason"] == "We tried it by hand."
+
+
+def test_a_reason_given_for_nothing_is_not_kept(office, adapters, make):
+    press(office, adapters.promote_it, make(), "left over")
+    with closing(office.app.db()) as db:
+        assert list_audit(db)[0].detail == {}
+
+
+def test_a_rejected_one_wants_a_reason(office, adapters, make):
+    one = make()
+    with closing(office.app.db()) as db:
+        reject_adapter(db, one)
+    assert press(office, adapters.ask_promote, one)[adapters.reason]["visible"] is True
+
+
+def test_broken_files_never_serve(office, adapters, make):
+    one = make()
+    weights = office.app.adapter_folder(one) / "adapter_model.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(gr.Error, match="refused"):
+        press(office, adapters.promote_it, one, "")
+    assert serving(office) is None
+    with closing(office.app.db()) as db:
+        assert adapter(db, one).status == "candidate"
+
+
+@pytest.mark.parametrize("chosen", [None, "1", 999])
+def test_an_adapter_that_is_not_there_gets_a_sentence(office, adapters, chosen):
+    for work, *more in ((adapters.ask_promote,), (adapters.promote_it, "")):
+        with pytest.raises(gr.Error):
+            press(office, work, chosen, *more)
+
+
+def test_an_adapter_of_another_workspace_is_not_here(office, adapters, make):
+    one = make()
+    with pytest.raises(gr.Error, match="no such adapter"):
+        press(office, adapters.promote_it, one, "", workspace=1)
+    assert serving(office) is None

@@ -1,0 +1,152 @@
+"""The review queue: list, decide, move on."""
+
+from contextlib import closing
+
+import gradio as gr
+import pytest
+
+from assistant.admin.feedback import PAGE, FeedbackTab, contributor_name
+from assistant.security import may_review
+from storage.feedback import feedback
+from storage.overrides import list_overrides, override_for
+
+
+@pytest.fixture
+def queue(tab):
+    return tab(FeedbackTab)
+
+
+def press(office, work, *inputs, who="rita", **more):
+    return office.press(who, may_review, work, *inputs, **more)
+
+
+def shown_ids(queue, shown) -> list[int]:
+    return [value for _, value in shown[queue.rows]["choices"]]
+
+
+def item(office, given):
+    with closing(office.app.db()) as db:
+        return feedback(db, given.id)
+
+
+def test_the_newest_is_first_and_open(office, queue):
+    first, second = office.correction("One?"), office.correction("Two?")
+    shown = press(office, queue.show, "new", None)
+    assert shown_ids(queue, shown) == [second.id, first.id]
+    assert shown[queue.rows]["value"] == second.id
+    assert "Two?" in shown[queue.shown]
+    assert shown[queue.need]["value"] == second.group
+    assert ("New (2)", "new") in shown[queue.status]["choices"]
+
+
+def test_an_empty_queue_has_no_buttons(office, queue):
+    shown = press(office, queue.show, "new", None)
+    assert shown[queue.shown] == "Nothing here."
+    assert shown[queue.actions]["visible"] is False
+    assert shown[queue.need]["visible"] is False
+
+
+def test_approving_serves_the_correction_at_once_and_moves_to_the_next(office, queue):
+    given = [office.correction(f"Question {number}?") for number in range(3)]
+    shown = press(office, queue.approve_it, "new", None, given[1].id, "returns")
+    approved = item(office, given[1])
+    assert (approved.status, approved.approved_correction) == ("approved", "Yes.")
+    assert approved.reviewer == office.people["rita"].person.owner
+    assert approved.group == "returns"
+    with closing(office.app.db()) as db:
+        assert override_for(db, office.team.id, "Question 1?", ()).answer == "Yes."
+    assert shown_ids(queue, shown) == [given[2].id, given[0].id]
+    assert shown[queue.rows]["value"] == given[0].id
+
+
+def test_the_last_row_is_followed_by_the_one_above(office, queue):
+    first, second = office.correction("One?"), office.correction("Two?")
+    assert press(office, queue.reject_it, "new", None, first.id)[queue.rows]["value"] == second.id
+    shown = press(office, queue.reject_it, "new", None, second.id)
+    assert shown[queue.rows]["value"] is None
+    assert shown[queue.shown] == "Nothing here."
+
+
+def test_editing_keeps_what_the_contributor_wrote(office, queue):
+    given = office.correction("How long?", wanted="45")
+    opened = press(office, queue.open_editor, given.id)
+    assert opened[queue.text]["value"] == "45"
+    assert opened[queue.actions]["visible"] is False
+    press(office, queue.approve_edited, "new", None, given.id, "", "45 days.")
+    approved = item(office, given)
+    assert (approved.correction, approved.approved_correction) == ("45", "45 days.")
+    assert press(office, queue.open_editor, given.id)[queue.text]["value"] == "45 days."
+    assert press(office, queue.close_editor)[queue.actions]["visible"] is True
+
+
+def test_a_mere_rating_can_be_answered_by_the_reviewer(office, queue):
+    given = office.correction("How long?", wanted=None)
+    shown = press(office, queue.show, "new", None)
+    assert shown[queue.approve]["visible"] is False
+    with pytest.raises(gr.Error, match="no correction"):
+        press(office, queue.approve_it, "new", None, given.id, "")
+    press(office, queue.approve_edited, "new", None, given.id, "", "45 days.")
+    assert item(office, given).approved_correction == "45 days."
+
+
+def test_rejecting_an_approved_one_takes_it_out_of_service(office, queue):
+    given = office.correction("How long?")
+    press(office, queue.approve_it, "new", None, given.id, "")
+    press(office, queue.reject_it, "approved", None, given.id)
+    with closing(office.app.db()) as db:
+        assert list_overrides(db, office.team.id) == []
+
+
+def test_approving_again_keeps_the_reviewers_wording(office, queue):
+    given = office.correction("How long?")
+    press(office, queue.approve_edited, "new", None, given.id, "", "In 45 days.")
+    press(office, queue.approve_it, "approved", None, given.id, "returns")
+    approved = item(office, given)
+    assert (approved.approved_correction, approved.group) == ("In 45 days.", "returns")
+
+
+def test_needs_that_are_known_are_offered(office, queue):
+    given = office.correction("How long?")
+    press(office, queue.approve_it, "new", None, given.id, "returns")
+    office.correction("How many days?")
+    assert press(office, queue.show, "new", None)[queue.need]["choices"] == ["returns"]
+
+
+def test_pages_go_back_in_time_and_return(office, queue):
+    given = [office.correction(f"Question {number}?") for number in range(PAGE + 3)]
+    first = press(office, queue.show, "new", None)
+    assert shown_ids(queue, first) == [one.id for one in reversed(given[3:])]
+    assert first[queue.older]["visible"] is True and first[queue.newest]["visible"] is False
+    second = press(office, queue.next_page, "new", None)
+    assert shown_ids(queue, second) == [given[2].id, given[1].id, given[0].id]
+    assert second[queue.older]["visible"] is False and second[queue.newest]["visible"] is True
+    back = press(office, queue.first_page, "new")
+    assert shown_ids(queue, back) == shown_ids(queue, first)
+
+
+def test_feedback_of_another_workspace_is_not_here(office, queue):
+    given = office.correction("How long?")
+    for work, *inputs in (
+        (queue.approve_it, "new", None, given.id, ""),
+        (queue.approve_edited, "new", None, given.id, "", "x"),
+        (queue.reject_it, "new", None, given.id),
+        (queue.open_editor, given.id),
+    ):
+        with pytest.raises(gr.Error):
+            press(office, work, *inputs, workspace=1)
+    assert item(office, given).status == "new"
+
+
+@pytest.mark.parametrize("chosen", [None, "1", 999, True])
+def test_a_row_that_is_not_there_gets_a_sentence(office, queue, chosen):
+    with pytest.raises(gr.Error):
+        press(office, queue.reject_it, "new", None, chosen)
+
+
+def test_contributors_have_names_people_know(office):
+    with closing(office.app.db()) as db:
+        names = [
+            contributor_name(db, one)
+            for one in (office.people["mo"].person.owner, "user:999", "visitor:secret", "import")
+        ]
+    assert names == ["mo", "a deleted user", "a visitor", "import"]

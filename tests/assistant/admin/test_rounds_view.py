@@ -1,0 +1,82 @@
+"""Rounds in words."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from assistant.admin.rounds_view import history, plan_summary, running
+from storage.records import Job, TuningRound
+
+
+def tuning_round(**more):
+    known = {"id": 5, "workspace_id": 1, "job_id": 9, "state": "done", "start_adapter_id": None}
+    known |= {"base_fingerprint": "f", "config": {"method": "qlora", "rank": 16}}
+    known |= {"created_at": "2026-11-21T04:00:00.000Z", "finished_at": "2026-11-21T04:12:10.000Z"}
+    return TuningRound(**(known | more))
+
+
+def job(**more):
+    known = {"id": 9, "kind": "round", "workspace_id": 1, "state": "running", "progress": 0.5}
+    known |= {"note": "step 3 of 6", "cancel_requested": False, "pid": 1, "created_at": ""}
+    return Job(**(known | more))
+
+
+@pytest.mark.parametrize(
+    "more, said",
+    [
+        ({"verdict": "promote"}, "Round 5: Promoted, better than what served."),
+        ({"verdict": "reject"}, "Round 5: Not taken."),
+        ({"verdict": "not enough evidence"}, "Round 5: Not enough evidence to take it."),
+        ({"state": "failed", "error": "the <process> was killed"}, "Round 5: Failed."),
+        ({"state": "cancelled"}, "Round 5: Cancelled."),
+    ],
+)
+def test_how_a_round_ended_is_said_in_words(more, said):
+    shown = history([(tuning_round(**more), [])])
+    assert said in shown
+    assert "12 min" in shown
+    if "error" in more:
+        assert "<li>the &lt;process&gt; was killed</li>" in shown
+
+
+def test_reasons_scores_and_dials_are_there():
+    done = tuning_round(
+        verdict="reject",
+        reasons=("It has 4 right <and> what serves 6.",),
+        scores={
+            "scores": {"candidate": {"new wordings": {"right": 4, "total": 10}}},
+            "training": {"learned": 9, "pairs": 12},
+        },
+    )
+    shown = history([(done, [(1, 2.0), (2, 1.0)])])
+    assert "<li>It has 4 right &lt;and&gt; what serves 6.</li>" in shown
+    assert "<td>The new adapter</td><td>4 of 10</td>" in shown
+    assert "<dd>9 of 12</dd>" in shown
+    assert "<dt>Rank</dt><dd>16</dd>" in shown
+    assert "<svg" in shown
+
+
+def test_no_round_is_a_sentence():
+    assert "No round yet." in history([])
+
+
+def test_a_running_round_shows_its_bar_and_its_loss():
+    shown = running(tuning_round(state="running"), job(), [(1, 2.0), (2, 1.0)])
+    assert "50% · step 3 of 6" in shown
+    assert "<svg" in shown
+
+
+def test_a_cancelled_round_says_that_it_is_stopping():
+    assert "stopping" in running(tuning_round(), job(cancel_requested=True), [])
+    assert "waiting to start" in running(tuning_round(), job(state="queued", note=""), [])
+
+
+def test_the_plan_says_what_it_costs():
+    plan = SimpleNamespace(
+        train=40, held_out=12, needs=13, replay=4, minutes=7.5, memory_bytes=2_300_000_000,
+        advice="Worth a <round>.",
+    )  # fmt: skip
+    shown = plan_summary(plan)
+    assert "<dd>about 7.5 minutes</dd>" in shown
+    assert "<dd>about 2.3 GB</dd>" in shown
+    assert "Worth a &lt;round&gt;." in shown

@@ -1,0 +1,118 @@
+"""A round as typed: what it would do, what it did, and who stops it."""
+
+import time
+
+import pytest
+
+from assistant.verbs import run_here
+from storage.errors import BadInput, Refused
+from storage.rounds import list_rounds
+from tests.assistant.command_line import run_verb, write_rows
+
+KEYS = {
+    "round",
+    "verdict",
+    "reasons",
+    "adapter",
+    "pairs",
+    "scores",
+    "sentinel",
+    "seconds",
+    "peak_rss_bytes",
+}
+QUICK = {"method": "lora", "dials": ["epochs=1", "rank=2", "replay_share=0"]}
+LONG = {"method": "lora", "dials": ["epochs=10000", "learned_loss=0", "learning_rate=1e-6"]}
+
+
+@pytest.fixture
+def taught(app, tmp_path):
+    """The app with four needs of three wordings each."""
+    rows = [
+        {
+            "question": f"{ask} number {need}?",
+            "correction": f"Answer {need}.",
+            "group": f"need {need}",
+        }
+        for need in range(4)
+        for ask in ("What is", "Tell me about", "Please explain")
+    ]
+    path = write_rows(tmp_path / "rows.jsonl", *rows)
+    run_verb(app, "feedback import", workspace="default", file=str(path), approve=True)
+    return app
+
+
+def states(app):
+    with app.db() as db:
+        return [item.state for item in list_rounds(db, 1)]
+
+
+def test_dry_run_says_what_would_be_done_and_does_nothing(taught):
+    (plan,), code = run_verb(taught, "tune", workspace="default", dry_run=True, **QUICK)
+    assert code == 0
+    assert plan["pairs"]["train"] + plan["pairs"]["held_out"] == 12
+    assert plan["needs"] == 4 and plan["minutes"] > 0 and plan["memory_bytes"] > 0
+    assert plan["config"]["method"] == "lora" and plan["config"]["rank"] == 2
+    assert plan["advice"]
+    assert states(taught) == []
+
+
+def test_round_ends_with_a_verdict(taught):
+    (result,), code = run_verb(taught, "tune", workspace="default", **QUICK)
+    assert result.keys() >= KEYS and "error" not in result
+    assert result["verdict"] in ("promote", "reject", "not enough evidence")
+    assert code == (0 if result["verdict"] == "promote" else 1)
+    assert result["reasons"] and result["seconds"] > 0 and result["peak_rss_bytes"] > 0
+    assert {"train", "held_out", "replay"} <= result["pairs"].keys()
+    assert {"candidate", "serving", "base"} <= result["scores"].keys()
+    assert {"before", "after"} <= result["sentinel"].keys()
+    (adapter,), _ = run_verb(taught, "adapters list", workspace="default")
+    assert (adapter["id"], adapter["round_id"]) == (result["adapter"], result["round"])
+    asked = {"workspace": "default", "question": "What is number 1?", "no_overrides": True}
+    answer = run_verb(taught, "ask", **asked, adapter=str(adapter["id"]), max_tokens=4)[0][0]
+    assert answer["adapter"] == adapter["id"]
+    assert len(run_verb(taught, "lineage", id=adapter["id"])[0]) == 12
+
+
+def started(app, **options):
+    """The events of a round that is under way."""
+    events = run_here(app, "tune", {"workspace": "default", **LONG, **options})
+    for event in events:
+        if "running" in states(app):
+            return events, event
+    raise AssertionError("the round ended at once")
+
+
+def test_round_is_cancelled_when_its_caller_leaves(taught):
+    events, _ = started(taught)
+    with pytest.raises(Refused, match="round 1"):
+        run_verb(taught, "tune", workspace="default", **QUICK)
+    events.close()
+    assert states(taught) == ["cancelled"]
+
+
+def test_detached_round_goes_on_until_it_is_cancelled(taught):
+    events, _ = started(taught, detached=True)
+    events.close()
+    assert states(taught) == ["running"]
+    run_verb(taught, "rounds cancel", id=1)
+    deadline = time.monotonic() + 60
+    while states(taught) == ["running"]:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert states(taught) == ["cancelled"]
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({"dials": ["epochs"]}, "KEY=VALUE"),
+        ({"dials": ["colour=red"]}, "colour"),
+        ({"dials": ["epochs=many"]}, "many"),
+        ({"method": "magic"}, "magic"),
+        ({}, "0 approved"),
+    ],
+)
+def test_round_that_cannot_start(app, options, named):
+    with pytest.raises(BadInput, match=named):
+        run_verb(app, "tune", workspace="default", **options)
+    assert states(app) == []

@@ -1,0 +1,99 @@
+"""Of a Gradio app only what its page needs is there."""
+
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.routing import Mount, Route
+from starlette.testclient import TestClient
+
+from assistant.gradio_door import GradioDoor
+
+EVENT = {"fn_index": 1, "data": [], "session_hash": "abc"}
+
+
+async def everything(request: Request):
+    return PlainTextResponse(f"inside {len(await request.body())}")
+
+
+def client(*, uploads: bool = False) -> TestClient:
+    inside = Starlette(routes=[Route("/{path:path}", everything, methods=["GET", "POST"])])
+    door = GradioDoor(inside, {0, 1}, uploads=uploads)
+    return TestClient(Starlette(routes=[Mount("/admin", door)]))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/config",
+        "/theme.css",
+        "/assets/index-D.js",
+        "/static/fonts/a/b.woff2",
+        "/gradio_api/queue/data",
+        "/gradio_api/heartbeat/abc123",
+        "/gradio_api/startup-events",
+    ],
+)
+def test_what_the_page_needs_is_there(path):
+    assert client().get(f"/admin{path}").text == "inside 0"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/gradio_api/upload",
+        "/gradio_api/run/predict",
+        "/gradio_api/call/send",
+        "/gradio_api/api/send",
+        "/gradio_api/file=/etc/passwd",
+        "/gradio_api/proxy=http://example.com",
+        "/gradio_api/component_server",
+        "/gradio_api/vibe-edit/",
+        "/gradio_api/runs",
+        "/gradio_api/openapi.json",
+        "/gradio_api/login_check",
+        "/monitoring",
+        "/monitoring/x",
+        "/login",
+        "/svelte/x",
+        "/assets/../config.py",
+    ],
+)
+def test_the_rest_is_not(path):
+    assert client().get(f"/admin{path}").status_code == 404
+    assert client().post(f"/admin{path}").status_code == 404
+
+
+def test_uploads_are_there_where_they_are_wanted():
+    assert client(uploads=True).post("/admin/gradio_api/upload").status_code == 200
+
+
+def test_an_event_passes_whole():
+    answer = client().post("/admin/gradio_api/queue/join", json=EVENT)
+    assert answer.status_code == 200
+    assert int(answer.text.split()[1]) > 30
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {**EVENT, "fn_index": 2},
+        {**EVENT, "fn_index": -1},
+        {**EVENT, "fn_index": True},
+        {**EVENT, "fn_index": "1"},
+        {**EVENT, "fn_index": None},
+        {**EVENT, "data": "x"},
+        {**EVENT, "session_hash": None},
+        {"data": []},
+        [],
+        "x",
+    ],
+)
+def test_nonsense_is_no_event(event):
+    for path in ("/admin/gradio_api/queue/join", "/admin/gradio_api/queue/join/"):
+        assert client().post(path, json=event).status_code == 422
+
+
+def test_what_is_not_json_is_no_event():
+    assert client().post("/admin/gradio_api/queue/join", content=b"\xff{").status_code == 422

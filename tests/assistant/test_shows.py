@@ -1,0 +1,52 @@
+"""Results as a person reads them."""
+
+import pytest
+
+from assistant.shows import SHOWS
+
+SOURCE = {"document": "returns.md", "chunk_id": 3, "text": "Within\n30 days. " * 20, "score": 0.5}
+ANSWER = {"question": "How long?", "answer": "30 days.", "sources": [SOURCE], "notices": ["Old."]}
+ROUND = {
+    "round": 4,
+    "verdict": "reject",
+    "reasons": ["No better than what serves."],
+    "adapter": 7,
+    "pairs": {"train": 30, "held_out": 9, "replay": 3},
+    "scores": {"candidate": 5, "few_shot": None},
+    "sentinel": {"before": 38, "after": 38},
+    "seconds": 61.25,
+    "peak_rss_bytes": 10**9,
+}
+SCORES = {"check": "sql", "cases": 10, "right": 5, "score": 0.5, "low": 0.24, "high": 0.76}
+
+
+@pytest.mark.parametrize(
+    ("verb", "row", "parts"),
+    [
+        ("ask", ANSWER, ["> How long?", "30 days.", "[1] returns.md: Within 30 days.", "(Old.)"]),
+        ("ask", {"question": "Q", "error": "Too long."}, ["> Q", "(no answer: Too long.)"]),
+        ("search", SOURCE, ["0.5000", "returns.md", "#3"]),
+        ("ingest", {"document": "a", "status": "failed", "error": "empty"}, ["failed", "a: empty"]),
+        ("ingest", {"document": "a", "status": "added", "chunks": 2}, ["added", "a (2 chunks)"]),
+        ("tune", ROUND, ["round 4: reject", "- No better", "candidate: ", "61.25"]),
+        ("tune", {**ROUND, "verdict": None, "error": "killed"}, ["no verdict: killed"]),
+        ("tune", {"workspace": "w", "minutes": 3.5}, ["minutes:", "3.5"]),
+        ("evaluate", SCORES, ["sql", "5 of 10", "50%", "24%", "76%"]),
+        (
+            "doctor",
+            {"check": "disk", "state": "warn", "detail": "1 GB", "remedy": "Make room."},
+            ["warn  disk: 1 GB", "\n      Make room."],
+        ),
+        ("feedback export", {"prompt": [], "chosen": []}, ['{"prompt": [], "chosen": []}']),
+    ],
+)
+def test_text_of_a_result(verb, row, parts):
+    text = SHOWS[verb].text(row)
+    for part in parts:
+        assert part in text
+    assert "few shot" not in text  # a score that was not taken
+
+
+def test_sources_stand_under_an_answer_that_was_printed_piece_by_piece():
+    assert SHOWS["ask"].after(ANSWER).splitlines()[-1] == "  (Old.)"
+    assert all(len(line) < 200 for line in SHOWS["ask"].after(ANSWER).splitlines())

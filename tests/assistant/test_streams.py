@@ -1,0 +1,96 @@
+"""Replies in threads of their own: handed over, stopped, left."""
+
+import threading
+import time
+
+import pytest
+
+from assistant.reply import Delta
+from assistant.streams import Streams
+from storage.errors import BadInput
+
+
+class Talker:
+    """Says a word at a time until it is told to stop."""
+
+    def __init__(self) -> None:
+        self.threads: set[int] = set()
+        self.ended = threading.Event()
+        self.said = 0
+
+    def events(self, cancel: threading.Event):
+        try:
+            while not cancel.wait(0.002):
+                self.said += 1
+                self.threads.add(threading.get_ident())
+                yield Delta("word ")
+        finally:
+            self.ended.set()
+
+
+def test_pieces_come_in_order_and_waiting_ones_together():
+    def events(cancel):
+        for number in range(100):
+            yield Delta(f"{number} ")
+
+    pieces = []
+    for event in Streams().run("one", events):
+        pieces.append(event.text)
+        time.sleep(0.005)
+    assert "".join(pieces) == "".join(f"{number} " for number in range(100))
+    assert len(pieces) < 50
+
+
+def test_one_reply_stays_on_one_thread_that_is_not_the_readers():
+    talker = Talker()
+    stream = Streams().run("one", talker.events)
+    for _ in range(5):
+        reader = threading.Thread(target=lambda: next(stream))
+        reader.start()
+        reader.join()
+    stream.close()
+    assert len(talker.threads) == 1
+    assert threading.get_ident() not in talker.threads
+
+
+def test_stop_ends_the_replies_of_that_conversation_only():
+    streams, one, two = Streams(), Talker(), Talker()
+    first, second = streams.run("one", one.events), streams.run("two", two.events)
+    next(first), next(second)
+    streams.stop("one")
+    streams.stop("three")
+    assert all(isinstance(event, Delta) for event in first)
+    assert one.ended.wait(2)
+    assert not two.ended.is_set()
+    assert isinstance(next(second), Delta)
+    second.close()
+    assert two.ended.wait(2)
+
+
+def test_a_reader_who_leaves_stops_the_reply():
+    talker = Talker()
+    stream = Streams().run("one", talker.events)
+    next(stream)
+    stream.close()
+    assert talker.ended.wait(2)
+    before = talker.said
+    time.sleep(0.05)
+    assert talker.said == before
+
+
+def test_what_goes_wrong_is_raised_to_the_reader_after_what_was_said():
+    def events(cancel):
+        yield Delta("so far ")
+        raise BadInput("The question is too long.")
+
+    stream = Streams().run("one", events)
+    assert next(stream) == Delta("so far ")
+    with pytest.raises(BadInput, match="too long"):
+        next(stream)
+
+
+def test_nothing_is_kept_of_replies_that_ended():
+    streams = Streams()
+    assert list(streams.run("one", lambda cancel: iter([Delta("a")]))) == [Delta("a")]
+    streams.stop("one")
+    assert streams._running == {}

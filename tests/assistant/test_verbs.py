@@ -1,0 +1,62 @@
+"""Every verb's function takes what the parser hands it."""
+
+import importlib
+import inspect
+
+import pytest
+
+from assistant.parser import arguments_of, build_parser, complete
+from assistant.verbs import VERBS
+
+TYPED = {
+    "workspaces list": "",
+    "workspaces create": "a --access public --instructions x",
+    "workspaces set": "a top_k=1",
+    "users list": "",
+    "users delete": "a",
+    "ingest": "a b",
+    "documents list": "",
+    "documents remove": "a b",
+    "documents reindex": "",
+    "search": "a --top-k 3",
+    "ask": "a --no-overrides --no-examples --no-documents --adapter base --max-tokens 3",
+    "feedback import": "a --approve --ask --strict --skip-bad",
+    "feedback list": "--status new --limit 3",
+    "feedback approve": "1 2 --group g",
+    "feedback reject": "1",
+    "feedback export": "--format unpaired --to f",
+    "overrides list": "",
+    "overrides retire": "1",
+    "tune": "--method lora --set epochs=1 --set rank=2 --dry-run",
+    "rounds list": "",
+    "rounds show": "1",
+    "rounds cancel": "1",
+    "rounds export": "1 d",
+    "adapters list": "",
+    "adapters show": "1",
+    "adapters promote": "1 --reason r",
+    "adapters rollback": "",
+    "adapters delete": "1",
+    "adapters export": "1 --to d --format peft",
+    "evaluate": "--file f --adapter 1 --no-examples",
+    "lineage": "1",
+}
+# What is asked at the terminal changes their arguments; tests of users and workspaces type them.
+ASKED = {"users create", "users set", "workspaces delete"}
+
+
+def test_every_verb_is_tried():
+    assert set(TYPED) | ASKED | {"doctor index"} == set(VERBS)
+
+
+@pytest.mark.parametrize("name", sorted(VERBS))
+def test_function_takes_what_was_typed(name):
+    module, function = VERBS[name].function.split(":")
+    signature = inspect.signature(
+        getattr(importlib.import_module(f"assistant.commands.{module}"), function)
+    )
+    assert VERBS[name].outlives == ("detached" in signature.parameters)
+    if name in TYPED:
+        typed = complete(build_parser(), [*name.split(), *TYPED[name].split()])
+        assert typed.verb == name
+        signature.bind(None, **arguments_of(typed))

@@ -1,0 +1,198 @@
+"""Seconds a step of a round against a plain TRL script: same pairs, base, rank, targets, batch.
+
+    python -m tests.benchmarks.bench_step [--model FOLDER] [--steps N] [--batch-size N] [--turns N]
+
+Both train an nf4 base with completion-only loss and without gradient checkpointing; the script
+pads each batch to its longest row. Each runs in a process of its own, in turn, so that peak memory
+is its own and a busy machine slows both. Without --model the embedded base in the data directory
+is used. The ratio is of the medians over all turns.
+"""
+
+import argparse
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+AIM = 1.1
+"""A round's step may take this much of the script's at most."""
+
+
+def main() -> int:
+    """Runs both in turn and prints the table; 1 when the aim is missed."""
+    given = _arguments()
+    if given.part:
+        return _run_part(given)
+    found: dict[str, list[dict[str, float]]] = {"apprentice": [], "plain TRL": []}
+    with tempfile.TemporaryDirectory() as scratch:
+        bundle = Path(scratch) / "bundle"
+        _write_bundle(bundle, given.model, given.batch_size)
+        for _ in range(given.turns):
+            for name in found:
+                found[name].append(_measure(name, bundle, given))
+    seconds = {
+        name: statistics.median(one["seconds"] for one in runs) for name, runs in found.items()
+    }
+    for name, runs in found.items():
+        memory = max(one["peak_rss_bytes"] for one in runs) / 1e9
+        print(f"{name:12} {seconds[name]:6.2f} s a step, peak memory {memory:.2f} GB")
+    ratio = seconds["apprentice"] / seconds["plain TRL"]
+    print(f"ratio {ratio:.2f} (aim: at most {AIM})")
+    return int(ratio > AIM)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--model", type=Path, default=None)
+    parser.add_argument("--steps", type=int, default=6)
+    parser.add_argument("--batch-size", type=int, default=16)
+    parser.add_argument("--turns", type=int, default=2)
+    parser.add_argument("--part", choices=["apprentice", "plain TRL"], help=argparse.SUPPRESS)
+    parser.add_argument("--bundle", type=Path, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    given.model = given.model or _embedded()
+    return given
+
+
+def _embedded() -> Path:
+    from assistant.settings import read_settings
+    from storage.models import resolve_base
+
+    return resolve_base("embedded", read_settings().data / "models").folder
+
+
+def _measure(name: str, bundle: Path, given: argparse.Namespace) -> dict[str, float]:
+    command = [sys.executable, "-m", "tests.benchmarks.bench_step", "--part", name]
+    command += ["--bundle", str(bundle), "--model", str(given.model)]
+    command += ["--steps", str(given.steps), "--batch-size", str(given.batch_size)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    if ran.returncode:
+        sys.exit(ran.stderr)
+    found: dict[str, float] = json.loads(ran.stdout.splitlines()[-1])
+    return found
+
+
+def _write_bundle(folder: Path, model: Path, batch_size: int) -> None:
+    """The sample company's corrections, all of them to train on, in their own words."""
+    import assistant.sample
+    from assistant.tokens import ChatTokenizer
+    from tuning.bundle import TrainRow, write_bundle
+    from tuning.config import RoundConfig
+
+    sample = Path(assistant.sample.__file__).parent
+    tokenizer = ChatTokenizer(model)
+    instructions = (sample / "instructions.txt").read_text(encoding="utf-8").strip()
+    rows = []
+    for number, line in enumerate((sample / "corrections.jsonl").read_text("utf-8").splitlines()):
+        said = json.loads(line)
+        messages = [
+            {"role": "system", "content": instructions},
+            {"role": "user", "content": said["question"]},
+        ]
+        rows.append(
+            TrainRow(
+                id=str(number),
+                group=said["group"],
+                messages=tuple(messages),
+                prompt_ids=tuple(tokenizer.render(messages)),
+                completion=said["correction"],
+                completion_ids=tuple(tokenizer.completion_ids(said["correction"])),
+            )
+        )
+    config = RoundConfig(batch_size=batch_size, epochs=1000, learned_loss=0.0)
+    write_bundle(folder, config=config, base_fingerprint="0" * 64, train=rows, heldout=())
+
+
+def _run_part(given: argparse.Namespace) -> int:
+    """One of the two, here; the first step, which warms up, does not count."""
+    trainer = _apprentice(given) if given.part == "apprentice" else _plain(given)
+    times: list[float] = []
+    _time_steps(trainer, times, given.steps)
+    trainer.train()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    print(json.dumps({"seconds": statistics.median(times[1:]), "peak_rss_bytes": peak}))
+    return 0
+
+
+def _time_steps(trainer, times: list[float], steps: int) -> None:
+    """Writes each step's seconds to `times` and ends the training after `steps`."""
+    from transformers import TrainerCallback
+
+    class Stopwatch(TrainerCallback):
+        def on_step_begin(self, *given, **more):
+            times.append(time.perf_counter())
+
+        def on_step_end(self, args, state, control, **more):
+            times[-1] = time.perf_counter() - times[-1]
+            control.should_training_stop = len(times) >= steps
+
+    trainer.add_callback(Stopwatch())
+
+
+def _apprentice(given: argparse.Namespace):
+    from tuning.bundle import read_bundle
+    from tuning.train import make_trainer
+
+    return make_trainer(
+        read_bundle(given.bundle), given.model, Path(tempfile.mkdtemp()), lambda said: None
+    )
+
+
+def _plain(given: argparse.Namespace):
+    """What one would write by TRL's documentation, with the settings that make it fair."""
+    import torch
+    from datasets import Dataset
+    from peft import LoraConfig
+    from transformers import AutoTokenizer, BitsAndBytesConfig
+    from trl import SFTConfig, SFTTrainer
+
+    from tuning.bundle import read_bundle
+
+    bundle = read_bundle(given.bundle)
+    rows = [
+        {
+            "input_ids": [*row.prompt_ids, *row.completion_ids],
+            "completion_mask": [0] * len(row.prompt_ids) + [1] * len(row.completion_ids),
+        }
+        for row in bundle.train
+    ]
+    return SFTTrainer(
+        model=str(given.model),
+        args=SFTConfig(
+            output_dir=tempfile.mkdtemp(),
+            per_device_train_batch_size=given.batch_size,
+            num_train_epochs=1000,
+            learning_rate=bundle.config.learning_rate,
+            completion_only_loss=True,
+            gradient_checkpointing=False,
+            max_length=None,
+            use_cpu=True,
+            bf16=False,
+            save_strategy="no",
+            logging_strategy="no",
+            report_to="none",
+            model_init_kwargs={"dtype": torch.float32},
+        ),
+        train_dataset=Dataset.from_list(rows),
+        processing_class=AutoTokenizer.from_pretrained(given.model),
+        peft_config=LoraConfig(
+            task_type="CAUSAL_LM",
+            r=bundle.config.rank,
+            lora_alpha=bundle.config.alpha,
+            target_modules="all-linear",
+        ),
+        quantization_config=BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=torch.float32,
+        ),
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,234 @@
+import os
+import shutil
+import sqlite3
+import threading
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from knowledge.dense import DenseIndex
+
+DIMENSION = 16
+MANY = 1100  # Chroma writes its files of vectors at every thousandth
+
+
+def vectors(count: int, seed: int = 0) -> np.ndarray:
+    found = np.random.default_rng(seed).normal(size=(count, DIMENSION)).astype(np.float32)
+    return found / np.linalg.norm(found, axis=1, keepdims=True)
+
+
+def fill(index: DenseIndex, count: int = 5, collection: str = "chunks-1-x") -> np.ndarray:
+    found = vectors(count)
+    index.upsert(collection, range(1, count + 1), found, [f"h{n}" for n in range(1, count + 1)])
+    return found
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory) -> Path:
+    """A closed index of MANY vectors, all of its files on disk."""
+    path = tmp_path_factory.mktemp("written") / "chroma"
+    index = DenseIndex(path)
+    fill(index, MANY)
+    index.close()
+    return path
+
+
+@pytest.fixture
+def copy(written, tmp_path) -> Path:
+    return Path(shutil.copytree(written, tmp_path / "chroma"))
+
+
+def test_the_nearest_come_first_with_their_cosine(index):
+    found = fill(index)
+    near = index.query("chunks-1-x", found[2], 3)
+    assert near[0] == (3, pytest.approx(1.0, abs=1e-5))
+    assert [similarity for _, similarity in near] == pytest.approx(
+        sorted((found @ found[2]).tolist(), reverse=True)[:3], abs=1e-5
+    )
+
+
+def test_a_query_among_some_ids_ignores_unknown_ones(index):
+    found = fill(index)
+    near = index.query("chunks-1-x", found[2], 9, among=[1, 5, 77])
+    assert {name for name, _ in near} == {1, 5}
+    assert index.query("chunks-1-x", found[2], 9, among=[77]) == []
+    assert index.query("chunks-1-x", found[2], 9, among=[]) == []
+
+
+def test_upsert_replaces_and_delete_removes(index):
+    found = fill(index)
+    index.upsert("chunks-1-x", [1], found[4:5] * -1, ["new"])
+    index.delete("chunks-1-x", [2, 3, 99])
+    assert index.hashes("chunks-1-x") == {1: "new", 4: "h4", 5: "h5"}
+    assert index.query("chunks-1-x", found[4], 9)[-1] == (1, pytest.approx(-1.0, abs=1e-5))
+
+
+def test_an_unknown_collection_is_empty(index):
+    assert index.hashes("chunks-9-x") == {}
+    assert index.query("chunks-9-x", vectors(1)[0], 3) == []
+    index.delete("chunks-9-x", [1])
+    index.drop("chunks-9-x")
+    assert index.collections() == []
+
+
+def test_collections_are_apart_and_can_be_dropped(index):
+    fill(index)
+    fill(index, 2, "chunks-2-x")
+    assert index.collections() == ["chunks-1-x", "chunks-2-x"]
+    index.drop("chunks-1-x")
+    assert index.collections() == ["chunks-2-x"]
+    assert set(index.hashes("chunks-2-x")) == {1, 2}
+
+
+def test_more_than_chromas_largest_batch(index):
+    count = 5500  # more than 5461
+    found = np.zeros((count, 2), np.float32)
+    found[:, 0] = 1
+    index.upsert("chunks-1-x", range(count), found, ["h"] * count)
+    assert len(index.hashes("chunks-1-x")) == count
+    index.delete("chunks-1-x", range(count))
+    assert index.hashes("chunks-1-x") == {}
+
+
+def test_it_is_there_again_after_closing(copy):
+    for _ in range(2):
+        index = DenseIndex(copy)
+        assert not index.rebuilt
+        assert len(index.hashes("chunks-1-x")) == MANY
+        assert index.query("chunks-1-x", vectors(MANY)[700], 1)[0][0] == 701
+        index.upsert("chunks-1-x", [701], vectors(MANY)[700:701], ["h701"])
+        index.close()
+    assert not copy.with_name("chroma.unreadable").exists()
+
+
+def test_a_killed_process_leaves_a_sound_folder(copy, tmp_path):
+    index = DenseIndex(copy)
+    index.upsert("chunks-1-x", range(2000, 4500), vectors(2500, 1), ["h"] * 2500)
+    # what a killed process leaves: no close() was called
+    killed = shutil.copytree(copy, tmp_path / "killed")
+    index.close()
+    again = DenseIndex(Path(killed))
+    assert not again.rebuilt
+    assert len(again.hashes("chunks-1-x")) == MANY + 2500
+    again.close()
+
+
+def test_many_threads(index):
+    found, faults = fill(index, 60), []
+
+    def work(number: int) -> None:
+        try:
+            for turn in range(10):
+                assert index.query("chunks-1-x", found[number], 1)[0][0] == number + 1
+                index.upsert("chunks-1-x", [1000 + number], vectors(1, turn) * -1, ["h"])
+        except BaseException as fault:  # noqa: BLE001
+            faults.append(fault)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not faults
+
+
+def garbage(file: Path) -> None:
+    file.write_bytes(os.urandom(max(200, file.stat().st_size)))
+
+
+def flip(file: Path) -> None:
+    data = bytearray(file.read_bytes())
+    for place in range(0, len(data), 7):
+        data[place] ^= 0x55
+    file.write_bytes(data)
+
+
+DAMAGE = {
+    "deleted": Path.unlink,
+    "halved": lambda file: os.truncate(file, file.stat().st_size // 2),
+    "emptied": lambda file: os.truncate(file, 0),
+    "garbage": garbage,
+    "flipped": flip,
+}
+CASES = [(name, how) for name in ("chroma.sqlite3", "data_level0.bin") for how in DAMAGE] + [
+    (name, how)
+    for name in ("header.bin", "index_metadata.pickle", "length.bin", "link_lists.bin")
+    for how in ("deleted", "halved")
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "how"), [*CASES, ("seals.json", "deleted"), ("seals.json", "garbage")]
+)
+def test_a_damaged_folder_is_moved_aside_and_can_be_filled_again(copy, name, how):
+    [file] = copy.rglob(name)
+    DAMAGE[how](file)
+    index = DenseIndex(copy)
+    assert index.rebuilt
+    assert index.hashes("chunks-1-x") == {}
+    assert copy.with_name("chroma.unreadable").is_dir()
+    found = fill(index)
+    assert index.query("chunks-1-x", found[3], 1)[0][0] == 4
+    index.close()
+    again = DenseIndex(copy)
+    assert not again.rebuilt and len(again.hashes("chunks-1-x")) == 5
+    again.close()
+
+
+def test_a_foreign_or_older_database_is_moved_aside(tmp_path):
+    path = tmp_path / "chroma"
+    path.mkdir()
+    with sqlite3.connect(path / "chroma.sqlite3") as connection:
+        connection.execute("create table collections (id integer, nonsense text)")
+        connection.execute("create table migrations (dir text)")
+    connection.close()
+    index = DenseIndex(path)
+    assert index.rebuilt and index.hashes("chunks-1-x") == {}
+    index.close()
+
+
+def test_a_bad_page_that_chroma_would_meet_later_is_found_at_once(copy):
+    with closing(sqlite3.connect(copy / "chroma.sqlite3")) as connection:
+        [page] = connection.execute(
+            "select rootpage from sqlite_schema where name = 'embedding_metadata'"
+        ).fetchone()
+        [size] = connection.execute("pragma page_size").fetchone()
+    with (copy / "chroma.sqlite3").open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(os.urandom(size))
+    index = DenseIndex(copy)
+    assert index.rebuilt
+    index.close()
+
+
+def test_vectors_that_were_lost_with_their_seals_intact_are_noticed(copy):
+    """The index in SQLite names a thousand vectors, and their files are not there."""
+    [file] = copy.rglob("data_level0.bin")
+    shutil.rmtree(file.parent)
+    (copy / "seals.json").write_text("{}")
+    index = DenseIndex(copy)
+    assert index.rebuilt
+    fill(index)
+    assert len(index.hashes("chunks-1-x")) == 5
+    index.close()
+
+
+def test_a_second_damage_replaces_what_was_moved_aside_first(copy):
+    for _ in range(2):
+        (copy / "chroma.sqlite3").write_bytes(b"no database")
+        index = DenseIndex(copy)
+        assert index.rebuilt
+        index.close()
+    assert sorted(entry.name for entry in copy.parent.iterdir()) == ["chroma", "chroma.unreadable"]
+
+
+def test_damage_while_it_is_open_ends_in_an_empty_index_not_in_an_error(copy):
+    index = DenseIndex(copy)
+    os.truncate(copy / "chroma.sqlite3", 5000)
+    assert index.query("chunks-1-x", vectors(1)[0], 3) == []
+    assert index.rebuilt
+    fill(index)
+    assert len(index.hashes("chunks-1-x")) == 5
+    index.close()

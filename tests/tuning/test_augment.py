@@ -1,0 +1,54 @@
+"""Other wordings of a taught question, out of taught words alone."""
+
+import pytest
+
+from tuning.augment import variants
+
+QUESTION = "Which of the orders were completed in the past month?"
+OTHERS = ["Show me every order we finished since last month.", "Completed orders, past month"]
+
+
+def words(text):
+    return set(text.split())
+
+
+def test_variants_differ_from_all_taught_wordings_and_each_other():
+    found = variants(QUESTION, OTHERS, count=12, seed=1)
+    assert len(found) == len({text.casefold() for text in found}) == 12
+    assert not {text.casefold() for text in found} & {
+        text.casefold() for text in (QUESTION, *OTHERS)
+    }
+
+
+def test_no_word_comes_from_elsewhere():
+    known = words(" ".join([QUESTION, *OTHERS]))
+    for text in variants(QUESTION, OTHERS, count=30, seed=2):
+        assert words(text) <= known
+
+
+def test_at_least_a_third_of_the_words_stay():
+    for text in variants(QUESTION, count=30, seed=3):
+        assert 3 * len(text.split()) >= len(QUESTION.split())
+
+
+def test_the_same_seed_gives_the_same_variants():
+    assert variants(QUESTION, OTHERS, count=8, seed=4) == variants(
+        QUESTION, OTHERS, count=8, seed=4
+    )
+    assert variants(QUESTION, OTHERS, count=8, seed=4) != variants(
+        QUESTION, OTHERS, count=8, seed=5
+    )
+
+
+@pytest.mark.parametrize("question", ["", "Hello", "   "])
+def test_a_question_of_one_word_has_none(question):
+    assert variants(question, OTHERS, count=5, seed=1) == []
+
+
+def test_a_short_question_gives_what_it_has():
+    assert set(variants("late orders", count=50, seed=1)) <= {"late", "orders", "orders late"}
+
+
+def test_any_script_will_do():
+    found = variants("请 列出 上个月 完成 的 订单", count=5, seed=1)
+    assert len(found) == 5

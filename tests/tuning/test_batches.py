@@ -1,0 +1,111 @@
+"""What a step computes: every pair once an epoch, packed so that nothing is lost."""
+
+from collections import Counter
+
+import pytest
+
+from tests.tuning.small import PAIRS, REPLAY, VARIANTS, row
+from tuning.batches import epochs, parts, steps_an_epoch
+from tuning.config import RoundConfig
+
+
+def config(**dials):
+    return RoundConfig(**{"epochs": 6, "batch_size": 4, "replay_share": 0.2, **dials})
+
+
+def test_each_pair_comes_once_an_epoch_in_one_wording():
+    for epoch in epochs([*PAIRS, *VARIANTS, *REPLAY], config()):
+        chosen = [one for step in epoch for one in step]
+        pairs = Counter(one.of or one.id for one in chosen if one.kind != "replay")
+        assert pairs == Counter(pair.id for pair in PAIRS)
+        assert sum(one.kind == "replay" for one in chosen) == 2
+
+
+def test_own_words_and_variants_take_turns():
+    seen = {pair.id: [] for pair in PAIRS}
+    for epoch in epochs([*PAIRS, *VARIANTS], config()):
+        for one in (one for step in epoch for one in step):
+            seen[one.of or one.id].append(one.kind)
+    for kinds in seen.values():
+        assert kinds[::2] == [kinds[0]] * 3 and kinds[1::2] == [kinds[1]] * 3
+        assert set(kinds) == {"correction", "variant"}
+
+
+@pytest.mark.parametrize("share, varied", [(0.0, 0), (0.5, 30), (1.0, 60), (0.25, 15)])
+def test_the_share_of_varied_turns_is_as_asked(share, varied):
+    kinds = [
+        one.kind
+        for epoch in epochs([*PAIRS, *VARIANTS], config(variant_share=share))
+        for step in epoch
+        for one in step
+    ]
+    assert abs(kinds.count("variant") - varied) <= 5
+
+
+def test_all_replay_rows_come_round():
+    used = Counter(
+        one.id
+        for epoch in epochs([*PAIRS, *REPLAY], config())
+        for step in epoch
+        for one in step
+        if one.kind == "replay"
+    )
+    assert used == Counter({replay.id: 2 for replay in REPLAY})
+
+
+@pytest.mark.parametrize("pairs, batch, replay, steps", [(10, 4, 0.2, 3), (10, 20, 0.0, 1)])
+def test_the_count_of_steps_is_right(pairs, batch, replay, steps):
+    dials = config(batch_size=batch, replay_share=replay)
+    rows = [*PAIRS[:pairs], *REPLAY]
+    assert steps_an_epoch(rows, dials) == steps
+    for epoch in epochs(rows, dials):
+        assert len(epoch) == steps
+        assert max(map(len, epoch)) - min(map(len, epoch)) <= 1
+
+
+def test_the_same_seed_gives_the_same_course():
+    rows = [*PAIRS, *VARIANTS, *REPLAY]
+    assert list(epochs(rows, config())) == list(epochs(rows, config()))
+    assert list(epochs(rows, config())) != list(epochs(rows, config(seed=8)))
+
+
+def test_a_common_beginning_is_held_once():
+    (part,) = parts(PAIRS[:3], 1000)
+    assert part.ids == (1, 2, 3, 10, 90, 11, 90, 12, 90)
+    assert part.positions == (0, 1, 2, 3, 4, 3, 4, 3, 4)
+    assert part.segments == (0, 0, 0, 1, 1, 2, 2, 3, 3)
+    assert part.label_at == (3, 4, 5, 6, 7, 8)
+    assert part.labels == (90, 91) * 3
+    assert part.label_rows == (0, 0, 1, 1, 2, 2)
+
+
+@pytest.mark.parametrize("most", [1, 6, 9, 1000])
+def test_every_row_can_be_read_back_from_its_part(most):
+    rows = [*PAIRS, *REPLAY, row("one", (5,), (6, 7, 8)), row("same", (1, 2, 3), (4,))]
+    found = {}
+    for part in parts(rows, most):
+        assert len(part.rows) == 1 or len(part.ids) <= most
+        for number, one in enumerate(part.rows):
+            mine = [
+                (position, token)
+                for position, token, segment in zip(
+                    part.positions, part.ids, part.segments, strict=True
+                )
+                if segment in (0, number + 1)
+            ]
+            assert [position for position, _ in mine] == list(range(len(mine)))
+            labels = [
+                label
+                for label, place in zip(part.labels, part.label_rows, strict=True)
+                if place == number
+            ]
+            found[one.id] = (tuple(token for _, token in mine) + one.completion_ids[-1:], labels)
+    assert found.keys() == {one.id for one in rows}
+    for one in rows:
+        assert found[one.id] == ((*one.prompt_ids, *one.completion_ids), list(one.completion_ids))
+
+
+def test_identical_prompts_keep_a_token_to_answer_from():
+    (part,) = parts([row("a", (1, 2)), row("b", (1, 2), (95,))], 1000)
+    assert part.segments.count(0) == 1
+    assert len(part.label_at) == len(set(part.label_at)) == 3

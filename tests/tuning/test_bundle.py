@@ -1,0 +1,115 @@
+"""A round as a folder: it comes back as it was, whole or not at all, and holds nothing twice."""
+
+import dataclasses
+import json
+
+import pytest
+
+from storage.errors import BadInput, NotFound
+from tuning.bundle import read_bundle, write_bundle
+from tuning.config import RoundConfig
+
+CONFIG = RoundConfig(epochs=3)
+
+
+def write(folder, rows, heldout=(), sentinel=()):
+    return write_bundle(
+        folder,
+        config=CONFIG,
+        base_fingerprint="f" * 64,
+        base_model="tiny",
+        round_id=4,
+        train=rows,
+        heldout=heldout,
+        sentinel=sentinel,
+    )
+
+
+def test_it_comes_back_as_it_was(tmp_path, rows, heldout, sentinel):
+    written = write(tmp_path / "rounds" / "4", rows, heldout, sentinel)
+    assert read_bundle(tmp_path / "rounds" / "4") == written
+    assert [path.name for path in (tmp_path / "rounds").iterdir()] == ["4"]
+
+
+def test_it_is_readable_lines(tmp_path, rows, heldout, sentinel):
+    write(tmp_path / "b", rows, heldout, sentinel)
+    first = json.loads((tmp_path / "b" / "train.jsonl").read_text().splitlines()[0])
+    assert first["messages"][1]["content"] == "List the completed orders"
+    assert json.loads((tmp_path / "b" / "config.json").read_text())["config"]["epochs"] == 3
+
+
+def leak(words, rows, heldout, **how):
+    """A training row that must not train, by the way it leaks."""
+    case = heldout[0]
+    if how["by"] == "id":
+        return words.row(case.id, "closed", "quite other words", "x")
+    if how["by"] == "prompt":
+        return dataclasses.replace(rows[0], id="new", prompt_ids=case.prompt_ids)
+    if how["by"] == "question":
+        question = case.messages[-1]["content"].upper() + "  "
+        return words.row("new", "closed", question, "x")
+    if how["by"] == "replay":
+        return words.row("new", "", case.messages[-1]["content"], "x", kind="replay")
+    return words.row("new", "whole need", "quite other words", "x")
+
+
+@pytest.mark.parametrize("by", ["id", "prompt", "question", "replay", "need"])
+def test_what_judges_never_trains(tmp_path, words, rows, heldout, by):
+    held = [*heldout, words.case("n", "whole need", "never taught", "x", "new needs")]
+    with pytest.raises(BadInput, match="also held out"):
+        write(tmp_path / "b", [*rows, leak(words, rows, heldout, by=by)], held)
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_sentinel_question_is_not_replayed(tmp_path, words, rows, sentinel):
+    replay = words.row("r", "", sentinel[0].messages[-1]["content"], "x", kind="replay")
+    with pytest.raises(BadInput, match="also held out"):
+        write(tmp_path / "b", [*rows, replay], (), sentinel)
+
+
+def test_a_bundle_that_leaks_is_not_read_either(tmp_path, rows, heldout):
+    write(tmp_path / "b", rows, heldout)
+    stolen = {**json.loads((tmp_path / "b" / "train.jsonl").read_text().splitlines()[0])}
+    stolen["messages"] = list(heldout[0].messages)
+    stolen["id"] = "stolen"
+    with (tmp_path / "b" / "train.jsonl").open("a") as file:
+        file.write(json.dumps(stolen) + "\n")
+    with pytest.raises(BadInput, match="stolen"):
+        read_bundle(tmp_path / "b")
+
+
+def test_rows_of_no_use_are_named(tmp_path, words, rows):
+    with pytest.raises(BadInput, match="no corrections"):
+        write(tmp_path / "b", rows[-1:])
+    with pytest.raises(BadInput, match="same id"):
+        write(tmp_path / "b", [rows[0], rows[0]])
+    with pytest.raises(BadInput, match="'empty'"):
+        write(tmp_path / "b", [dataclasses.replace(rows[0], id="empty", completion_ids=())])
+    with pytest.raises(BadInput, match="'lost'"):
+        lost = words.row("lost", "closed", "a b", "x", kind="variant", of="nobody")
+        write(tmp_path / "b", [*rows, lost])
+
+
+def test_a_taken_folder_stays_as_it_is(tmp_path, rows):
+    write(tmp_path / "b", rows)
+    before = (tmp_path / "b" / "train.jsonl").read_bytes()
+    with pytest.raises(BadInput, match="cannot be written"):
+        write(tmp_path / "b", rows[:1])
+    assert (tmp_path / "b" / "train.jsonl").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]
+
+
+def test_no_bundle_and_damaged_bundles_are_told_apart(tmp_path, rows):
+    with pytest.raises(NotFound, match="no bundle"):
+        read_bundle(tmp_path)
+    write(tmp_path / "b", rows)
+    config = tmp_path / "b" / "config.json"
+    whole = config.read_text()
+    for damage in (whole[: len(whole) // 2], whole.replace('"format": 1', '"format": 9'), "[]"):
+        config.write_text(damage)
+        with pytest.raises(BadInput, match="bundle in"):
+            read_bundle(tmp_path / "b")
+    config.write_text(whole)
+    (tmp_path / "b" / "train.jsonl").write_text('{"id": "x"}\n')
+    with pytest.raises(BadInput, match="damaged"):
+        read_bundle(tmp_path / "b")

@@ -1,0 +1,51 @@
+"""The dials of a round, read from text and held within bounds."""
+
+import json
+
+import pytest
+
+from storage.errors import BadInput
+from tuning.config import RoundConfig
+
+
+def test_it_comes_back_from_json():
+    config = RoundConfig(rank=8, method="lora", held_out=False, learning_rate=5e-4)
+    assert RoundConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
+
+
+def test_qlora_is_the_default():
+    assert RoundConfig().method == "qlora"
+    assert RoundConfig().objective == "sft"
+
+
+def test_text_is_read_by_the_dials_type():
+    config = RoundConfig.from_json({"rank": "8", "learning_rate": "0.0005", "held_out": "false"})
+    assert (config.rank, config.learning_rate, config.held_out) == (8, 0.0005, False)
+
+
+@pytest.mark.parametrize(
+    "dial, value",
+    [
+        ("method", "magic"),
+        ("objective", "dpo2"),
+        ("rank", 0),
+        ("rank", 257),
+        ("rank", "many"),
+        ("rank", 1.5),
+        ("rank", True),
+        ("epochs", None),
+        ("held_out", "perhaps"),
+        ("learning_rate", 7.0),
+        ("learning_rate", float("nan")),
+        ("max_minutes", 0),
+        ("no_such_dial", 1),
+    ],
+)
+def test_what_cannot_be_used_is_named(dial, value):
+    with pytest.raises(BadInput, match=dial):
+        RoundConfig.from_json({dial: value})
+
+
+def test_an_unknown_dial_says_which_there_are():
+    with pytest.raises(BadInput, match="learning_rate"):
+        RoundConfig.from_json({"lr": 1})

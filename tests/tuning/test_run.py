@@ -1,0 +1,108 @@
+"""The round as a whole, with a real child, and as the program a notebook calls."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tuning
+from tests.tuning.small import DIALS
+from tuning.adapter_files import verify_adapter
+from tuning.bundle import write_bundle
+from tuning.config import RoundConfig
+from tuning.run import RoundCancelled, main, run_round
+
+
+def bundle(folder, base, rows, heldout=(), sentinel=(), **dials):
+    write_bundle(
+        folder,
+        config=RoundConfig(**{**DIALS, "epochs": 3, **dials}),
+        base_fingerprint=base.fingerprint,
+        base_model=base.name,
+        round_id=1,
+        train=rows,
+        heldout=heldout,
+        sentinel=sentinel,
+    )
+    return folder
+
+
+def cases(words, count):
+    return [
+        words.case(f"h{n}", f"g{n}", f"held out {n}", f"answer {n}", "new wordings")
+        for n in range(count)
+    ]
+
+
+def test_a_round_trains_judges_and_decides(tiny_base, words, rows, sentinel, tmp_path):
+    asked = []
+
+    def answer(given, adapter_id):
+        asked.append((adapter_id, len(given), (tmp_path / "out" / "adapter").is_dir()))
+        return [one.expected if adapter_id == 0 or one.slice == "sentinel" else "" for one in given]
+
+    said = []
+    place = bundle(tmp_path / "b", tiny_base, rows, cases(words, 6), sentinel)
+    result = run_round(
+        place,
+        tmp_path / "out",
+        model_folder=tiny_base.folder,
+        rows={"candidate": 0, "serving": None, "base": None},
+        answer=answer,
+        on_progress=said.append,
+    )
+    assert asked == [(0, 7, True), (None, 7, True)]
+    assert result.verdict == "promote"
+    assert "6 new wordings" in result.reasons[0]
+    assert result.scores["candidate"]["new wordings"] == {"right": 6, "total": 6}
+    assert result.scores["base"]["new wordings"] == {"right": 0, "total": 6}
+    assert result.sentinel == {"before": 1, "after": 1}
+    assert len(result.evaluations) == 21
+    assert result.steps == said[-1]["step"] == 6
+    assert len(result.losses) == 3
+    assert result.peak_rss_bytes > 100e6 and result.seconds > 0
+    assert json.loads(json.dumps(result.summary()))["training"]["pairs"] == 4
+    verify_adapter(result.adapter, tiny_base.fingerprint)
+
+
+def test_a_round_that_is_called_off_leaves_no_adapter(tiny_base, rows, tmp_path):
+    place = bundle(tmp_path / "b", tiny_base, rows, epochs=1000, learned_loss=0.0)
+    said = []
+    with pytest.raises(RoundCancelled):
+        run_round(
+            place,
+            tmp_path / "out",
+            model_folder=tiny_base.folder,
+            rows={"candidate": 0, "serving": None},
+            answer=lambda given, adapter_id: [],
+            on_progress=said.append,
+            cancelled=lambda: bool(said),
+        )
+    assert not (tmp_path / "out" / "adapter").exists()
+
+
+def test_it_runs_as_a_program(tiny_base, rows, tmp_path):
+    place = bundle(tmp_path / "b", tiny_base, rows, epochs=1)
+    house = Path(tuning.__file__).parent.parent
+    command = [sys.executable, "-m", "tuning.run", str(place), str(tmp_path / "out")]
+    ran = subprocess.run(
+        [*command, "--model", str(tiny_base.folder)],
+        cwd=house,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    lines = [json.loads(line) for line in ran.stdout.splitlines() if line.startswith("{")]
+    assert [line["step"] for line in lines[:-1]] == [1, 2]
+    assert lines[-1]["result"]["steps"] == 2
+    assert json.loads((tmp_path / "out" / "training.json").read_text()) == lines[-1]["result"]
+    verify_adapter(tmp_path / "out" / "adapter", tiny_base.fingerprint)
+
+
+def test_as_a_program_it_names_what_is_wrong(tmp_path, tiny_base, capsys):
+    code = main([str(tmp_path), str(tmp_path / "out"), "--model", str(tiny_base.folder)])
+    assert code == 2
+    assert "no bundle" in json.loads(capsys.readouterr().out)["error"]

@@ -1,0 +1,199 @@
+"""Real rounds of TRL on the two-layer base: the pairs are learned, and only the adapter moves."""
+
+import dataclasses
+
+import pytest
+import torch
+from peft import PeftModel
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM
+
+from storage.errors import BadInput
+from tests.tuning.small import DIALS
+from tuning.adapter_files import WEIGHTS, verify_adapter
+from tuning.batches import parts
+from tuning.bundle import write_bundle
+from tuning.config import RoundConfig
+from tuning.course import TrainingFailed
+from tuning.methods import load_base
+from tuning.train import token_losses, train
+
+
+def bundle(folder, base, rows, heldout=(), **dials):
+    return write_bundle(
+        folder,
+        config=RoundConfig(**{**DIALS, **dials}),
+        base_fingerprint=base.fingerprint,
+        base_model=base.name,
+        round_id=1,
+        train=rows,
+        heldout=heldout,
+    )
+
+
+@pytest.fixture(scope="module", params=["qlora", "lora"])
+def trained(request, tiny_base, rows, tmp_path_factory):
+    """(method, result, out folder, what was said) of one round."""
+    place = tmp_path_factory.mktemp(request.param)
+    bundle(place / "bundle", tiny_base, rows, method=request.param)
+    said = []
+    before = (tiny_base.folder / "model.safetensors").read_bytes()
+    result = train(place / "bundle", tiny_base.folder, place / "out", on_progress=said.append)
+    assert (tiny_base.folder / "model.safetensors").read_bytes() == before
+    return request.param, result, place / "out", said
+
+
+def test_the_pairs_are_learned(trained):
+    _, result, _, _ = trained
+    assert result.stopped == "learned"
+    assert (result.learned, result.pairs) == (4, 4)
+    assert result.losses[-1] < 0.2 < result.losses[0]
+    assert 0 < result.epochs < DIALS["epochs"]
+    assert result.peak_rss_bytes > 50e6
+
+
+def test_the_adapter_is_saved_and_verifies(trained, tiny_base):
+    method, result, out, _ = trained
+    manifest = verify_adapter(out / "adapter", tiny_base.fingerprint)
+    assert (manifest.method, manifest.round_id) == (method, 1)
+    assert manifest.metrics["steps"] == result.steps
+    assert [path.name for path in out.iterdir()] == ["adapter"]
+    ups = [v for n, v in load_file(out / "adapter" / WEIGHTS).items() if "lora_B" in n]
+    assert len(ups) == 14  # seven linear layers in each of two blocks
+    assert all(weights.abs().max() > 0 for weights in ups)
+    assert all(weights.dtype == torch.float32 for weights in ups)
+
+
+def test_the_adapter_answers_as_taught_on_the_base_as_it_is(trained, tiny_base, rows, words):
+    _, _, out, _ = trained
+    base = AutoModelForCausalLM.from_pretrained(tiny_base.folder)
+    before = {name: weights.clone() for name, weights in base.named_parameters()}
+    model = PeftModel.from_pretrained(base, out / "adapter").eval()
+    for name, weights in base.named_parameters():
+        if "lora" not in name:
+            assert torch.equal(weights, before[name.replace(".base_layer", "")])
+    for row in (row for row in rows if row.kind == "correction"):
+        ids = torch.tensor([row.prompt_ids])
+        answer = model.generate(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            max_new_tokens=len(row.completion_ids),
+            do_sample=False,
+            eos_token_id=row.completion_ids[-1],
+            pad_token_id=0,
+        )
+        assert tuple(answer[0, ids.shape[1] :].tolist()) == row.completion_ids
+
+
+def test_progress_is_told_after_each_step(trained):
+    _, result, _, said = trained
+    assert [one["step"] for one in said] == list(range(1, result.steps + 1))
+    assert said[-1]["loss"] < said[0]["loss"]
+    assert said[-1]["learned"] == said[-1]["pairs"] == 4
+    assert said[-1]["done"] == 1.0 and said[-1]["seconds_left"] == 0
+    assert all(one["learning_rate"] <= DIALS["learning_rate"] for one in said)
+
+
+def test_the_same_seed_gives_the_same_adapter(tiny_base, rows, tmp_path):
+    found = []
+    for name in ("a", "b"):
+        bundle(tmp_path / name, tiny_base, rows, epochs=2)
+        train(tmp_path / name, tiny_base.folder, tmp_path / f"out-{name}")
+        found.append(load_file(tmp_path / f"out-{name}" / "adapter" / WEIGHTS))
+    assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
+
+
+def test_packed_rows_have_the_losses_of_rows_alone(tiny_base, rows, tmp_path):
+    base = load_base(tiny_base.folder, RoundConfig(method="lora"))
+    wrapped = _as_peft(base)
+    together = {}
+    with torch.no_grad():
+        for part in parts(rows, 10_000):
+            losses, _ = token_losses(wrapped, part)
+            for number, row in enumerate(part.rows):
+                mine = [place == number for place in part.label_rows]
+                together[row.id] = losses[torch.tensor(mine)]
+        for row in rows:
+            ids = torch.tensor([[*row.prompt_ids, *row.completion_ids]])
+            logits = base(input_ids=ids).logits[0, len(row.prompt_ids) - 1 : -1]
+            alone = torch.nn.functional.cross_entropy(
+                logits, torch.tensor(row.completion_ids), reduction="none"
+            )
+            assert torch.allclose(together[row.id], alone, atol=1e-4)
+
+
+def _as_peft(base):
+    from peft import get_peft_model
+
+    from tuning.methods import peft_config
+
+    return get_peft_model(base, peft_config(RoundConfig(method="lora"), base))
+
+
+def test_a_rate_that_explodes_is_stopped_and_leaves_nothing(tiny_base, words, rows, tmp_path):
+    bundle(tmp_path / "b", tiny_base, rows, learning_rate=1.0, epochs=40, alpha=1024)
+    poisoned = _poisoned_copy(tiny_base, tmp_path / "base")
+    with pytest.raises(TrainingFailed, match="learning rate below"):
+        train(tmp_path / "b", poisoned, tmp_path / "out")
+    assert not (tmp_path / "out" / "adapter").exists()
+
+
+def _poisoned_copy(base, folder):
+    """The tiny base with one weight that is no number: the loss cannot be one either."""
+    import shutil
+
+    from safetensors.torch import save_file
+
+    shutil.copytree(base.folder, folder)
+    weights = load_file(folder / "model.safetensors")
+    weights["model.norm.weight"][0] = float("nan")
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
+
+
+def test_a_folder_without_a_base_is_named(tiny_base, rows, tmp_path):
+    bundle(tmp_path / "b", tiny_base, rows)
+    with pytest.raises(BadInput, match="no base model"):
+        train(tmp_path / "b", tmp_path / "nowhere", tmp_path / "out")
+
+
+def test_named_targets_train_those_alone(tiny_base, rows, tmp_path):
+    bundle(tmp_path / "b", tiny_base, rows, epochs=1, target_modules="q_proj, v_proj")
+    train(tmp_path / "b", tiny_base.folder, tmp_path / "out")
+    names = load_file(tmp_path / "out" / "adapter" / WEIGHTS)
+    assert {name.split(".")[-3] for name in names} == {"q_proj", "v_proj"}
+
+
+def test_only_the_upper_layers_may_be_trained(tiny_base, rows, tmp_path):
+    bundle(tmp_path / "b", tiny_base, rows, epochs=1, layers=0.5)
+    train(tmp_path / "b", tiny_base.folder, tmp_path / "out")
+    verify_adapter(tmp_path / "out" / "adapter", tiny_base.fingerprint)
+    names = load_file(tmp_path / "out" / "adapter" / WEIGHTS)
+    assert {name.split("layers.")[1][0] for name in names} == {"1"}
+
+
+def test_minutes_are_kept(tiny_base, rows, tmp_path):
+    bundle(tmp_path / "b", tiny_base, rows, epochs=10_000, max_minutes=0.01, learned_loss=0.0)
+    result = train(tmp_path / "b", tiny_base.folder, tmp_path / "out")
+    assert result.stopped == "time is up"
+    assert 0 < result.steps < 10_000
+
+
+def test_the_prompt_is_never_learned(rows):
+    for part in parts(rows, 10_000):
+        for row, labels in _labels(part):
+            assert labels == row.completion_ids
+
+
+def _labels(part):
+    for number, row in enumerate(part.rows):
+        found = zip(part.labels, part.label_rows, strict=True)
+        yield row, tuple(label for label, place in found if place == number)
+
+
+def test_a_variant_trains_its_pairs_answer(rows):
+    for row in rows:
+        if row.kind == "variant":
+            pair = next(one for one in rows if one.id == row.of)
+            assert row.completion_ids == pair.completion_ids
+            assert dataclasses.replace(row, kind="correction") != pair

@@ -1,0 +1,202 @@
+"""Training in a process of its own, so that neither its memory nor its death is the server's.
+
+The child runs at nice 19 in its own session, dies with its parent, and says one JSON object a line
+on standard output; what libraries print goes to `train.log`. A child that falls silent is asked
+where it hangs (its stacks go to the log) and then killed.
+"""
+
+import ctypes
+import faulthandler
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+from storage.errors import ApprenticeError
+
+BEAT_SECONDS = 5.0
+"""How often the child shows that it lives."""
+SILENCE_SECONDS = 120.0
+"""Silence after which it is killed: a machine that swaps may well stop for a minute."""
+POLL_SECONDS = 0.3
+"""How often a wish to cancel is looked for."""
+LOG = "train.log"
+PROGRAM = ["-m", "tuning.run"]
+_PR_SET_PDEATHSIG = 1
+_OFFLINE = {
+    "HF_HUB_OFFLINE": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "PYTHONUNBUFFERED": "1",
+    # Spinning at barriers gains nothing alone and starves everybody else on a busy machine.
+    "OMP_WAIT_POLICY": "PASSIVE",
+    # glibc hands big blocks back to the kernel after each step, which zeroes them anew: a third of
+    # a step's time was page faults while another process ran.
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 40),
+}
+
+Said = dict[str, Any]
+
+
+class RoundFailed(ApprenticeError):
+    """The round ended without an adapter; the sentence says why and what to do."""
+
+
+class RoundCancelled(RoundFailed):
+    """Somebody asked the round to stop."""
+
+
+def train_in_child(
+    bundle: Path,
+    out: Path,
+    model_folder: Path,
+    *,
+    on_progress: Callable[[Said], None],
+    cancelled: Callable[[], bool],
+    silence_seconds: float = SILENCE_SECONDS,
+) -> Said:
+    """Runs `python -m tuning.run BUNDLE OUT --model FOLDER` and follows it to its end.
+
+    Returns what training came to (the fields of `TrainResult`). Raises RoundCancelled when
+    `cancelled()`, else RoundFailed with the child's own sentence or how it died.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, *PROGRAM, str(bundle), str(out)]
+    command += ["--model", str(model_folder), "--parent", str(os.getpid())]
+    with (out / LOG).open("ab") as log, _started(command, log) as child:
+        last: Said = {}
+        for said in _sayings(child, cancelled, silence_seconds):
+            if "result" in said:
+                child.wait()
+                return dict(said["result"])
+            if "error" in said:
+                raise RoundFailed(said["error"])
+            last.update(said)
+            if "step" in said:
+                on_progress(said)
+        raise RoundFailed(_how_it_died(child.wait(), last, out / LOG))
+
+
+@contextmanager
+def _started(command: list[str], log: IO[bytes]) -> Iterator["subprocess.Popen[bytes]"]:
+    """The child; its whole process group is gone when the block is left."""
+    here = str(Path(__file__).resolve().parent.parent)
+    path = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH", "")]))
+    child = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=log,
+        start_new_session=True,
+        env={**os.environ, **_OFFLINE, "PYTHONPATH": path},
+    )
+    try:
+        yield child
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+        if child.stdout is not None:
+            child.stdout.close()
+
+
+def _sayings(
+    child: "subprocess.Popen[bytes]", cancelled: Callable[[], bool], silence_seconds: float
+) -> Iterator[Said]:
+    """What the child says, until it ends."""
+    lines: queue.Queue[bytes | None] = queue.Queue()
+    threading.Thread(target=_read_lines, args=(child.stdout, lines), daemon=True).start()
+    heard = time.monotonic()
+    while True:
+        if cancelled():
+            raise RoundCancelled("The round was cancelled while it trained.")
+        try:
+            line = lines.get(timeout=POLL_SECONDS)
+        except queue.Empty:
+            if time.monotonic() - heard > silence_seconds:
+                _ask_where_it_hangs(child)
+                raise RoundFailed(
+                    f"Training said nothing for {silence_seconds:g} s and was stopped; "
+                    f"where it hung is in {LOG}. Start the round again."
+                ) from None
+            continue
+        if line is None:
+            return
+        heard = time.monotonic()
+        with suppress(ValueError):
+            said = json.loads(line)
+            if isinstance(said, dict):
+                yield said
+
+
+def _read_lines(stream: IO[bytes], lines: "queue.Queue[bytes | None]") -> None:
+    with suppress(ValueError, OSError):  # closed while we read: the round is over
+        for line in stream:
+            lines.put(line)
+    lines.put(None)
+
+
+def _ask_where_it_hangs(child: "subprocess.Popen[bytes]") -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGCONT)
+        child.send_signal(signal.SIGUSR1)
+    time.sleep(1.0)  # it writes its stacks
+
+
+def _how_it_died(code: int, last: Said, log: Path) -> str:
+    memory = f"; it held {last['rss_bytes'] / 1e9:.1f} GB" if "rss_bytes" in last else ""
+    step = f" after step {last['step']}" if "step" in last else " before its first step"
+    if code == -signal.SIGKILL:
+        return (
+            f"The training process was killed{step}{memory}. If nobody killed it, memory ran "
+            "out: lower step_tokens or batch_size, or end other programs, and start again."
+        )
+    how = f"signal {-code}" if code < 0 else f"code {code}"
+    return f"Training ended with {how}{step}{memory}; its last words are in {log}."
+
+
+def become_child(parent: int) -> Callable[[Said], None]:
+    """Makes this process the training child of `parent`; returns how to speak to it.
+
+    Call before torch is imported: its threads inherit the priority.
+    """
+    os.nice(19)
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before we asked to follow it
+        os._exit(1)
+    faulthandler.register(signal.SIGUSR1)
+    voice = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # what libraries print goes to the log, never between our lines
+    speaking = threading.Lock()
+
+    def say(said: Said) -> None:
+        with speaking:
+            voice.write(json.dumps(said) + "\n")
+            voice.flush()
+
+    threading.Thread(target=_beat, args=(say,), daemon=True).start()
+    return say
+
+
+def _beat(say: Callable[[Said], None]) -> None:
+    while True:
+        with suppress(OSError, ValueError):
+            say({"rss_bytes": _rss_bytes()})
+        time.sleep(BEAT_SECONDS)
+
+
+def _rss_bytes() -> int:
+    """Memory held now, from Linux's /proc; 0 elsewhere."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,138 @@
+"""A round in order: train in a child, judge the candidate beside its opponents, decide.
+
+The page to read first; the doing is in the files it names. As a program it is the child itself,
+and what a notebook or another machine calls: `python -m tuning.run BUNDLE OUT --model FOLDER`.
+"""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from storage.errors import ApprenticeError
+from storage.records import Verdict
+from tuning.adapter_files import verify_adapter
+from tuning.bundle import read_bundle
+from tuning.child import RoundCancelled, RoundFailed, become_child, train_in_child
+from tuning.evaluate import Answer, Evaluation, Scores, evaluate, tally
+from tuning.gate import decide
+
+__all__ = ["RoundCancelled", "RoundFailed", "RoundResult", "main", "run_round"]
+
+ADAPTER = "adapter"
+"""Folder of the candidate, inside the round's out folder."""
+
+
+@dataclass(frozen=True)
+class RoundResult:
+    """What a round came to."""
+
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    adapter: Path
+    """The candidate's folder, verified, with its manifest."""
+    evaluations: tuple[Evaluation, ...]
+    scores: Scores
+    """Row -> slice -> {"right", "total"}."""
+    sentinel: Mapping[str, int]
+    """{"before", "after"}: general questions right by the base and by the candidate."""
+    steps: int
+    losses: tuple[float, ...]
+    training: Mapping[str, Any]
+    """The fields of `course.TrainResult`."""
+    seconds: float
+    peak_rss_bytes: int
+
+    def summary(self) -> dict[str, Any]:
+        """The figures as plain values, for the round's row."""
+        return {
+            "scores": self.scores,
+            "sentinel": dict(self.sentinel),
+            "training": dict(self.training),
+            "seconds": self.seconds,
+            "peak_rss_bytes": self.peak_rss_bytes,
+        }
+
+
+def run_round(
+    bundle: Path,
+    out: Path,
+    *,
+    model_folder: Path,
+    rows: Mapping[str, int | None],
+    answer: Answer,
+    on_progress: Callable[[dict[str, Any]], None] = lambda said: None,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> RoundResult:
+    """The round in the folder `bundle`; its adapter is left in `out/adapter`.
+
+    `rows` names the opponents: "candidate" with the id under which `answer` serves `out/adapter`,
+    "serving", "base" and others. `on_progress` gets what `train` says after each step. Raises
+    RoundCancelled when `cancelled()`, RoundFailed when training dies or goes wrong, AdapterRefused
+    when what it left cannot be served.
+    """
+    started = time.monotonic()
+    taken = read_bundle(bundle)
+    training = train_in_child(
+        bundle, out, model_folder, on_progress=on_progress, cancelled=cancelled
+    )
+    verify_adapter(out / ADAPTER, taken.base_fingerprint)
+    cases = (*taken.heldout, *taken.sentinel)
+    evaluations = evaluate(cases, answer, rows, cancelled=cancelled)
+    if cancelled():
+        raise RoundCancelled("The round was cancelled while it was evaluated.")
+    decision = decide(evaluations, taken.config)
+    scores = tally(evaluations)
+    return RoundResult(
+        verdict=decision.verdict,
+        reasons=decision.reasons,
+        adapter=out / ADAPTER,
+        evaluations=tuple(evaluations),
+        scores=scores,
+        sentinel={"before": _sentinel(scores, "base"), "after": _sentinel(scores, "candidate")},
+        steps=training["steps"],
+        losses=tuple(training["losses"]),
+        training=training,
+        seconds=round(time.monotonic() - started, 1),
+        peak_rss_bytes=training["peak_rss_bytes"],
+    )
+
+
+def _sentinel(scores: Scores, row: str) -> int:
+    return scores.get(row, {}).get("sentinel", {}).get("right", 0)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Trains a bundle and saves `OUT/adapter`; JSON lines on standard output. 0, or 2 and why."""
+    parser = argparse.ArgumentParser(prog="python -m tuning.run", description=__doc__)
+    parser.add_argument("bundle", type=Path, help="folder of the round")
+    parser.add_argument("out", type=Path, help="folder for the adapter and the figures")
+    parser.add_argument("--model", type=Path, required=True, help="folder of the base model")
+    parser.add_argument("--parent", type=int, help=argparse.SUPPRESS)
+    given = parser.parse_args(arguments)
+    say = become_child(given.parent) if given.parent else _print
+    from tuning.train import train  # late: torch and TRL take seconds, and threads their priority
+
+    try:
+        result = asdict(train(given.bundle, given.model, given.out, on_progress=say))
+    except ApprenticeError as error:
+        say({"error": str(error)})
+        return 2
+    except MemoryError:
+        say({"error": "Memory ran out while training: lower step_tokens or batch_size."})
+        return 1
+    (given.out / "training.json").write_text(json.dumps(result, indent=1), encoding="utf-8")
+    say({"result": result})
+    return 0
+
+
+def _print(said: dict[str, Any]) -> None:
+    print(json.dumps(said), flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
