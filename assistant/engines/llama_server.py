@@ -11,6 +11,7 @@ import shutil
 import socket
 import tempfile
 import threading
+import weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ class LlamaServer:
     ) -> None:
         self.adapter_ids = tuple(adapters)
         self._folder = Path(tempfile.mkdtemp(prefix="apprentice-"))  # mode 0700
+        self._tidy = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self._address = str(self._folder / "llama.sock")  # the ending says that it is no host
         self._connections: set[socket.socket] = set()
         self._lock = threading.Lock()
@@ -49,7 +51,7 @@ class LlamaServer:
         try:
             self._native = xllamacpp.Server(params)
         except RuntimeError as error:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._tidy()
             raise EngineFailed(
                 f"llama.cpp cannot load {gguf} with {len(adapters)} adapters ({error}): "
                 "`apprentice doctor` checks the files."
@@ -88,7 +90,7 @@ class LlamaServer:
                 with contextlib.suppress(OSError):
                     connection.shutdown(socket.SHUT_RDWR)
         del self._native
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._tidy()
 
     def _wait_for_loop(self) -> None:
         connection = self._connect()

@@ -258,13 +258,14 @@ class TorchPeft:
         modules = dict(self._model.named_modules())
         try:
             with safe_open(path, "np") as file:
-                shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}
+                names = file.keys()
+                shapes = {name: file.get_slice(name).get_shape() for name in names}
         except (OSError, SafetensorError) as error:
             raise BadInput(f"{path} cannot be read ({error}): the adapter is not whole.") from error
         for name, shape in shapes.items():
             module, _, side = name.removeprefix("base_model.model.").partition(".lora_")
             part = {"A.weight": "in_features", "B.weight": "out_features"}.get(side, "")
-            if getattr(modules.get(module), part, None) != shape[1 if side[0] == "A" else 0]:
+            if getattr(modules.get(module), part, None) != shape[1 if side.startswith("A") else 0]:
                 raise BadInput(
                     f"The adapter in {folder} does not fit the base model ({name} is {shape}): "
                     "it was made for another one."

@@ -137,4 +137,4 @@ def test_a_long_reply_is_decoded_in_linear_time(tokenizer):
     decoder = PieceDecoder(tokenizer)
     for one in tokenizer.encode("List the orders. " * 200):
         decoder.push([one])
-    assert len(decoder._ids) < 10
+    assert len(decoder._before) + len(decoder._group) < 10

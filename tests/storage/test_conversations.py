@@ -5,6 +5,7 @@ from storage.conversations import (
     add_message,
     conversation,
     delete_conversation,
+    feedback_of,
     feedback_values,
     finish_message,
     list_conversations,
@@ -143,6 +144,8 @@ def test_the_newest_feedback_by_message(db, reply_to):
     add_feedback(db, **given, rating=1)
     newer = add_feedback(db, **given, rating=-1, comment="no")
     assert feedback_values(db, reply.conversation_id) == {reply.id: newer}
+    assert feedback_of(db, reply.conversation_id)[-1] == newer
+    assert len(feedback_of(db, reply.conversation_id)) == 2
 
 
 def test_deleting_takes_messages_and_feedback(db, reply_to):

@@ -144,3 +144,11 @@ def test_the_default_and_a_busy_one_cannot_be_deleted(db):
     delete_workspace(db, "busy")
     with pytest.raises(NotFound):
         workspace(db, "busy")
+
+
+def test_starters_are_short_questions(db):
+    changed = set_workspace(db, "default", "starters", '["What can I ask?"]')
+    assert changed.settings.starters == ("What can I ask?",)
+    for wrong in ("What?", '["  "]', "[1]", f'["{"x" * 301}"]'):
+        with pytest.raises(BadInput, match="starters"):
+            set_workspace(db, "default", "starters", wrong)
