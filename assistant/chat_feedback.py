@@ -8,7 +8,7 @@ import gradio as gr
 
 from assistant.chat_layout import REASONS, Parts, Target, problem_line
 from assistant.chat_view import CORRECT
-from assistant.chat_visit import View, Visit, message_at, own_reply, visit
+from assistant.chat_visit import View, Visit, message_at, own_reply, view_of, visit
 from storage.feedback import add_feedback
 from storage.records import Message
 
@@ -45,7 +45,7 @@ class FeedbackEvents:
 
     def judge(self, view: View, request: gr.Request, event: gr.LikeData) -> Updates:
         """A thumb, or the wish to correct."""
-        with visit(self._app, request, view.workspace) as caller:
+        with visit(self._app, request, view_of(view, request).workspace) as caller:
             judged = own_reply(caller, message_at(view, event.index))
             if event.liked == CORRECT:
                 return self._editing(judged)
@@ -56,7 +56,7 @@ class FeedbackEvents:
 
     def edit(self, view: View, target: Target, request: gr.Request) -> Updates:
         """From the comment panel to the editor."""
-        with visit(self._app, request, view.workspace) as caller:
+        with visit(self._app, request, view_of(view, request).workspace) as caller:
             return self._editing(own_reply(caller, target.message_id))
 
     def save_comment(
@@ -66,7 +66,7 @@ class FeedbackEvents:
         known = [reason for reason in reasons or () if reason in REASONS]
         if not known and not (remark or "").strip():
             return {self._parts.comment.problem: problem_line("Tick a reason or write something.")}
-        with visit(self._app, request, view.workspace) as caller:
+        with visit(self._app, request, view_of(view, request).workspace) as caller:
             judged = own_reply(caller, target.message_id)
             self._save(caller, judged, key=target.key, reasons=known, comment=remark or "")
             gr.Info("Thank you. A reviewer will read it.", duration=5)
@@ -77,7 +77,7 @@ class FeedbackEvents:
     ) -> Updates:
         """The edited answer, as feedback for a reviewer."""
         text = (text or "").strip()
-        with visit(self._app, request, view.workspace) as caller:
+        with visit(self._app, request, view_of(view, request).workspace) as caller:
             judged = own_reply(caller, target.message_id)
             if not text or text == judged.content.strip():
                 said = "This is the answer as it was: change it." if text else "Write the answer."

@@ -16,6 +16,7 @@ from assistant.chat_visit import (
     message_at,
     own_conversation,
     own_reply,
+    view_of,
     visit,
 )
 from assistant.reply import Delta, Done, ReplyOptions, reply
@@ -101,16 +102,17 @@ class ChatEvents:
 
     def load(self, request: gr.Request) -> Updates:
         """The page as its address names it."""
-        asked = request.query_params.get("conversation") or ""
-        with visit(self._app, request, request.query_params.get("workspace") or None) as caller:
+        asked = view_of(View(), request)
+        with visit(self._app, request, asked.workspace) as caller:
             try:
-                return self.draw(caller, asked and own_conversation(caller, asked).id)
+                known = asked.conversation and own_conversation(caller, asked.conversation).id
+                return self.draw(caller, known)
             except NotFound as error:
                 return self.draw(caller, "", problem=str(error))
 
     def new_chat(self, view: View, request: gr.Request) -> Updates:
         """An empty conversation; its row is made with the first question."""
-        with visit(self._app, request, view.workspace) as caller:
+        with visit(self._app, request, view_of(view, request).workspace) as caller:
             return {**self.draw(caller, ""), self._parts.talk.box: gr.update(value="")}
 
     def change_workspace(self, name: str, request: gr.Request) -> Updates:
@@ -120,7 +122,7 @@ class ChatEvents:
 
     def open(self, conversation_id: str, view: View, request: gr.Request) -> Updates:
         """A conversation from the list."""
-        with visit(self._app, request, view.workspace) as caller:
+        with visit(self._app, request, view_of(view, request).workspace) as caller:
             return self.draw(caller, own_conversation(caller, conversation_id).id)
 
     # ---- answers
@@ -146,13 +148,14 @@ class ChatEvents:
 
     def stop(self, view: View, request: gr.Request) -> None:
         """End the reply that is being made in this conversation."""
+        view = view_of(view, request)
         with visit(self._app, request, view.workspace) as caller:
             self._streams.stop(own_conversation(caller, view.conversation).id)
 
     def _answer(
         self, request: gr.Request, view: View, question: str, variant_of: str | None = None
     ) -> Iterator[Updates]:
-        turn = self._begin(request, view, question, variant_of)
+        turn = self._begin(request, view_of(view, request), question, variant_of)
         view, said, problem = turn.view, "", ""
         yield self._busy(turn)
         try:

@@ -8,7 +8,7 @@ begins with `visit`, and takes conversations and replies only from `own_conversa
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 from sqlite_utils import Database
@@ -47,15 +47,12 @@ class Visit:
 def visit(app: "App", request: HasCookies, workspace: str | None) -> Iterator[Visit]:
     """The visit, if the caller may use the workspace called so (None: their first one).
 
-    What the caller may be told becomes a message on the page. An empty name is that of a page
-    whose view this server never drew: it was restarted meanwhile.
+    What the caller may be told becomes a message on the page.
     """
     person = identify(request, app)
     with closing(app.db()) as db:
         try:
-            if workspace == "":
-                raise Refused("The server was restarted since this page was opened: reload it.")
-            found = usable_workspace(db, workspace, person)
+            found = usable_workspace(db, workspace or None, person)
             if found is None:
                 raise NotFound("There is nothing here for you: log in, or reload the page.")
             if person.kind == "anonymous":
@@ -63,6 +60,17 @@ def visit(app: "App", request: HasCookies, workspace: str | None) -> Iterator[Vi
             yield Visit(db, person, found)
         except ApprenticeError as error:
             raise gr.Error(str(error), title="Not done", print_exception=False) from None
+
+
+def view_of(view: View, request: Any) -> View:
+    """The page's view; what its address names if the server has drawn nothing for it yet.
+
+    So it is for a question typed while the page still loads, and after a restart of the server.
+    """
+    if view.workspace:
+        return view
+    address = request.query_params
+    return View(address.get("workspace") or "", address.get("conversation") or "")
 
 
 def own_conversation(caller: Visit, conversation_id: str) -> Conversation:

@@ -20,11 +20,14 @@ from assistant.prompt import build_messages
 from assistant.reply import examples_for
 from storage.feedback import approved_pairs
 from storage.records import ChatMessage, Inputs, Pair, Split, Workspace
+from tuning.augment import variants
 from tuning.bundle import TrainRow
 from tuning.evaluate import Case
 from tuning.split import split
 
 GENERAL = Path(tuning.__file__).parent
+VARIANTS = 12
+"""Other wordings written for each taught question; an epoch shows at most one of them."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,7 @@ class Lesson:
     """One approved pair, which slice it is in, and its prompt as service would send it."""
 
     pair: Pair
+    inputs: Inputs
     split: Split
     messages: tuple[ChatMessage, ...]
     prompt_ids: tuple[int, ...]
@@ -61,6 +65,7 @@ def lessons(app: App, db: Database, workspace: Workspace) -> list[Lesson]:
         made.append(
             Lesson(
                 pair=pair,
+                inputs=inputs,
                 split=splits[pair.feedback_id],
                 messages=messages,
                 prompt_ids=tuple(app.tokenizer.render(list(messages))),
@@ -82,6 +87,48 @@ def train_row(lesson: Lesson) -> TrainRow:
         rejected=lesson.pair.rejected,
         kind="correction",
     )
+
+
+def variant_rows(app: App, found: Sequence[Lesson]) -> list[TrainRow]:
+    """The taught questions in other words, each with the rest of its prompt as it is.
+
+    Words come from taught wordings of the same need and from the replay questions; held-out
+    wordings are only kept from coming about by chance.
+    """
+    taught = [one for one in found if one.split == "train"]
+    held_out = [one.inputs.question for one in found if one.split != "train"]
+    ordinary = _questions(GENERAL / "replay.jsonl")
+    fillers = sorted({word for question in ordinary for word in question.split()})
+    rows = []
+    for lesson in taught:
+        same = (lesson.pair.group, lesson.pair.chosen)
+        others = [
+            one.inputs.question
+            for one in taught
+            if one is not lesson and (one.pair.group, one.pair.chosen) == same
+        ]
+        questions = variants(
+            lesson.inputs.question,
+            others,
+            count=VARIANTS,
+            seed=lesson.pair.feedback_id,
+            answer=lesson.pair.chosen,
+            fillers=fillers,
+            avoid=held_out,
+        )
+        for number, question in enumerate(questions):
+            messages = tuple(build_messages(replace(lesson.inputs, question=question)))
+            rows.append(
+                replace(
+                    train_row(lesson),
+                    id=f"{lesson.pair.feedback_id}~{number}",
+                    messages=messages,
+                    prompt_ids=tuple(app.tokenizer.render(list(messages))),
+                    kind="variant",
+                    of=str(lesson.pair.feedback_id),
+                )
+            )
+    return rows
 
 
 def held_out_case(lesson: Lesson, checks: Sequence[Mapping[str, Any]]) -> Case:

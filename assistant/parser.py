@@ -232,7 +232,9 @@ def _adapters(verbs: Verbs) -> None:
     export = _add(group, "export", "adapters export", "copy an adapter's verified files")
     export.add_argument("id", metavar="ID", type=int)
     export.add_argument("--to", metavar="DIR", type=Path, required=True)
-    export.add_argument("--format", choices=("peft",), default="peft")
+    export.add_argument(
+        "--format", choices=("peft",), default="peft", help="form of the files (default: peft)"
+    )
     lineage = _add(verbs, "lineage", "lineage", "every correction and document an adapter learned")
     lineage.add_argument("id", metavar="ADAPTER_ID", type=int)
 

@@ -22,6 +22,7 @@ from assistant.lessons import (
     replay_row,
     sentinel_cases,
     train_row,
+    variant_rows,
 )
 from assistant.opponents import CANDIDATE, OnProgress, Opponents, Watch
 from assistant.round_plan import REPLAY_TOKENS, RoundPlan, plan_round
@@ -152,7 +153,11 @@ def _run(
         base_fingerprint=app.base.fingerprint,
         base_model=app.base.name,
         round_id=queued.id,
-        train=[*(train_row(one) for one in plan.lessons if one.split == "train"), *replay],
+        train=[
+            *(train_row(one) for one in plan.lessons if one.split == "train"),
+            *variant_rows(app, plan.lessons),
+            *replay,
+        ],
         heldout=[
             held_out_case(one, workspace.settings.checks)
             for one in plan.lessons
@@ -226,7 +231,11 @@ def _record(
             state="done",
             verdict=result.verdict,
             reasons=result.reasons,
-            scores={**result.summary(), "adapter": made.id},
+            scores={
+                **result.summary(),
+                "pairs": {"train": plan.train, "held_out": plan.held_out, "replay": plan.replay},
+                "adapter": made.id,
+            },
         )
         if result.verdict == "promote":
             adapters.promote(db, made.id, actor="gate")

@@ -54,6 +54,8 @@ def serve(settings: Settings) -> int:
             refused: dict[int, int] = {}
             while not _stopped(stops):
                 _start_due_rounds(app, refused)
+            # A request that the stop cuts off is no fault to report with a traceback.
+            logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
             # Whatever still runs then (a long generation) ends with us; SQLite outlives that.
             end = threading.Timer(STOP_S, os._exit, args=(0,))
             end.daemon = True

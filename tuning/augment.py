@@ -1,72 +1,106 @@
-"""A taught question in other words, made from the taught wordings alone.
+"""A taught question in other words, made from what is taught alone.
 
-Few corrections teach a small model the sentence, not the need: on 45 real pairs varied wordings
-lifted unseen wordings from 5 to 26 of 40. Nothing here knows a language, a synonym or a domain:
-words are dropped, moved, or taken over from another wording of the same need, nothing else.
+Few corrections teach a small model the sentence, not the need. Varied wordings make it look at
+the whole of a question, and go on when a word is one it was never taught. Nothing here knows a
+language, a synonym or a domain: words are left out, moved, taken over from another wording of the
+same need, or replaced by any ordinary word.
 
-Sources: word dropout and swap are two of the four operations of EDA (Wei and Zou 2019,
-"EDA: Easy Data Augmentation", arXiv:1901.11196); the other two need a dictionary.
+Sources: leaving out, moving and inserting words are operations of EDA (Wei and Zou 2019, "EDA:
+Easy Data Augmentation Techniques", arXiv:1901.11196); its synonyms would need a dictionary.
 """
 
 import random
+import re
 from collections.abc import Sequence
 
-DROP = 0.25
-"""Chance of each word to be left out of a variant."""
+DROP = 0.2
+"""Chance of each word to be left out."""
+REPLACE = 0.12
+"""Chance of each word to be replaced by an ordinary one, where such words are given."""
+CROSS = 0.4
+"""Chance of a variant to take a part over from another wording."""
+MOVE = 0.25
+"""Chance of a variant to begin with its end."""
 TRIES = 20
 """Draws for one variant before a question is taken to have no more of them."""
 
 
 def variants(
-    question: str, others: Sequence[str] = (), *, count: int, seed: int | str
+    question: str,
+    others: Sequence[str] = (),
+    *,
+    count: int,
+    seed: int | str,
+    answer: str = "",
+    fillers: Sequence[str] = (),
+    avoid: Sequence[str] = (),
 ) -> list[str]:
-    """Up to `count` different variations of `question`, none equal to it or to one of `others`.
+    """Up to `count` different variations of `question`; fewer when it is too short for so many.
 
-    `others` are further taught wordings of the same need with the same answer; parts are taken
-    over from them. Only taught wordings may be given: a held-out one would leak. The same
-    arguments give the same variants. A question of one word has none.
+    `others`: further taught wordings of the same need with the same answer. Words that stand in
+    `answer` (a name, a number) always stay: a variant without them would teach to invent them.
+    `fillers`: any ordinary words. No variant equals the question, one of `others` or of `avoid`
+    (the held-out wordings, which nothing is taken from). The same arguments give the same variants.
     """
     rng = random.Random(f"{seed}|{question}")
-    taken = {_key(question), *map(_key, others)}
+    taken = {_key(text) for text in (question, *others, *avoid)}
+    fixed = set(_bare_words(answer))
     found: list[str] = []
     for _ in range(count * TRIES):
         if len(found) == count:
             break
-        text = _vary(question, others, rng)
-        if text and _key(text) not in taken:
+        text = " ".join(_vary(question.split(), others, fillers, fixed, rng))
+        if _key(text) not in taken:
             taken.add(_key(text))
             found.append(text)
     return found
 
 
-def _vary(question: str, others: Sequence[str], rng: random.Random) -> str:
-    words = question.split()
+def _vary(
+    words: list[str],
+    others: Sequence[str],
+    fillers: Sequence[str],
+    fixed: set[str],
+    rng: random.Random,
+) -> list[str]:
     if len(words) < 2:
-        return ""
-    if others and rng.random() < 0.5:
-        words = _cross(words, rng.choice(others).split(), rng)
-    if rng.random() < 0.3:
-        words = _move(words, rng)
-    return " ".join(_drop(words, rng))
+        return words
+    if others and rng.random() < CROSS:
+        words = _cross(words, rng.choice(others).split(), fixed, rng)
+    if rng.random() < MOVE:
+        cut = rng.randrange(1, len(words))
+        words = words[cut:] + words[:cut]
+    return _thin_out(words, fillers, fixed, rng)
 
 
-def _drop(words: list[str], rng: random.Random) -> list[str]:
-    """The words without some of them; at least half stay."""
-    kept = [word for word in words if rng.random() >= DROP]
-    return kept if 2 * len(kept) >= len(words) else words
-
-
-def _cross(words: list[str], other: list[str], rng: random.Random) -> list[str]:
-    """The beginning of one wording and the end of another, cut at the same share of each."""
+def _cross(words: list[str], other: list[str], fixed: set[str], rng: random.Random) -> list[str]:
+    """The beginning of one wording and the end of the other, cut at the same share of each."""
     share = rng.uniform(0.25, 0.75)
     first, second = (words, other) if rng.random() < 0.5 else (other, words)
-    return first[: round(len(first) * share)] + second[round(len(second) * share) :]
+    crossed = first[: round(len(first) * share)] + second[round(len(second) * share) :]
+    lost = fixed & set(_bare_words(" ".join(words))) - set(_bare_words(" ".join(crossed)))
+    return words if lost or len(crossed) < 2 else crossed
 
 
-def _move(words: list[str], rng: random.Random) -> list[str]:
-    """The end of the question put before its beginning: "in May which orders came"."""
-    cut = rng.randrange(1, len(words)) if len(words) > 1 else 0
-    return words[cut:] + words[:cut]
+def _thin_out(
+    words: list[str], fillers: Sequence[str], fixed: set[str], rng: random.Random
+) -> list[str]:
+    """The words with some left out and some replaced; at least half of them stay as they are."""
+    kept: list[str] = []
+    may_go = len(words) // 2
+    for word in words:
+        chance = rng.random()
+        if may_go == 0 or chance >= DROP + REPLACE or fixed & set(_bare_words(word)):
+            kept.append(word)
+            continue
+        may_go -= 1
+        if chance < REPLACE:
+            kept.append(rng.choice(fillers) if fillers else word)
+    return kept
+
+
+def _bare_words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.casefold())
 
 
 def _key(text: str) -> str:

@@ -33,6 +33,11 @@ class Part:
     labels: tuple[int, ...]
     label_rows: tuple[int, ...]
 
+    @property
+    def is_replay(self) -> bool:
+        """Whether its rows hold the base in place instead of teaching."""
+        return self.rows[0].kind == "replay"
+
 
 def steps_an_epoch(rows: Sequence[TrainRow], config: RoundConfig) -> int:
     """Optimiser steps in one pass over the pairs with their share of replay rows."""
@@ -86,11 +91,15 @@ def _in_words(
 
 
 def parts(rows: Sequence[TrainRow], most_tokens: int) -> list[Part]:
-    """The rows packed into parts of about `most_tokens`; a longer row is a part of its own."""
-    rows = sorted(rows, key=lambda row: row.prompt_ids)  # like beginnings stand together
+    """The rows packed into parts of `most_tokens` at most; a longer row is a part of its own.
+
+    Replay rows and others do not share a part: their losses differ.
+    """
+    rows = sorted(rows, key=lambda row: (row.kind == "replay", row.prompt_ids))
     packed: list[list[TrainRow]] = []
     for row in rows:
-        if packed and _tokens([*packed[-1], row]) <= most_tokens:
+        same_kind = packed and (packed[-1][0].kind == "replay") == (row.kind == "replay")
+        if same_kind and _tokens([*packed[-1], row]) <= most_tokens:
             packed[-1].append(row)
         else:
             packed.append([row])

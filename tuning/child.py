@@ -73,7 +73,7 @@ def train_in_child(
     command += ["--model", str(model_folder), "--parent", str(os.getpid())]
     with (out / LOG).open("ab") as log, _started(command, log) as child:
         last: Said = {}
-        for said in _sayings(child, cancelled, silence_seconds):
+        for said in _sayings(child, out / LOG, cancelled, silence_seconds):
             if "result" in said:
                 child.wait()
                 return dict(said["result"])
@@ -109,7 +109,10 @@ def _started(command: list[str], log: IO[bytes]) -> Iterator["subprocess.Popen[b
 
 
 def _sayings(
-    child: "subprocess.Popen[bytes]", cancelled: Callable[[], bool], silence_seconds: float
+    child: "subprocess.Popen[bytes]",
+    log: Path,
+    cancelled: Callable[[], bool],
+    silence_seconds: float,
 ) -> Iterator[Said]:
     """What the child says, until it ends."""
     lines: queue.Queue[bytes | None] = queue.Queue()
@@ -122,7 +125,7 @@ def _sayings(
             line = lines.get(timeout=POLL_SECONDS)
         except queue.Empty:
             if time.monotonic() - heard > silence_seconds:
-                _ask_where_it_hangs(child)
+                _ask_where_it_hangs(child, log)
                 raise RoundFailed(
                     f"Training said nothing for {silence_seconds:g} s and was stopped; "
                     f"where it hung is in {LOG}. Start the round again."
@@ -144,11 +147,17 @@ def _read_lines(stream: IO[bytes], lines: "queue.Queue[bytes | None]") -> None:
     lines.put(None)
 
 
-def _ask_where_it_hangs(child: "subprocess.Popen[bytes]") -> None:
+def _ask_where_it_hangs(child: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Has the child write its stacks to its log; gives it up to 5 s: a busy machine is slow."""
+    before = log.stat().st_size
     with suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGCONT)
         child.send_signal(signal.SIGUSR1)
-    time.sleep(1.0)  # it writes its stacks
+    for _ in range(50):
+        time.sleep(0.1)
+        if log.stat().st_size > before:
+            time.sleep(0.3)  # it writes line by line
+            break
 
 
 def _how_it_died(code: int, last: Said, log: Path) -> str:

@@ -81,19 +81,24 @@ class PackedTrainer(SFTTrainer):
     course: Course
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Any:
-        """Gradients of one step; returns its mean loss a learned token."""
+        """Gradients of one step; returns its mean loss a learned token, replay left out."""
         model.train()
         step_parts = self.course.next_parts()
+        taught = sum(len(part.labels) for part in step_parts if not part.is_replay)
         count = sum(len(part.labels) for part in step_parts)
         total = 0.0
         for part in step_parts:
             with self.compute_loss_context_manager():
-                losses, likeliest = token_losses(model, part)
+                if part.is_replay:
+                    losses = drifts(model, part)
+                else:
+                    losses, likeliest = token_losses(model, part)
+                    _tell(self.course, part, losses.detach(), likeliest)
+                    total += losses.detach().sum().item()
             self.accelerator.backward(losses.sum() / count)
-            total += losses.detach().sum().item()
-            _tell(self.course, part, losses.detach(), likeliest)
-        self.course.end_step(total / count)
-        return torch.tensor(total / count, device=self.args.device)
+        mean = total / max(1, taught)
+        self.course.end_step(mean)
+        return torch.tensor(mean, device=self.args.device)
 
 
 def token_losses(model: Any, part: Part) -> tuple[torch.Tensor, torch.Tensor]:
@@ -101,6 +106,27 @@ def token_losses(model: Any, part: Part) -> tuple[torch.Tensor, torch.Tensor]:
 
     Both of shape (labels,). The same figures as each row alone would give.
     """
+    logits = _logits(model, part)
+    labels = torch.tensor(part.labels, device=logits.device)
+    losses = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
+    return losses, logits.detach().argmax(-1) == labels
+
+
+def drifts(model: Any, part: Part) -> torch.Tensor:
+    """For each label of the part: how far the adapter has moved the base's whole distribution.
+
+    The Kullback-Leibler divergence from the base to the adapted model, in nats, shape (labels,).
+    Held small on ordinary text it keeps what the base knows (Li and Hoiem 2016, "Learning without
+    Forgetting", arXiv:1606.09282); to learn the base's answers as texts held much less of it.
+    """
+    with torch.no_grad(), model.disable_adapter():
+        before = torch.log_softmax(_logits(model, part), -1)
+    after = torch.log_softmax(_logits(model, part), -1)
+    return torch.nn.functional.kl_div(after, before, log_target=True, reduction="none").sum(-1)
+
+
+def _logits(model: Any, part: Part) -> torch.Tensor:
+    """The output layer where the part has labels, and nowhere else: (labels, vocabulary), fp32."""
     device = model.device
     causal = model.get_base_model()
     hidden = causal.base_model(
@@ -109,10 +135,8 @@ def token_losses(model: Any, part: Part) -> tuple[torch.Tensor, torch.Tensor]:
         attention_mask=_mask(part, device),
         use_cache=False,
     ).last_hidden_state[0]
-    logits = causal.get_output_embeddings()(hidden[torch.tensor(part.label_at, device=device)])
-    labels = torch.tensor(part.labels, device=device)
-    losses = torch.nn.functional.cross_entropy(logits.float(), labels, reduction="none")
-    return losses, logits.detach().argmax(-1) == labels
+    chosen = hidden[torch.tensor(part.label_at, device=device)]
+    return causal.get_output_embeddings()(chosen).float()
 
 
 def _mask(part: Part, device: torch.device) -> torch.Tensor:

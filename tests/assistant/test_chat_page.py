@@ -95,6 +95,18 @@ def test_a_second_question_goes_on_in_the_same_conversation(page, people):
     assert len(second.ids) == 4
 
 
+def test_after_a_restart_an_open_page_goes_on_where_it_was(app, page, people):
+    _, parts = page
+    first = ask(page, people["mo"])[parts.view]
+    request = people["mo"].request(workspace="open", conversation=first.conversation)
+    second = drive(page[0].send("And then?", View(), request))[parts.view]
+    assert second.conversation == first.conversation
+    assert second.ids[:2] == first.ids
+    stranger = people["nell"].request(workspace="open", conversation=first.conversation)
+    with pytest.raises(gr.Error, match="no such conversation"):
+        drive(page[0].send("And then?", View(), stranger))
+
+
 @pytest.mark.parametrize("question", ["", "  \n ", None])
 def test_an_empty_question_gets_a_sentence_and_leaves_nothing(app, page, people, question):
     _, parts = page

@@ -5,7 +5,7 @@ from contextlib import closing
 import gradio as gr
 import pytest
 
-from assistant.chat_visit import View, message_at, own_conversation, own_reply, visit
+from assistant.chat_visit import View, message_at, own_conversation, own_reply, view_of, visit
 from storage.conversations import add_message, start_conversation
 from storage.errors import NotFound
 from storage.workspaces import workspace
@@ -50,8 +50,11 @@ def test_without_a_cookie_nothing_can_be_kept_and_so_nothing_begins(app, people)
     assert "cookie" in told(app, people["anonymous"], "open")
 
 
-def test_a_page_from_before_a_restart_is_told_to_reload(app, people):
-    assert "reload" in told(app, people["mo"], "")
+def test_before_anything_is_drawn_the_address_says_what_is_open(people):
+    request = people["mo"].request(workspace="team", conversation="abc")
+    assert view_of(View(), request) == View("team", "abc")
+    assert view_of(View("open"), request) == View("open")
+    assert view_of(View(), people["mo"].request()) == View()
 
 
 def test_a_conversation_is_only_its_owners(app, people):

@@ -36,7 +36,8 @@ def test_a_finished_demo_is_not_run_again(tmp_path, capsys):
     assert [item.name for item in tmp_path.iterdir()] == [demo.REPORT]
 
 
-def test_the_demo_keeps_to_a_directory_of_its_own(tmp_path):
+def test_the_demo_keeps_to_a_directory_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.delenv("APPRENTICE_DATA")
     assert demo._with_directory(Settings()).data == demo.DEFAULT_DATA
     assert demo._with_directory(Settings(data=tmp_path)).data == tmp_path
 

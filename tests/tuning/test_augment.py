@@ -26,6 +26,23 @@ def test_no_word_comes_from_elsewhere():
         assert words(text) <= known
 
 
+def test_words_of_the_answer_always_stay():
+    question = "Show me the orders of March from Hamburg that were completed"
+    answer = "SELECT * FROM orders WHERE month = 'march' AND town = 'Hamburg'"
+    found = variants(question, ["Completed ones please"], count=30, seed=3, answer=answer)
+    assert found
+    for text in found:
+        assert {"March", "Hamburg", "orders"} <= words(text)
+
+
+def test_fillers_come_in_and_held_out_wordings_do_not():
+    found = variants(QUESTION, count=20, seed=1, fillers=["lantern"])
+    assert any("lantern" in text for text in found)
+    assert not set(found[:5]) & set(
+        variants(QUESTION, count=20, seed=1, fillers=["lantern"], avoid=found[:5])
+    )
+
+
 def test_at_least_a_third_of_the_words_stay():
     for text in variants(QUESTION, count=30, seed=3):
         assert 3 * len(text.split()) >= len(QUESTION.split())
@@ -46,7 +63,8 @@ def test_a_question_of_one_word_has_none(question):
 
 
 def test_a_short_question_gives_what_it_has():
-    assert set(variants("late orders", count=50, seed=1)) <= {"late", "orders", "orders late"}
+    found = variants("late orders", count=50, seed=1)
+    assert set(found) <= {"late", "orders", "orders late"}
 
 
 def test_any_script_will_do():

@@ -105,6 +105,11 @@ def test_every_row_can_be_read_back_from_its_part(most):
         assert found[one.id] == ((*one.prompt_ids, *one.completion_ids), list(one.completion_ids))
 
 
+def test_replay_rows_have_parts_of_their_own():
+    found = parts([*PAIRS[:3], *REPLAY[:2]], 1000)
+    assert [(part.is_replay, len(part.rows)) for part in found] == [(False, 3), (True, 2)]
+
+
 def test_identical_prompts_keep_a_token_to_answer_from():
     (part,) = parts([row("a", (1, 2)), row("b", (1, 2), (95,))], 1000)
     assert part.segments.count(0) == 1

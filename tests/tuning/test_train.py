@@ -16,7 +16,7 @@ from tuning.bundle import write_bundle
 from tuning.config import RoundConfig
 from tuning.course import TrainingFailed
 from tuning.methods import load_base
-from tuning.train import token_losses, train
+from tuning.train import drifts, token_losses, train
 
 
 def bundle(folder, base, rows, heldout=(), **dials):
@@ -120,6 +120,21 @@ def test_packed_rows_have_the_losses_of_rows_alone(tiny_base, rows, tmp_path):
                 logits, torch.tensor(row.completion_ids), reduction="none"
             )
             assert torch.allclose(together[row.id], alone, atol=1e-4)
+
+
+def test_drift_is_nothing_until_the_adapter_moves(tiny_base, rows):
+    model = _as_peft(load_base(tiny_base.folder, RoundConfig(method="lora")))
+    (part,) = parts([row for row in rows if row.kind == "replay"], 1000)
+    assert torch.allclose(drifts(model, part), torch.zeros(len(part.labels)), atol=1e-5)
+    with torch.no_grad():
+        for name, weights in model.named_parameters():
+            if "lora_B" in name:
+                weights.fill_(0.05)
+    moved = drifts(model, part)
+    assert moved.shape == (len(part.labels),)
+    assert (moved > 1e-4).all()
+    moved.sum().backward()
+    assert all(w.grad is not None for n, w in model.named_parameters() if "lora_A" in n)
 
 
 def _as_peft(base):
