@@ -7,6 +7,8 @@ TORCH_INDEX ?=
 # make demo SERVE=0 stops after the loop
 SERVE ?= 1
 DATA ?= data
+# Test processes at once; each takes up to 2 GB
+WORKERS ?= 2
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
@@ -31,7 +33,7 @@ run: $(READY)
 	$(BIN)/apprentice serve --data $(DATA)
 
 test: $(READY)
-	$(BIN)/python -m pytest -m "not slow" -p no:cacheprovider tests --ignore tests/benchmarks
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -m "not slow" -p no:cacheprovider tests --ignore tests/benchmarks
 
 lint: $(READY)
 	$(BIN)/ruff check .
