@@ -163,15 +163,23 @@ def replay_prompts(app: App, workspace: Workspace) -> list[tuple[str, tuple[Chat
     ]
 
 
-def replay_row(app: App, number: int, messages: tuple[ChatMessage, ...], answer: str) -> TrainRow:
-    """What the base says to an ordinary question, as a row of the bundle."""
+def replay_row(
+    app: App, number: int, messages: tuple[ChatMessage, ...], answer: str, *, most: int
+) -> TrainRow:
+    """What the base says to an ordinary question, as a row of the bundle.
+
+    An answer that was cut off at `most` tokens is learned without an end, or the adapter would
+    learn to stop in the middle of a sentence.
+    """
+    ids = app.tokenizer.encode(answer)
+    whole = len(ids) < most - 1
     return TrainRow(
         id=f"replay-{number}",
         group=f"replay-{number}",
         messages=messages,
         prompt_ids=tuple(app.tokenizer.render(list(messages))),
         completion=answer,
-        completion_ids=tuple(app.tokenizer.completion_ids(answer)),
+        completion_ids=tuple(app.tokenizer.completion_ids(answer) if whole else ids),
         rejected=None,
         kind="replay",
     )

@@ -184,7 +184,7 @@ def _replay(
     app: App, workspace: Workspace, plan: RoundPlan, child: ChildAnswerer, watch: Watch
 ) -> list[TrainRow]:
     """What the base says to ordinary questions, so that the round does not make it forget."""
-    prompts = replay_prompts(app, workspace)[: plan.replay]
+    prompts = replay_prompts(app, workspace) if plan.replay else []
     answers = child.answer(
         [app.tokenizer.render(list(messages)) for _, messages in prompts],
         adapter=None,
@@ -193,7 +193,7 @@ def _replay(
         cancelled=watch.cancelled,
     )
     return [
-        replay_row(app, number, messages, answer)
+        replay_row(app, number, messages, answer, most=REPLAY_TOKENS)
         for number, ((_, messages), answer) in enumerate(zip(prompts, answers, strict=True))
         if answer
     ]
