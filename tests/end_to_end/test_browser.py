@@ -300,12 +300,12 @@ def test_stop_really_stops_and_retry_answers_again(people, slow_url):
     reader = people(slow_url)
     page = reader.page
     page.goto("/")
+    page.locator("#question textarea").fill("Tell me a very long story.")
     for start in (
-        lambda: page.locator("#question textarea").fill("Tell me a very long story."),
+        lambda: page.keyboard.press("Enter"),
         lambda: page.get_by_title("Retry").click(),
     ):
         start()
-        page.keyboard.press("Enter")
         reader.read("#chat .bot-row", "word word word")
         page.locator("#question .stop-button").click()
         assert "Stopped before the end." in reader.read("#chat .under", "Stopped")
