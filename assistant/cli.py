@@ -46,8 +46,10 @@ def main(argv: list[str] | None = None) -> int:
 def _run(given: "Namespace") -> int:
     # Libraries' own bars ("Loading weights") would write over ours; tqdm reads this when imported.
     os.environ.setdefault("TQDM_DISABLE", "1")
+    from assistant.openmp import be_fair_to_others
     from assistant.settings import read_settings
 
+    be_fair_to_others()
     if given.verb == "serve":
         from assistant.serve import serve
 

@@ -46,10 +46,13 @@ def make_tiny_base(folder: Path, *, seed: int = 0) -> BaseModel:
     return BaseModel("tiny", folder, folder / "model.gguf", fingerprint(folder))
 
 
-def make_tiny_adapter(base: BaseModel, folder: Path, *, seed: int = 1, rank: int = 4) -> Path:
+def make_tiny_adapter(
+    base: BaseModel, folder: Path, *, seed: int = 1, rank: int = 4, strength: float = 0.1
+) -> Path:
     """Write a random PEFT LoRA on every linear layer of `base` into `folder` and return it.
 
-    Strong enough to change nearly every answer. No manifest: a test that needs one adds it.
+    Strong enough to change nearly every answer of the tiny base; a real one wants less `strength`
+    (the deviation of B's values). No manifest: a test that needs one adds it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(seed)
@@ -61,11 +64,28 @@ def make_tiny_adapter(base: BaseModel, folder: Path, *, seed: int = 1, rank: int
         key = f"base_model.model.{name.removesuffix('.weight')}"
         down = random.normal(0, 0.3, (rank, inputs)).astype(np.float32)
         tensors[f"{key}.lora_A.weight"] = down
-        tensors[f"{key}.lora_B.weight"] = random.normal(0, 0.1, (rows, rank)).astype(np.float32)
+        tensors[f"{key}.lora_B.weight"] = random.normal(0, strength, (rows, rank)).astype(
+            np.float32
+        )
     save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
     modules = sorted({name.split(".")[-3] for name in tensors})
-    _write_json(folder / "adapter_config.json", _adapter_config(base, rank, modules))
+    _write_json(folder / "adapter_config.json", adapter_config(rank, modules))
     return folder
+
+
+def adapter_config(rank: int, modules: list[str]) -> dict[str, object]:
+    """What PEFT needs to know about a plain LoRA."""
+    return {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "base_model_name_or_path": None,
+        "inference_mode": True,
+        "r": rank,
+        "lora_alpha": 2 * rank,
+        "lora_dropout": 0.0,
+        "bias": "none",
+        "target_modules": modules,
+    }
 
 
 def write_gguf(folder: Path, target: Path) -> None:
@@ -167,20 +187,6 @@ def _tokenizer_config() -> dict[str, object]:
         "unk_token": "<|endoftext|>",
         "model_max_length": CONTEXT,
         "tokenizer_class": "PreTrainedTokenizerFast",
-    }
-
-
-def _adapter_config(base: BaseModel, rank: int, modules: list[str]) -> dict[str, object]:
-    return {
-        "peft_type": "LORA",
-        "task_type": "CAUSAL_LM",
-        "base_model_name_or_path": str(base.folder),
-        "inference_mode": True,
-        "r": rank,
-        "lora_alpha": 2 * rank,
-        "lora_dropout": 0.0,
-        "bias": "none",
-        "target_modules": modules,
     }
 
 

@@ -6,6 +6,8 @@ slot. No TCP port is opened.
 """
 
 import contextlib
+import ctypes
+import importlib.util
 import json
 import shutil
 import socket
@@ -14,11 +16,11 @@ import threading
 import weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-import xllamacpp
-
 from assistant.engines.protocol import EngineFailed
+from assistant.openmp import be_fair_to_others
 
 TICK_S = 0.1
 """How often a silent stream looks whether it should go on."""
@@ -44,12 +46,13 @@ class LlamaServer:
         self._connections: set[socket.socket] = set()
         self._lock = threading.Lock()
         self._closed = False
-        params = _params(gguf, threads=threads, context=context, slots=slots)
+        library = _library()
+        params = _params(library, gguf, threads=threads, context=context, slots=slots)
         params.hostnames = [self._address]
-        params.lora_adapters = [_lora(path) for path in adapters.values()]
+        params.lora_adapters = [_lora(library, path) for path in adapters.values()]
         params.lora_init_without_apply = True
         try:
-            self._native = xllamacpp.Server(params)
+            self._native = library.Server(params)
         except RuntimeError as error:
             self._tidy()
             raise EngineFailed(
@@ -116,8 +119,25 @@ class LlamaServer:
         connection.close()
 
 
-def _params(gguf: Path, *, threads: int, context: int, slots: int) -> Any:
-    params = xllamacpp.CommonParams()
+def _library() -> ModuleType:
+    """xllamacpp, with the libgomp that torch brings along: Debian's slim images have none."""
+    be_fair_to_others()
+    torch = importlib.util.find_spec("torch")
+    for folder in (torch and torch.submodule_search_locations) or ():
+        with contextlib.suppress(OSError):
+            ctypes.CDLL(str(Path(folder) / "lib" / "libgomp.so.1"), mode=ctypes.RTLD_GLOBAL)
+    try:
+        import xllamacpp
+    except ImportError as error:
+        raise EngineFailed(
+            f"llama.cpp cannot be loaded ({error}): install libgomp1, or use "
+            "APPRENTICE_ENGINE=torch_peft."
+        ) from error
+    return xllamacpp
+
+
+def _params(library: ModuleType, gguf: Path, *, threads: int, context: int, slots: int) -> Any:
+    params = library.CommonParams()
     params.model.path = str(gguf)
     params.n_ctx, params.n_parallel = context * slots, slots
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = threads
@@ -132,8 +152,8 @@ def _params(gguf: Path, *, threads: int, context: int, slots: int) -> Any:
     return params
 
 
-def _lora(path: Path) -> Any:
-    info = xllamacpp.CommonAdapterLoraInfo()
+def _lora(library: ModuleType, path: Path) -> Any:
+    info = library.CommonAdapterLoraInfo()
     info.path, info.scale = str(path), 1.0
     return info
 

@@ -167,15 +167,21 @@ def _close(server: LlamaServer | None) -> None:
 def _request(
     prompt_ids: Sequence[int], sampling: Sampling, room: int, stop: Sequence[str]
 ) -> dict[str, Any]:
+    if sampling.temperature <= 0:  # a tenth faster than temperature 0: nothing is sorted
+        chosen: dict[str, Any] = {"samplers": ["top_k"], "top_k": 1}
+    else:
+        chosen = {
+            "samplers": ["temperature", "top_p"],
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "seed": -1 if sampling.seed is None else sampling.seed,
+        }
     return {
         "prompt": list(prompt_ids),
         "n_predict": room,
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
-        "samplers": ["temperature", "top_p"],
-        "seed": -1 if sampling.seed is None else sampling.seed,
         "stop": [text for text in stop if text],
         "cache_prompt": True,
+        **chosen,
     }
 
 

@@ -222,8 +222,9 @@ def set_up_and_log_in(admin: Person, server: Server) -> None:
     page.goto("/admin")
     page.get_by_label("Name").fill("ada")
     page.get_by_label("Password").fill("wrong")
-    admin.press("Log in")
-    admin.complaints.clear()  # the browser logs the refusal, 401
+    with page.expect_console_message(lambda said: "status of 401" in said.text):
+        admin.press("Log in")
+    admin.complaints.clear()  # the browser has logged the refusal
     assert page.get_by_role("alert").inner_text() == "Wrong name or password."
     page.get_by_label("Password").fill(PASSWORD)
     admin.press("Log in")
