@@ -39,6 +39,8 @@ KEPT = {"models", ".lock", MARKER}
 """What starting over leaves: the base model took a download and a conversion."""
 ANSWER_TOKENS = 64
 """Tokens of an evaluated answer at most; the longest right one has fewer than 48."""
+MINUTES = 13
+"""Minutes of training at most, so that the demo ends on a slow machine too; two cores take 10."""
 ALONE = {"no_overrides": True, "no_examples": True}
 WAYS = ("base model", "adapter alone", "as shipped")
 TONE = r"^Ahoy! .*Fair winds, your crew at Tern & Tiller\.$"
@@ -216,7 +218,7 @@ def _round(story: Story) -> bool:
     _chapter("A round", "The corrections are taught to the model, which is then judged by cases")
     say("it never saw. Training takes some minutes.")
     with story.timed("round"):
-        result = story.run("tune", workspace=WORKSPACE)[-1]
+        result = story.run("tune", workspace=WORKSPACE, dials=[f"max_minutes={MINUTES}"])[-1]
     if "error" in result:
         raise RoundFailed(f"Round {result['round']} ended early: {result['error']}")
     say(f"The gate says: {result['verdict']}.")

@@ -1,5 +1,6 @@
 """What a round would do and cost, before it does: the page's summary and `tune --dry-run`."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import closing
@@ -8,19 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from assistant.app import App
-from assistant.lessons import Lesson, lessons
+from assistant.lessons import Lesson, lessons, replay_prompts
 from storage.errors import BadInput
 from storage.records import Workspace
+from tuning.batches import passes
 from tuning.config import RoundConfig
 
 PAIRS_NEEDED = 8
 """Approved corrections under which a round is refused: two held-out cases decide nothing."""
-REPLAY_TOKENS = 40
-"""Tokens of a replayed answer: long ones cost training time and hold nothing more in place."""
-TOKENS_A_SECOND = {"cpu": 120.0, "cuda": 8000.0}
+REPLAY_TOKENS = 24
+"""Tokens of a replayed answer: more questions hold more in place than longer answers."""
+TOKENS_A_SECOND = {"cpu": 150.0, "cuda": 8000.0}
 """Training speed assumed for the estimate (135M base; two cores, one H200)."""
-PASSES = 12
-"""Passes over the pairs assumed for the estimate; training stops when the pairs are learned."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def plan_round(app: App, workspace: Workspace, dials: Mapping[str, Any] | None =
             f"{PAIRS_NEEDED}: approve {PAIRS_NEEDED - len(found)} more."
         )
     trained = [lesson for lesson in found if lesson.split == "train"]
-    replay = _replay_count(config, len(trained))
+    replay = _replay_count(config, len(trained), len(replay_prompts(app, workspace)))
     tokens = sum(lesson.tokens for lesson in trained) + replay * 2 * REPLAY_TOKENS
     return RoundPlan(
         workspace=workspace.name,
@@ -66,7 +66,7 @@ def plan_round(app: App, workspace: Workspace, dials: Mapping[str, Any] | None =
         replay=replay,
         needs=len({lesson.pair.group for lesson in found}),
         tokens_a_pass=tokens,
-        minutes=_minutes(config, tokens),
+        minutes=_minutes(config, tokens, len(trained) + replay),
         memory_bytes=_memory(app, config),
         advice=_advice(found),
         config=config,
@@ -74,13 +74,14 @@ def plan_round(app: App, workspace: Workspace, dials: Mapping[str, Any] | None =
     )
 
 
-def _replay_count(config: RoundConfig, trained: int) -> int:
-    return round(config.replay_share * trained)
+def _replay_count(config: RoundConfig, trained: int, there_are: int) -> int:
+    return min(math.ceil(config.replay_share * trained), there_are)
 
 
-def _minutes(config: RoundConfig, tokens: int) -> float:
+def _minutes(config: RoundConfig, tokens: int, rows: int) -> float:
+    turns = passes(math.ceil(rows / config.batch_size), config)
     rate = TOKENS_A_SECOND["cuda" if Path("/dev/nvidiactl").exists() else "cpu"]
-    return round(min(config.max_minutes, tokens * min(PASSES, config.epochs) / rate / 60) + 2, 1)
+    return round(min(config.max_minutes, tokens * turns / rate / 60) + 2, 1)
 
 
 def _memory(app: App, config: RoundConfig) -> int:

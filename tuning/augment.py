@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 DROP = 0.2
 """Chance of each word to be left out."""
-REPLACE = 0.12
+REPLACE = 0.2
 """Chance of each word to be replaced by an ordinary one, where such words are given."""
 CROSS = 0.4
 """Chance of a variant to take a part over from another wording."""

@@ -15,6 +15,11 @@ from os.path import commonprefix
 from tuning.bundle import TrainRow
 from tuning.config import RoundConfig
 
+PASSES = 18
+LEAST_STEPS = 108
+"""Both are what the 62 training pairs of the sample company take to be learned with room to spare;
+few pairs make few steps a pass, and steps are what a model learns by."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -45,6 +50,11 @@ def steps_an_epoch(rows: Sequence[TrainRow], config: RoundConfig) -> int:
     return math.ceil((pairs + _replayed(rows, pairs, config)) / config.batch_size)
 
 
+def passes(steps_a_pass: int, config: RoundConfig) -> int:
+    """How often training goes over the pairs at most, when a pass has so many steps."""
+    return config.epochs or max(PASSES, math.ceil(LEAST_STEPS / max(1, steps_a_pass)))
+
+
 def epochs(rows: Sequence[TrainRow], config: RoundConfig) -> Iterator[list[list[TrainRow]]]:
     """Epoch after epoch, each a list of steps, each a list of rows.
 
@@ -60,7 +70,7 @@ def epochs(rows: Sequence[TrainRow], config: RoundConfig) -> Iterator[list[list[
     count = _replayed(rows, len(pairs), config)
     rng = random.Random(config.seed)
     rng.shuffle(replay)
-    for epoch in range(config.epochs):
+    for epoch in range(passes(steps_an_epoch(rows, config), config)):
         chosen = [
             _in_words(pair, variants[pair.id], index, epoch, config, rng)
             for index, pair in enumerate(pairs)

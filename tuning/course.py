@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from storage.errors import ApprenticeError
-from tuning.batches import Part, epochs, parts, steps_an_epoch
+from tuning.batches import Part, epochs, parts, passes, steps_an_epoch
 from tuning.bundle import TrainRow
 from tuning.config import RoundConfig
 
@@ -57,7 +57,7 @@ class Course:
         self.config = config
         self.pairs = sum(row.kind == "correction" for row in rows)
         self.steps_an_epoch = steps_an_epoch(rows, config)
-        self.steps = self.steps_an_epoch * config.epochs
+        self.steps = self.steps_an_epoch * passes(self.steps_an_epoch, config)
         self.stopped = "all epochs done"
         self._to_come = (step for epoch in epochs(rows, config) for step in epoch)
         self._clock = clock

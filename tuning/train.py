@@ -36,6 +36,9 @@ from tuning.methods import load_base, peft_config
 
 OnProgress = Callable[[dict[str, Any]], None]
 
+HOLD = 2.0
+"""What a nat of drift on ordinary text counts, where a nat of a taught token counts 1."""
+
 
 def train(
     bundle_folder: Path,
@@ -90,7 +93,7 @@ class PackedTrainer(SFTTrainer):
         for part in step_parts:
             with self.compute_loss_context_manager():
                 if part.is_replay:
-                    losses = drifts(model, part)
+                    losses = HOLD * drifts(model, part)
                 else:
                     losses, likeliest = token_losses(model, part)
                     _tell(self.course, part, losses.detach(), likeliest)

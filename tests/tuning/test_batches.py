@@ -5,7 +5,7 @@ from collections import Counter
 import pytest
 
 from tests.tuning.small import PAIRS, REPLAY, VARIANTS, row
-from tuning.batches import epochs, parts, steps_an_epoch
+from tuning.batches import epochs, parts, passes, steps_an_epoch
 from tuning.config import RoundConfig
 
 
@@ -114,3 +114,10 @@ def test_identical_prompts_keep_a_token_to_answer_from():
     (part,) = parts([row("a", (1, 2)), row("b", (1, 2), (95,))], 1000)
     assert part.segments.count(0) == 1
     assert len(part.label_at) == len(set(part.label_at)) == 3
+
+
+@pytest.mark.parametrize(
+    ("steps_a_pass", "asked", "expected"), [(1, 0, 108), (6, 0, 18), (50, 0, 18), (1, 2, 2)]
+)
+def test_few_pairs_get_as_many_steps_as_many_unless_told_otherwise(steps_a_pass, asked, expected):
+    assert passes(steps_a_pass, RoundConfig(epochs=asked)) == expected
