@@ -23,7 +23,7 @@ def test_each_pair_comes_once_an_epoch_in_one_wording():
 
 def test_own_words_and_variants_take_turns():
     seen = {pair.id: [] for pair in PAIRS}
-    for epoch in epochs([*PAIRS, *VARIANTS], config()):
+    for epoch in epochs([*PAIRS, *VARIANTS], config(variant_share=0.5)):
         for one in (one for step in epoch for one in step):
             seen[one.of or one.id].append(one.kind)
     for kinds in seen.values():
