@@ -7,7 +7,7 @@ that a page can be shown before the model is read.
 import logging
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -86,17 +86,22 @@ class App:
         return self.datadir.adapters / str(adapter_id)
 
     def load_adapter(self, adapter_id: int) -> Adapter:
-        """Verify an adapter's files against its manifest and this base, then load it; idempotent.
+        """Verify an adapter's files against its row and this base, then load it; idempotent.
 
         Raises NotFound for an unknown id and AdapterRefused for files that do not verify.
         """
-        row = adapter_row(self.db(), adapter_id)
+        with closing(self.db()) as db:
+            row = adapter_row(db, adapter_id)
         with self._lock_for("adapters"):
             if adapter_id not in self.engine.adapters():
                 if adapter_id not in self._verified:
                     from tuning.adapter_files import verify_adapter
 
-                    verify_adapter(self.adapter_folder(adapter_id), self.base.fingerprint)
+                    verify_adapter(
+                        self.adapter_folder(adapter_id),
+                        self.base.fingerprint,
+                        expected_manifest=row.manifest_hash,
+                    )
                     self._verified.add(adapter_id)
                 self.engine.load(adapter_id, self.adapter_folder(adapter_id))
         return row

@@ -177,6 +177,15 @@ def make_adapter(app, workspace, tmp_path: Path, seed: int) -> int:
     from tuning.adapter_files import manifest_hash, save_adapter
 
     raw = make_tiny_adapter(app.base, tmp_path / f"raw-{seed}", seed=seed)
+    made = tmp_path / f"adapter-{seed}"
+    save_adapter(
+        raw,
+        made,
+        base_fingerprint=app.base.fingerprint,
+        method="lora",
+        round_id=None,
+        metrics={},
+    )
     with closing(app.db()) as db:
         row = add_adapter(
             db,
@@ -185,19 +194,11 @@ def make_adapter(app, workspace, tmp_path: Path, seed: int) -> int:
             parent_id=None,
             base_fingerprint=app.base.fingerprint,
             method="lora",
-            manifest_hash="",
+            manifest_hash=manifest_hash(made),
             metrics={},
         )
-        save_adapter(
-            raw,
-            app.adapter_folder(row.id),
-            base_fingerprint=app.base.fingerprint,
-            method="lora",
-            round_id=None,
-            metrics={},
-        )
-        assert manifest_hash(app.adapter_folder(row.id))
-        return row.id
+    made.rename(app.adapter_folder(row.id))
+    return row.id
 
 
 def test_promotion_is_seen_by_the_next_reply_and_named_on_it(app, workspace, tmp_path):
