@@ -30,8 +30,8 @@ class RoundConfig:
     learning_rate: float = 1e-3
     """Peak rate. A tenth of it leaves few pairs unlearned after the same minutes."""
     epochs: int = 0
-    """Passes over the pairs at most; training stops earlier when they are learned. 0 takes 18,
-    and as many more as it takes to make 108 steps of few pairs."""
+    """Passes over the pairs at most; training stops earlier when they are learned. 0 takes 20,
+    and as many more as it takes to make 120 steps of few pairs."""
     batch_size: int = 16
     """Pairs a step."""
     step_tokens: int = 768
@@ -40,7 +40,7 @@ class RoundConfig:
     """Pairs count as learned when an epoch's mean loss (nats a token) is below this."""
     variant_share: float = 0.6
     """Share of the turns in which a pair is shown in varied wording instead of its own."""
-    replay_share: float = 0.5
+    replay_share: float = 0.6
     """Replay rows (what the base says to ordinary questions), as a share of the pairs."""
     max_minutes: float = 60.0
     """Minutes of training at most; the rate has come down to zero by then."""
