@@ -38,9 +38,9 @@ class RoundConfig:
     """Tokens computed at once; a step is cut into parts of this size, which bounds memory."""
     learned_loss: float = 0.006
     """Pairs count as learned when an epoch's mean loss (nats a token) is below this."""
-    variant_share: float = 0.6
+    variant_share: float = 0.7
     """Share of the turns in which a pair is shown in varied wording instead of its own."""
-    replay_share: float = 0.6
+    replay_share: float = 0.5
     """Replay rows (what the base says to ordinary questions), as a share of the pairs."""
     max_minutes: float = 60.0
     """Minutes of training at most; the rate has come down to zero by then."""
