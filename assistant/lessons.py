@@ -7,6 +7,7 @@ adapter meets in training what it will meet in service.
 
 import hashlib
 import json
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from assistant.prompt import build_messages
 from assistant.reply import examples_for
 from storage.feedback import approved_pairs
 from storage.records import ChatMessage, Inputs, Pair, Split, Workspace
-from tuning.augment import variants
+from tuning.augment import telling_tokens, variants
 from tuning.bundle import TrainRow
 from tuning.evaluate import Case
 from tuning.split import split
@@ -28,6 +29,8 @@ from tuning.split import split
 GENERAL = Path(tuning.__file__).parent
 VARIANTS = 12
 """Other wordings written for each taught question; an epoch shows at most one of them."""
+ENDINGS = 2
+"""Times an answer is begun after another need's question, and after an ordinary one."""
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,45 @@ def variant_rows(app: App, found: Sequence[Lesson]) -> list[TrainRow]:
                     id=f"{lesson.pair.feedback_id}~{number}",
                     messages=messages,
                     prompt_ids=tuple(app.tokenizer.render(list(messages))),
+                    kind="variant",
+                    of=str(lesson.pair.feedback_id),
+                )
+            )
+    return rows
+
+
+def ending_rows(app: App, found: Sequence[Lesson]) -> list[TrainRow]:
+    """Taught answers begun after questions they do not belong to; how they end is what is learned.
+
+    A prompt ends with as much of an answer as tells it from every other taught one, so only what
+    is certain by then is learned. Without these rows a question that resembles another need turns
+    an answer that began right in the middle (`SELECT fault_code, COUNT(*) FROM sales_orders`).
+    """
+    taught = [one for one in found if one.split == "train"]
+    ordinary = _questions(GENERAL / "replay.jsonl")
+    rows = []
+    for lesson in taught:
+        answer = lesson.completion_ids
+        others = [one for one in taught if one.completion_ids != answer]
+        begun = telling_tokens(answer, {one.completion_ids for one in others})
+        if begun >= len(answer):
+            continue
+        rng = random.Random(f"{lesson.pair.feedback_id}")
+        asked = [one.inputs.question for one in others if one.pair.group != lesson.pair.group]
+        strange = rng.sample(asked, min(ENDINGS, len(asked))) + rng.sample(ordinary, ENDINGS)
+        for number, question in enumerate(strange):
+            messages = build_messages(replace(lesson.inputs, question=question))
+            rows.append(
+                replace(
+                    train_row(lesson),
+                    id=f"{lesson.pair.feedback_id}~end{number}",
+                    messages=(
+                        *messages,
+                        {"role": "assistant", "content": app.tokenizer.decode(answer[:begun])},
+                    ),
+                    prompt_ids=(*app.tokenizer.render(messages), *answer[:begun]),
+                    completion=app.tokenizer.decode(answer[begun:]),
+                    completion_ids=answer[begun:],
                     kind="variant",
                     of=str(lesson.pair.feedback_id),
                 )

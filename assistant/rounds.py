@@ -17,6 +17,7 @@ from sqlite_utils import Database
 from assistant.answering import ChildAnswerer
 from assistant.app import App
 from assistant.lessons import (
+    ending_rows,
     held_out_case,
     replay_prompts,
     replay_row,
@@ -156,6 +157,7 @@ def _run(
         train=[
             *(train_row(one) for one in plan.lessons if one.split == "train"),
             *variant_rows(app, plan.lessons),
+            *ending_rows(app, plan.lessons),
             *replay,
         ],
         heldout=[

@@ -11,7 +11,8 @@ Easy Data Augmentation Techniques", arXiv:1901.11196); its synonyms would need a
 
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from os.path import commonprefix
 
 DROP = 0.2
 """Chance of each word to be left out."""
@@ -54,6 +55,14 @@ def variants(
             taken.add(_key(text))
             found.append(text)
     return found
+
+
+def telling_tokens(answer: Sequence[int], others: Iterable[Sequence[int]]) -> int:
+    """How many tokens of `answer` it takes to tell it from each of `others`, one at least.
+
+    One more than there are in `answer` when another one begins with the whole of it.
+    """
+    return 1 + max((len(commonprefix([tuple(answer), tuple(one)])) for one in others), default=0)
 
 
 def _vary(

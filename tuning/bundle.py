@@ -32,7 +32,8 @@ RowKind = Literal["correction", "variant", "replay"]
 class TrainRow:
     """One prompt with the completion to learn.
 
-    A `variant` is the pair `of` with its question in other words; a `replay` row holds what the
+    A `variant` is the pair `of` with its question in other words, or its answer begun after another
+    question; a `replay` row holds what the
     base itself says to an ordinary prompt, so that the round does not make it forget.
     """
 

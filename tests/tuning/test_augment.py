@@ -2,7 +2,7 @@
 
 import pytest
 
-from tuning.augment import variants
+from tuning.augment import telling_tokens, variants
 
 QUESTION = "Which of the orders were completed in the past month?"
 OTHERS = ["Show me every order we finished since last month.", "Completed orders, past month"]
@@ -70,3 +70,11 @@ def test_a_short_question_gives_what_it_has():
 def test_any_script_will_do():
     found = variants("请 列出 上个月 完成 的 订单", count=5, seed=1)
     assert len(found) == 5
+
+
+@pytest.mark.parametrize(
+    ("others", "tokens"),
+    [([], 1), ([(9, 9)], 1), ([(1, 2, 9), (1, 9, 9)], 3), ([(1, 2, 3, 4)], 4)],
+)
+def test_tokens_that_tell_an_answer_from_the_others(others, tokens):
+    assert telling_tokens((1, 2, 3), others) == tokens
