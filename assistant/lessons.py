@@ -29,7 +29,7 @@ from tuning.split import split
 GENERAL = Path(tuning.__file__).parent
 VARIANTS = 12
 """Other wordings written for each taught question; an epoch shows at most one of them."""
-ENDINGS = 2
+ENDINGS = 4
 """Times an answer is begun after another need's question, and after an ordinary one."""
 
 
