@@ -29,8 +29,8 @@ from tuning.split import split
 GENERAL = Path(tuning.__file__).parent
 VARIANTS = 12
 """Other wordings written for each taught question; an epoch shows at most one of them."""
-ENDINGS = 4
-"""Times an answer is begun after another need's question, and after an ordinary one."""
+ENDINGS = 6
+"""Questions of other needs after which a taught answer is begun."""
 
 
 @dataclass(frozen=True)
@@ -135,14 +135,13 @@ def variant_rows(app: App, found: Sequence[Lesson]) -> list[TrainRow]:
 
 
 def ending_rows(app: App, found: Sequence[Lesson]) -> list[TrainRow]:
-    """Taught answers begun after questions they do not belong to; how they end is what is learned.
+    """Taught answers begun after questions of other needs; how they end is what is learned.
 
     A prompt ends with as much of an answer as tells it from every other taught one, so only what
     is certain by then is learned. Without these rows a question that resembles another need turns
     an answer that began right in the middle (`SELECT fault_code, COUNT(*) FROM sales_orders`).
     """
     taught = [one for one in found if one.split == "train"]
-    ordinary = _questions(GENERAL / "replay.jsonl")
     rows = []
     for lesson in taught:
         answer = lesson.completion_ids
@@ -152,8 +151,7 @@ def ending_rows(app: App, found: Sequence[Lesson]) -> list[TrainRow]:
             continue
         rng = random.Random(f"{lesson.pair.feedback_id}")
         asked = [one.inputs.question for one in others if one.pair.group != lesson.pair.group]
-        strange = rng.sample(asked, min(ENDINGS, len(asked))) + rng.sample(ordinary, ENDINGS)
-        for number, question in enumerate(strange):
+        for number, question in enumerate(rng.sample(asked, min(ENDINGS, len(asked)))):
             messages = build_messages(replace(lesson.inputs, question=question))
             rows.append(
                 replace(

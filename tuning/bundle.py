@@ -33,7 +33,7 @@ class TrainRow:
     """One prompt with the completion to learn.
 
     A `variant` is the pair `of` with its question in other words, or its answer begun after another
-    question; a `replay` row holds what the
+    need's question; a `replay` row holds what the
     base itself says to an ordinary prompt, so that the round does not make it forget.
     """
 

@@ -36,7 +36,7 @@ from tuning.methods import load_base, peft_config
 
 OnProgress = Callable[[dict[str, Any]], None]
 
-HOLD = 2.5
+HOLD = 4.0
 """What a nat of drift on ordinary text counts, where a nat of a taught token counts 1."""
 
 
