@@ -1,6 +1,7 @@
 """The chat page: one Gradio page at `/`, everything it shows drawn from SQLite."""
 
 import logging
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -157,9 +158,10 @@ class ChatEvents:
     ) -> Iterator[Updates]:
         turn = self._begin(request, view_of(view, request), question, variant_of)
         view, said, problem = turn.view, "", ""
-        yield self._busy(turn)
+        cancel = self._streams.announce(view.conversation)  # before the page has a stop button
         try:
-            for event in self._events(request, turn):
+            yield self._busy(turn)
+            for event in self._events(request, turn, cancel):
                 if isinstance(event, Done):
                     notices = {**view.notices, event.message.id: event.notices}
                     view = replace(view, notices=notices)
@@ -172,6 +174,8 @@ class ChatEvents:
         except Exception:
             log.exception("the reply failed")
             problem = "An error at the server ended this answer; its log has the details."
+        finally:
+            self._streams.forget(view.conversation, cancel)
         yield self._end(request, replace(turn, view=view), problem)
 
     def _begin(
@@ -190,11 +194,12 @@ class ChatEvents:
             view = replace(view, conversation=found.id)
             return _Turn(view, caller.person.owner, question, variant_of, above)
 
-    def _events(self, request: gr.Request, turn: _Turn) -> Iterator[Delta | Done]:
+    def _events(
+        self, request: gr.Request, turn: _Turn, cancel: threading.Event
+    ) -> Iterator[Delta | Done]:
         with visit(self._app, request, turn.view.workspace) as caller:
             workspace = caller.workspace
         return self._streams.run(
-            turn.view.conversation,
             lambda cancel: reply(
                 self._app,
                 workspace,
@@ -204,6 +209,7 @@ class ChatEvents:
                 options=ReplyOptions(variant_of=turn.variant_of),
                 cancel=cancel,
             ),
+            cancel,
         )
 
     def _busy(self, turn: _Turn) -> Updates:

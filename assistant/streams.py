@@ -21,15 +21,20 @@ class Streams:
         self._running: dict[str, set[threading.Event]] = {}
         self._lock = threading.Lock()
 
-    def run(self, conversation_id: str, events: Events) -> Iterator[ReplyEvent]:
+    def announce(self, conversation_id: str) -> threading.Event:
+        """A reply that is about to be made; a stop reaches it from now on. `forget` it after."""
+        cancel = threading.Event()
+        with self._lock:
+            self._running.setdefault(conversation_id, set()).add(cancel)
+        return cancel
+
+    def run(self, events: Events, cancel: threading.Event) -> Iterator[ReplyEvent]:
         """What `events(cancel)` gives, made in another thread; raises what it raises.
 
         Pieces that wait together come as one. Closing this iterator stops the engine, and the
         reply is saved as interrupted.
         """
-        cancel = threading.Event()
         waiting: SimpleQueue[ReplyEvent | BaseException | None] = SimpleQueue()
-        self._add(conversation_id, cancel)
         threading.Thread(
             target=_pump, args=(events, cancel, waiting), name="reply", daemon=True
         ).start()
@@ -37,7 +42,6 @@ class Streams:
             yield from _handed_over(waiting)
         finally:
             cancel.set()
-            self._remove(conversation_id, cancel)
 
     def stop(self, conversation_id: str) -> None:
         """End every reply of this conversation."""
@@ -45,11 +49,8 @@ class Streams:
             for cancel in self._running.get(conversation_id, ()):
                 cancel.set()
 
-    def _add(self, conversation_id: str, cancel: threading.Event) -> None:
-        with self._lock:
-            self._running.setdefault(conversation_id, set()).add(cancel)
-
-    def _remove(self, conversation_id: str, cancel: threading.Event) -> None:
+    def forget(self, conversation_id: str, cancel: threading.Event) -> None:
+        """An announced reply is over."""
         with self._lock:
             self._running[conversation_id].discard(cancel)
             if not self._running[conversation_id]:

@@ -149,14 +149,14 @@ def _read_lines(stream: IO[bytes], lines: "queue.Queue[bytes | None]") -> None:
 
 def _ask_where_it_hangs(child: "subprocess.Popen[bytes]", log: Path) -> None:
     """Has the child write its stacks to its log; gives it up to 5 s: a busy machine is slow."""
-    before = log.stat().st_size
+    said = before = log.stat().st_size
     with suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGCONT)
         child.send_signal(signal.SIGUSR1)
-    for _ in range(50):
-        time.sleep(0.1)
-        if log.stat().st_size > before:
-            time.sleep(0.3)  # it writes line by line
+    for _ in range(10):
+        time.sleep(0.5)
+        last, said = said, log.stat().st_size
+        if last == said > before:  # it writes line by line, and has stopped
             break
 
 

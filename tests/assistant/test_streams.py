@@ -34,7 +34,7 @@ def test_pieces_come_in_order_and_waiting_ones_together():
             yield Delta(f"{number} ")
 
     pieces = []
-    for event in Streams().run("one", events):
+    for event in Streams().run(events, threading.Event()):
         pieces.append(event.text)
         time.sleep(0.005)
     assert "".join(pieces) == "".join(f"{number} " for number in range(100))
@@ -43,7 +43,7 @@ def test_pieces_come_in_order_and_waiting_ones_together():
 
 def test_one_reply_stays_on_one_thread_that_is_not_the_readers():
     talker = Talker()
-    stream = Streams().run("one", talker.events)
+    stream = Streams().run(talker.events, threading.Event())
     for _ in range(5):
         reader = threading.Thread(target=lambda: next(stream))
         reader.start()
@@ -55,7 +55,8 @@ def test_one_reply_stays_on_one_thread_that_is_not_the_readers():
 
 def test_stop_ends_the_replies_of_that_conversation_only():
     streams, one, two = Streams(), Talker(), Talker()
-    first, second = streams.run("one", one.events), streams.run("two", two.events)
+    first = streams.run(one.events, streams.announce("one"))
+    second = streams.run(two.events, streams.announce("two"))
     next(first), next(second)
     streams.stop("one")
     streams.stop("three")
@@ -69,7 +70,7 @@ def test_stop_ends_the_replies_of_that_conversation_only():
 
 def test_a_reader_who_leaves_stops_the_reply():
     talker = Talker()
-    stream = Streams().run("one", talker.events)
+    stream = Streams().run(talker.events, threading.Event())
     next(stream)
     stream.close()
     assert talker.ended.wait(2)
@@ -83,14 +84,24 @@ def test_what_goes_wrong_is_raised_to_the_reader_after_what_was_said():
         yield Delta("so far ")
         raise BadInput("The question is too long.")
 
-    stream = Streams().run("one", events)
+    stream = Streams().run(events, threading.Event())
     assert next(stream) == Delta("so far ")
     with pytest.raises(BadInput, match="too long"):
         next(stream)
 
 
+def test_a_stop_before_the_first_word_is_not_lost():
+    streams, talker = Streams(), Talker()
+    cancel = streams.announce("one")
+    streams.stop("one")
+    assert list(streams.run(talker.events, cancel)) == []
+    assert talker.said == 0
+
+
 def test_nothing_is_kept_of_replies_that_ended():
     streams = Streams()
-    assert list(streams.run("one", lambda cancel: iter([Delta("a")]))) == [Delta("a")]
+    cancel = streams.announce("one")
+    assert list(streams.run(lambda cancel: iter([Delta("a")]), cancel)) == [Delta("a")]
+    streams.forget("one", cancel)
     streams.stop("one")
     assert streams._running == {}
