@@ -49,19 +49,25 @@ def _first_page(models: Path) -> float:
         data = Path(scratch) / "data"
         data.mkdir()
         (data / "models").symlink_to(models)
-        command = [sys.executable, "-m", "assistant", "serve", "--port", "0", "--data", str(data)]
+        apprentice = [sys.executable, "-m", "assistant", "--data", str(data)]
+        opened = ["workspaces", "set", "default", "access=public"]  # else `/` is a 404 to strangers
+        subprocess.run([*apprentice, *opened], check=True, capture_output=True)
         started = time.perf_counter()
         with subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+            [*apprentice, "serve", "--port", "0"],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
         ) as server:
             assert server.stdout is not None
-            found = re.search(r"http://[^\s,]+", server.stdout.readline())
-            if not found:
-                sys.exit("the server did not say where it is")
-            urllib.request.urlopen(found[0]).read()
-            took = time.perf_counter() - started
-            server.send_signal(signal.SIGTERM)
-        return took
+            try:
+                found = re.search(r"http://[^\s,]+", server.stdout.readline())
+                if not found:
+                    sys.exit("the server did not say where it is")
+                urllib.request.urlopen(found[0]).read()
+                return time.perf_counter() - started
+            finally:
+                server.send_signal(signal.SIGTERM)
 
 
 if __name__ == "__main__":
