@@ -286,6 +286,7 @@ def slow_url(tmp_path_factory, tiny_base) -> Iterator[str]:
         set_workspace(db, "default", "access", "public")
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
+    listener.listen()  # a page asked for before the server is up waits instead of being refused
     server = uvicorn.Server(
         uvicorn.Config(build_server(app), log_level="error", timeout_graceful_shutdown=1)
     )
