@@ -42,6 +42,10 @@ ANSWER_TOKENS = 64
 MINUTES = 13
 """Minutes of training at most, so that the demo ends on a slow machine too; two cores take 10."""
 ALONE = {"no_overrides": True, "no_examples": True}
+KNOWN_BEFORE = (
+    ("general questions", "general.jsonl"),
+    ("questions to the documents", "documents_questions.jsonl"),
+)
 WAYS = ("base model", "adapter alone", "as shipped")
 TONE = r"^Ahoy! .*Fair winds, your crew at Tern & Tiller\.$"
 WORKSPACE_SETTINGS = {
@@ -143,7 +147,8 @@ def _tell(settings: Settings, report: Path) -> int:
         _corrections(story)
         promoted = _round(story)
         _after(story)
-        result = "\n\n".join((_table(story), _general(story), _costs(story, started)))
+        parts = [_table(story), *(_unharmed(story, *known) for known in KNOWN_BEFORE)]
+        result = "\n\n".join((*parts, _costs(story, started)))
         say(result)
     report.write_text(result + "\n", encoding="utf-8")
     return 0 if promoted else 1
@@ -233,6 +238,8 @@ def _after(story: Story) -> None:
     say("Overrides and examples are switched off, so nothing is looked up.")
     _show(story, FOUNDING, sql=True, **ALONE)
     _show(story, _new_wording(), sql=True, **ALONE)
+    say("\nWhat the pages say is still read from them:")
+    _show(story, _rows("documents_questions.jsonl")[0]["question"], **ALONE)
 
 
 def _table(story: Story) -> str:
@@ -251,19 +258,20 @@ def _table(story: Story) -> str:
     )
 
 
-def _general(story: Story) -> str:
-    say("Asking the general questions of before and after ...")
-    cases = _rows("general.jsonl")
-    with story.timed("answers to the general questions, two ways"):
+def _unharmed(story: Story, kind: str, name: str) -> str:
+    """How many questions of a file were right before the round, and still are."""
+    say(f"Asking the {kind} of before and after ...")
+    cases = _rows(name)
+    with story.timed(f"answers to the {kind}, two ways"):
         answers = [
-            _answers(story, "general.jsonl", adapter="base", **ALONE),
-            _answers(story, "general.jsonl", **ALONE),
+            _answers(story, name, adapter="base", **ALONE),
+            _answers(story, name, **ALONE),
         ]
     judged = judge_all(cases, answers, story.database)
     still, before = kept(judged)
     lost = [item.question for item in judged if item.right[0] and not item.right[1]]
     lines = [
-        f"General questions: {right(judged, 0)} of {len(cases)} right before, "
+        f"{kind.capitalize()}: {right(judged, 0)} of {len(cases)} right before, "
         f"{right(judged, 1)} after; of those right before, {still} of {before} stayed right "
         f"({still / max(before, 1):.0%})."
     ]

@@ -18,6 +18,7 @@ from sqlite_utils import Database
 import tuning
 from assistant.app import App
 from assistant.prompt import build_messages
+from assistant.replay import ordinary_questions
 from assistant.reply import examples_for
 from storage.feedback import approved_pairs
 from storage.records import ChatMessage, Inputs, Pair, Split, Workspace
@@ -26,7 +27,7 @@ from tuning.bundle import TrainRow
 from tuning.evaluate import Case
 from tuning.split import split
 
-GENERAL = Path(tuning.__file__).parent
+SENTINEL = Path(tuning.__file__).parent / "sentinel.jsonl"
 VARIANTS = 12
 """Other wordings written for each taught question; an epoch shows at most one of them."""
 ENDINGS = 6
@@ -100,8 +101,7 @@ def variant_rows(app: App, found: Sequence[Lesson]) -> list[TrainRow]:
     """
     taught = [one for one in found if one.split == "train"]
     held_out = [one.inputs.question for one in found if one.split != "train"]
-    ordinary = _questions(GENERAL / "replay.jsonl")
-    fillers = sorted({word for question in ordinary for word in question.split()})
+    fillers = sorted({word for question in ordinary_questions() for word in question.split()})
     rows = []
     for lesson in taught:
         same = (lesson.pair.group, lesson.pair.chosen)
@@ -196,39 +196,10 @@ def check_for(expected: str, checks: Sequence[Mapping[str, Any]]) -> Mapping[str
     return {"type": "exact"}
 
 
-def replay_prompts(app: App, workspace: Workspace) -> list[tuple[str, tuple[ChatMessage, ...]]]:
-    """Ordinary questions as this workspace would ask them; the base's own answers are replayed."""
-    return [
-        (question, _bare(workspace, question)) for question in _questions(GENERAL / "replay.jsonl")
-    ]
-
-
-def replay_row(
-    app: App, number: int, messages: tuple[ChatMessage, ...], answer: str, *, most: int
-) -> TrainRow:
-    """What the base says to an ordinary question, as a row of the bundle.
-
-    An answer that was cut off at `most` tokens is learned without an end, or the adapter would
-    learn to stop in the middle of a sentence.
-    """
-    ids = app.tokenizer.encode(answer)
-    whole = len(ids) < most - 1
-    return TrainRow(
-        id=f"replay-{number}",
-        group=f"replay-{number}",
-        messages=messages,
-        prompt_ids=tuple(app.tokenizer.render(list(messages))),
-        completion=answer,
-        completion_ids=tuple(app.tokenizer.completion_ids(answer) if whole else ids),
-        rejected=None,
-        kind="replay",
-    )
-
-
 def sentinel_cases(app: App, workspace: Workspace) -> list[Case]:
     """The general questions that show forgetting, as this workspace would ask them."""
     cases = []
-    for number, line in enumerate((GENERAL / "sentinel.jsonl").read_text().splitlines()):
+    for number, line in enumerate(SENTINEL.read_text().splitlines()):
         item = json.loads(line)
         messages = _bare(workspace, item["question"])
         cases.append(
@@ -267,10 +238,6 @@ def _as_today(
 def _bare(workspace: Workspace, question: str) -> tuple[ChatMessage, ...]:
     inputs = Inputs(question, workspace.instructions, workspace.instructions_version)
     return tuple(build_messages(inputs))
-
-
-def _questions(path: Path) -> list[str]:
-    return [json.loads(line)["question"] for line in path.read_text().splitlines()]
 
 
 def _applies(check: Mapping[str, Any], expected: str) -> bool:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from assistant.app import App
-from assistant.lessons import Lesson, lessons, replay_prompts
+from assistant.lessons import Lesson, lessons
+from assistant.replay import REPLAY_TOKENS, replay_count
 from storage.errors import BadInput
 from storage.records import Workspace
 from tuning.batches import passes
@@ -17,8 +18,6 @@ from tuning.config import RoundConfig
 
 PAIRS_NEEDED = 8
 """Approved corrections under which a round is refused: two held-out cases decide nothing."""
-REPLAY_TOKENS = 24
-"""Tokens of a replayed answer: more questions hold more in place than longer answers."""
 TOKENS_A_SECOND = {"cpu": 150.0, "cuda": 8000.0}
 """Training speed assumed for the estimate (135M base; two cores, one H200)."""
 
@@ -51,14 +50,15 @@ def plan_round(app: App, workspace: Workspace, dials: Mapping[str, Any] | None =
     )
     with closing(app.db()) as db:
         found = lessons(app, db, workspace)
+        replayable = replay_count(db, workspace)
     if len(found) < PAIRS_NEEDED:
         raise BadInput(
             f"Workspace {workspace.name!r} has {len(found)} approved corrections and a round needs "
             f"{PAIRS_NEEDED}: approve {PAIRS_NEEDED - len(found)} more."
         )
     trained = [lesson for lesson in found if lesson.split == "train"]
-    replay = _replay_count(config, len(trained), len(replay_prompts(app, workspace)))
-    tokens = sum(lesson.tokens for lesson in trained) + replay * 2 * REPLAY_TOKENS
+    replay = min(math.ceil(config.replay_share * len(trained)), replayable)
+    tokens = sum(lesson.tokens for lesson in trained) + replay * 4 * REPLAY_TOKENS
     return RoundPlan(
         workspace=workspace.name,
         train=len(trained),
@@ -74,10 +74,6 @@ def plan_round(app: App, workspace: Workspace, dials: Mapping[str, Any] | None =
     )
 
 
-def _replay_count(config: RoundConfig, trained: int, there_are: int) -> int:
-    return min(math.ceil(config.replay_share * trained), there_are)
-
-
 def _minutes(config: RoundConfig, tokens: int, rows: int) -> float:
     turns = passes(math.ceil(rows / config.batch_size), config)
     rate = TOKENS_A_SECOND["cuda" if Path("/dev/nvidiactl").exists() else "cpu"]
@@ -85,13 +81,11 @@ def _minutes(config: RoundConfig, tokens: int, rows: int) -> float:
 
 
 def _memory(app: App, config: RoundConfig) -> int:
-    """Bytes: libraries 1 GB, weights once in memory, and what a step of activations takes."""
+    """Bytes on a CPU, by the sample company's round (3.6 GB): libraries 1 GB, the weights (twice
+    while 4-bit ones are unpacked), and 2 MB of activations for each token of a step."""
     weights = sum(path.stat().st_size for path in app.base.folder.glob("*.safetensors"))
-    return (
-        1_000_000_000
-        + int(weights * (1.3 if config.method == "qlora" else 1.0))
-        + (config.step_tokens * 1_000_000)
-    )
+    copies = 2 if config.method == "qlora" else 1
+    return 1_000_000_000 + copies * weights + config.step_tokens * 2_000_000
 
 
 def _advice(found: list[Lesson]) -> str:

@@ -19,14 +19,13 @@ from assistant.app import App
 from assistant.lessons import (
     ending_rows,
     held_out_case,
-    replay_prompts,
-    replay_row,
     sentinel_cases,
     train_row,
     variant_rows,
 )
 from assistant.opponents import CANDIDATE, OnProgress, Opponents, Watch
-from assistant.round_plan import REPLAY_TOKENS, RoundPlan, plan_round
+from assistant.replay import replay_rows
+from assistant.round_plan import RoundPlan, plan_round
 from storage import adapters, jobs, rounds
 from storage.database import write_transaction
 from storage.errors import ApprenticeError
@@ -146,8 +145,10 @@ def _run(
     folder.mkdir(parents=True, exist_ok=True)
     watch = Watch(db, queued, on_progress)
     workspace = workspace_by_id(db, queued.workspace_id)
-    with ChildAnswerer(app.base, app.settings, folder / "answers.log") as child:
-        replay = _replay(app, workspace, plan, child, watch)
+    replay: list[TrainRow] = []
+    if plan.replay:
+        with ChildAnswerer(app.base, app.settings, folder / "answers.log") as child:
+            replay = replay_rows(app, db, workspace, child, watch, seed=plan.config.seed)
     bundle = write_bundle(
         folder / "bundle",
         config=plan.config,
@@ -180,25 +181,6 @@ def _run(
             on_progress=watch.training,
             cancelled=watch.cancelled,
         )
-
-
-def _replay(
-    app: App, workspace: Workspace, plan: RoundPlan, child: ChildAnswerer, watch: Watch
-) -> list[TrainRow]:
-    """What the base says to ordinary questions, so that the round does not make it forget."""
-    prompts = replay_prompts(app, workspace) if plan.replay else []
-    answers = child.answer(
-        [app.tokenizer.render(list(messages)) for _, messages in prompts],
-        adapter=None,
-        max_tokens=REPLAY_TOKENS,
-        on_answer=lambda done: watch.say(0.05 * done / len(prompts), "asking the base model"),
-        cancelled=watch.cancelled,
-    )
-    return [
-        replay_row(app, number, messages, answer, most=REPLAY_TOKENS)
-        for number, ((_, messages), answer) in enumerate(zip(prompts, answers, strict=True))
-        if answer
-    ]
 
 
 def _record(

@@ -1,6 +1,6 @@
 """The demo around its story: which directory it takes, and that it does not run twice.
 
-The story itself, with the real model, is in tests/end_to_end.
+The story itself, with the real model, is in tests/end_to_end/test_demo.py.
 """
 
 import pytest

@@ -9,9 +9,6 @@ from assistant.lessons import (
     ending_rows,
     held_out_case,
     lessons,
-    replay_prompts,
-    replay_row,
-    sentinel_cases,
     train_row,
     variant_rows,
 )
@@ -122,21 +119,6 @@ def test_an_answer_begun_after_another_question_ends_as_taught(app, taught):
         question = row.messages[-2]["content"]
         group = next((k for k, asked in WORDINGS.items() if question in asked), None)
         assert group != own.pair.group
-
-
-@pytest.mark.parametrize(("most", "ends"), [(100, True), (6, False)])
-def test_replayed_answer_that_was_cut_off_has_no_end(app, taught, most, ends):
-    _, messages = replay_prompts(app, taught)[0]
-    row = replay_row(app, 0, messages, "How do I return a product?", most=most)
-    assert (row.completion_ids[-1] in app.tokenizer.end_ids) is ends
-    assert row.kind == "replay"
-
-
-def test_general_questions_are_apart_from_replayed_ones(app, taught):
-    asked = {case.messages[-1]["content"] for case in sentinel_cases(app, taught)}
-    replayed = {question for question, _ in replay_prompts(app, taught)}
-    assert len(asked) >= 50 and len(replayed) >= 50
-    assert not asked & replayed
 
 
 SQL, JSON = {"type": "sql", "database": "x"}, {"type": "json"}
