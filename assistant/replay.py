@@ -69,16 +69,19 @@ def replay_rows(
 ) -> list[TrainRow]:
     """Both kinds of questions with the base's own answers, made by `child`.
 
-    Empty answers are left out. Raises AnsweringFailed when the child dies or on a cancel.
+    Empty answers are left out, and questions that do not fit the context. Raises AnsweringFailed
+    when the child dies or on a cancel.
     """
     asked = [_plain(workspace, question) for question in ordinary_questions()]
     asked += readings(app, db, workspace, _written(app, db, workspace, child, watch, seed))
-    prompts = [tuple(build_messages(inputs)) for inputs in asked]
+    prompts = _fitting(app, [build_messages(inputs) for inputs in asked], REPLAY_TOKENS)
     answers = child.answer(
-        [app.tokenizer.render(list(messages)) for messages in prompts],
+        [app.tokenizer.render(messages) for messages in prompts],
         adapter=None,
         max_tokens=REPLAY_TOKENS,
-        on_answer=lambda done: watch.say(0.01 + 0.04 * done / len(asked), "asking the base model"),
+        on_answer=lambda done: watch.say(
+            0.01 + 0.04 * done / len(prompts), "asking the base model"
+        ),
         cancelled=watch.cancelled,
     )
     return [
@@ -131,12 +134,13 @@ def _written(
     """
     known = sorted(chunk_hashes(db, workspace.id)) if workspace.settings.passage_tokens else []
     chosen = random.Random(seed).sample(known, min(READINGS, len(known)))
-    texts = [passage.text for passage in live_chunks(db, workspace.id, chosen).values()]
+    shown = live_chunks(db, workspace.id, chosen).values()
+    prompts = _fitting(app, [_please_ask(chunk.text) for chunk in shown], QUESTION_TOKENS)
     said = child.answer(
-        [app.tokenizer.render(_please_ask(text)) for text in texts],
+        [app.tokenizer.render(messages) for messages in prompts],
         adapter=None,
         max_tokens=QUESTION_TOKENS,
-        on_answer=lambda done: watch.say(0.01 * done / len(texts), "reading the documents"),
+        on_answer=lambda done: watch.say(0.01 * done / len(prompts), "reading the documents"),
         cancelled=watch.cancelled,
     )
     return list(dict.fromkeys(filter(None, map(first_question, said))))
@@ -146,6 +150,12 @@ def first_question(said: str) -> str:
     """The text up to its first question mark; '' when there is none."""
     before, mark, _ = said.partition("?")
     return f"{before.strip()}{mark}" if mark else ""
+
+
+def _fitting(app: App, prompts: list[list[ChatMessage]], tokens: int) -> list[list[ChatMessage]]:
+    """Those that leave room for an answer of so many tokens."""
+    room = app.settings.context - tokens
+    return [messages for messages in prompts if len(app.tokenizer.render(messages)) <= room]
 
 
 def _plain(workspace: Workspace, question: str) -> Inputs:

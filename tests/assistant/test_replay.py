@@ -53,16 +53,30 @@ def test_a_question_without_a_passage_is_left_out(app, documents):
         assert readings(app, db, silent, ["How thick is a mooring line?"]) == []
 
 
-def test_rows_hold_what_the_base_says(app, documents, tmp_path):
+@pytest.fixture
+def told():
+    """What the round under way has said of its progress."""
+    return []
+
+
+@pytest.fixture
+def child(app, tmp_path):
+    with ChildAnswerer(app.base, app.settings, tmp_path / "log") as child:
+        yield child
+
+
+def rows_of(app, db, workspace, child, told):
+    queued = create_round(
+        db, workspace.id, config={}, base_fingerprint=app.base.fingerprint, examples=[]
+    )
+    watch = Watch(db, queued, lambda share, note: told.append((share, note)))
+    return replay_rows(app, db, workspace, child, watch, seed=1)
+
+
+def test_rows_hold_what_the_base_says(app, documents, child, told):
     with closing(app.db()) as db:
-        queued = create_round(
-            db, documents.id, config={}, base_fingerprint=app.base.fingerprint, examples=[]
-        )
-        told = []
-        watch = Watch(db, queued, lambda share, note: told.append((share, note)))
-        with ChildAnswerer(app.base, app.settings, tmp_path / "log") as child:
-            rows = replay_rows(app, db, documents, child, watch, seed=1)
-            again = child.answer([rows[0].prompt_ids], adapter=None, max_tokens=REPLAY_TOKENS)
+        rows = rows_of(app, db, documents, child, told)
+    again = child.answer([rows[0].prompt_ids], adapter=None, max_tokens=REPLAY_TOKENS)
     assert {row.kind for row in rows} == {"replay"}
     assert rows[0].completion == again[0]
     inputs = Inputs(ordinary_questions()[0], documents.instructions, documents.instructions_version)
@@ -70,6 +84,12 @@ def test_rows_hold_what_the_base_says(app, documents, tmp_path):
     assert {note for _, note in told} == {"reading the documents", "asking the base model"}
     assert [share for share, _ in told] == sorted(share for share, _ in told)
     assert told[-1][0] == pytest.approx(0.05)
+
+
+def test_what_does_not_fit_the_context_is_left_out(app, documents, child, told):
+    with closing(app.db()) as db:
+        wordy = set_workspace(db, "default", "instructions", "Be exact. " * 200)
+        assert rows_of(app, db, wordy, child, told) == []
 
 
 def test_there_are_as_many_readings_as_chunks_at_most(app, documents):
