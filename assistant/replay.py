@@ -23,9 +23,9 @@ from storage.documents import chunk_hashes, live_chunks
 from storage.records import ChatMessage, Inputs, Workspace
 from tuning.bundle import TrainRow
 
-REPLAY_TOKENS = 16
+REPLAY_TOKENS = 24
 """Tokens of a replayed answer: more questions hold more in place than longer answers."""
-READINGS = 36
+READINGS = 12
 """Chunks that a question is written about."""
 QUESTION_TOKENS = 24
 """Tokens of a written question at most."""

@@ -58,7 +58,7 @@ def plan_round(app: App, workspace: Workspace, dials: Mapping[str, Any] | None =
         )
     trained = [lesson for lesson in found if lesson.split == "train"]
     replay = min(math.ceil(config.replay_share * len(trained)), replayable)
-    tokens = sum(lesson.tokens for lesson in trained) + replay * 4 * REPLAY_TOKENS
+    tokens = sum(lesson.tokens for lesson in trained) + replay * 2 * REPLAY_TOKENS
     return RoundPlan(
         workspace=workspace.name,
         train=len(trained),
