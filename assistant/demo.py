@@ -40,7 +40,7 @@ KEPT = {"models", ".lock", MARKER}
 ANSWER_TOKENS = 64
 """Tokens of an evaluated answer at most; the longest right one has fewer than 48."""
 MINUTES = 13
-"""Minutes of training at most, so that the demo ends on a slow machine too; two cores take 10."""
+"""Minutes of training at most, so that the demo ends on slow machines; two cores take 11 to 13."""
 ALONE = {"no_overrides": True, "no_examples": True}
 KNOWN_BEFORE = (
     ("general questions", "general.jsonl"),
@@ -238,7 +238,7 @@ def _after(story: Story) -> None:
     say("Overrides and examples are switched off, so nothing is looked up.")
     _show(story, FOUNDING, sql=True, **ALONE)
     _show(story, _new_wording(), sql=True, **ALONE)
-    say("\nWhat the pages say is still read from them:")
+    say("\nAnd a question that a page answers:")
     _show(story, _rows("documents_questions.jsonl")[0]["question"], **ALONE)
 
 

@@ -18,7 +18,7 @@ from sqlite_utils import Database
 import tuning
 from assistant.app import App
 from assistant.prompt import build_messages
-from assistant.replay import ordinary_questions
+from assistant.replay import ordinary_questions, plain_inputs
 from assistant.reply import examples_for
 from storage.feedback import approved_pairs
 from storage.records import ChatMessage, Inputs, Pair, Split, Workspace
@@ -201,7 +201,7 @@ def sentinel_cases(app: App, workspace: Workspace) -> list[Case]:
     cases = []
     for number, line in enumerate(SENTINEL.read_text().splitlines()):
         item = json.loads(line)
-        messages = _bare(workspace, item["question"])
+        messages = tuple(build_messages(plain_inputs(workspace, item["question"])))
         cases.append(
             Case(
                 id=f"sentinel-{number}",
@@ -233,11 +233,6 @@ def _as_today(
         instructions_version=workspace.instructions_version,
         examples=examples,
     )
-
-
-def _bare(workspace: Workspace, question: str) -> tuple[ChatMessage, ...]:
-    inputs = Inputs(question, workspace.instructions, workspace.instructions_version)
-    return tuple(build_messages(inputs))
 
 
 def _applies(check: Mapping[str, Any], expected: str) -> bool:

@@ -72,7 +72,7 @@ def replay_rows(
     Empty answers are left out, and questions that do not fit the context. Raises AnsweringFailed
     when the child dies or on a cancel.
     """
-    asked = [_plain(workspace, question) for question in ordinary_questions()]
+    asked = [plain_inputs(workspace, question) for question in ordinary_questions()]
     asked += readings(app, db, workspace, _written(app, db, workspace, child, watch, seed))
     prompts = _fitting(app, [build_messages(inputs) for inputs in asked], REPLAY_TOKENS)
     answers = child.answer(
@@ -96,7 +96,7 @@ def readings(
 ) -> list[Inputs]:
     """Each question with the passages that service would show; without any it is left out."""
     return [
-        replace(_plain(workspace, question), passages=passages)
+        replace(plain_inputs(workspace, question), passages=passages)
         for question in questions
         if (passages := retrieve(app, db, workspace, question))
     ]
@@ -158,7 +158,8 @@ def _fitting(app: App, prompts: list[list[ChatMessage]], tokens: int) -> list[li
     return [messages for messages in prompts if len(app.tokenizer.render(messages)) <= room]
 
 
-def _plain(workspace: Workspace, question: str) -> Inputs:
+def plain_inputs(workspace: Workspace, question: str) -> Inputs:
+    """A question for itself: no passages, no examples, no history."""
     return Inputs(question, workspace.instructions, workspace.instructions_version)
 
 

@@ -1,4 +1,4 @@
-"""The demo's aims, with the real model: 14 minutes on two cores, so `make soak` runs it."""
+"""The demo's aims, with the real model: 19 minutes on two cores, so `make soak` runs it."""
 
 import re
 import subprocess
