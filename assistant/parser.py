@@ -195,7 +195,9 @@ def _feedback(verbs: Verbs) -> None:
 
 def _tuning(verbs: Verbs) -> None:
     tune = _add(verbs, "tune", "tune", "teach the approved corrections: one round", workspace=True)
-    tune.add_argument("--method", help="qlora (default) or lora")
+    tune.add_argument(
+        "--method", help="lora, qlora (4-bit base), or auto (default): the one whose base serves"
+    )
     tune.add_argument(
         "--set",
         metavar="KEY=VALUE",

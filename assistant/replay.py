@@ -25,8 +25,8 @@ from tuning.bundle import TrainRow
 
 REPLAY_TOKENS = 24
 """Tokens of a replayed answer: more questions hold more in place than longer answers."""
-READINGS = 12
-"""Chunks that a question is written about."""
+READINGS = 48
+"""Chunks that a question is written about. A third of the questions find passages."""
 QUESTION_TOKENS = 24
 """Tokens of a written question at most."""
 CHUNK_CHARACTERS = 400

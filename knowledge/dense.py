@@ -159,6 +159,8 @@ class DenseIndex:
         try:
             if _is_sound(self._path):
                 client = _start(self._path)
+                # loading writes length.bin anew, with whatever was in memory behind its numbers
+                _write_seals(self._path)
                 self._seen = _states(self._path)
                 return client
         # a damaged folder makes Chroma raise many things, and Rust's panics are no Exception

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from storage.errors import BadInput
 
-Method = Literal["qlora", "lora"]
+Method = Literal["auto", "qlora", "lora"]
 Objective = Literal["sft"]
 
 
@@ -15,8 +15,9 @@ Objective = Literal["sft"]
 class RoundConfig:
     """The dials of one round; a round keeps its own in the bundle's `config.json`."""
 
-    method: Method = "qlora"
-    """`qlora` trains over a 4-bit (nf4) base, `lora` over the base as it is."""
+    method: Method = "auto"
+    """`qlora` trains over a 4-bit (nf4) base, `lora` over the base as it is. `auto` leaves it to
+    the plan of the round, which takes the one whose base is the base that serves."""
     objective: Objective = "sft"
     """`sft` teaches the correction itself."""
     rank: int = 16

@@ -11,9 +11,6 @@ from transformers import AutoModelForCausalLM, BitsAndBytesConfig, PreTrainedMod
 
 from tuning.config import RoundConfig
 
-UNPACK_SHARE = 0.25
-"""Of the free memory, what the unpacked base may take on a CPU."""
-
 
 def peft_config(config: RoundConfig, base: PreTrainedModel) -> LoraConfig:
     """The adapter of a `lora` or `qlora` round on `base`."""
@@ -45,8 +42,8 @@ def _linear_names(base: PreTrainedModel) -> list[str]:
 def quantization(config: RoundConfig) -> BitsAndBytesConfig | None:
     """How the base is held while it trains: nf4 for `qlora`, as it is otherwise.
 
-    The scales are quantised a second time on a GPU only, where memory is what is short: on a CPU
-    that step takes half of the time in which weights are unpacked, for 5 MB of a 135M base.
+    The scales are quantised a second time on a GPU only: on a CPU that step takes half of the time
+    in which weights are unpacked, for 5 MB of a 135M base.
     """
     if config.method != "qlora":
         return None
@@ -59,15 +56,13 @@ def quantization(config: RoundConfig) -> BitsAndBytesConfig | None:
     )
 
 
-def load_base(folder: Path, config: RoundConfig, *, memory: int | None = None) -> PreTrainedModel:
+def load_base(folder: Path, config: RoundConfig) -> PreTrainedModel:
     """The frozen base for this round, on the GPU if there is one.
 
-    A CPU computes in fp32: without AMX, bf16 products are emulated and slower. Where it has the
-    memory (bytes; None asks the system), the 4-bit weights are unpacked once instead of at every
-    product: the same numbers in less time.
+    A CPU computes in fp32: without AMX, bf16 products are emulated and slower.
     """
     on_gpu = torch.cuda.is_available()
-    base = AutoModelForCausalLM.from_pretrained(
+    return AutoModelForCausalLM.from_pretrained(
         folder,
         dtype=torch.bfloat16 if on_gpu else torch.float32,
         quantization_config=quantization(config),
@@ -76,16 +71,3 @@ def load_base(folder: Path, config: RoundConfig, *, memory: int | None = None) -
         trust_remote_code=False,
         use_safetensors=True,
     )
-    if config.method != "qlora" or on_gpu:
-        return base
-    room = UNPACK_SHARE * (_free_memory() if memory is None else memory)
-    return base.dequantize(torch.float32) if 4 * base.num_parameters() < room else base
-
-
-def _free_memory() -> int:
-    """Bytes of memory that a process may still take; 0 where Linux's /proc does not say."""
-    try:
-        said = Path("/proc/meminfo").read_text()
-    except OSError:
-        return 0
-    return int(said.split("MemAvailable:")[1].split()[0]) * 1024

@@ -36,7 +36,7 @@ from tuning.methods import load_base, peft_config
 
 OnProgress = Callable[[dict[str, Any]], None]
 
-HOLD = 4.0
+HOLD = 6.0
 """What a nat of drift on ordinary text counts, where a nat of a taught token counts 1."""
 
 
@@ -82,6 +82,7 @@ class PackedTrainer(SFTTrainer):
     """SFTTrainer whose step is a list of parts, and whose loss is computed at the labels alone."""
 
     course: Course
+    known: dict[str, torch.Tensor]
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Any:
         """Gradients of one step; returns its mean loss a learned token, replay left out."""
@@ -93,7 +94,7 @@ class PackedTrainer(SFTTrainer):
         for part in step_parts:
             with self.compute_loss_context_manager():
                 if part.is_replay:
-                    losses = HOLD * drifts(model, part)
+                    losses = HOLD * drifts(model, part, self.known)
                 else:
                     losses, likeliest = token_losses(model, part)
                     _tell(self.course, part, losses.detach(), likeliest)
@@ -109,37 +110,59 @@ def token_losses(model: Any, part: Part) -> tuple[torch.Tensor, torch.Tensor]:
 
     Both of shape (labels,). The same figures as each row alone would give.
     """
-    logits = _logits(model, part)
+    logits = _logits(model, _states(model, part))
     labels = torch.tensor(part.labels, device=logits.device)
     losses = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
     return losses, logits.detach().argmax(-1) == labels
 
 
-def drifts(model: Any, part: Part) -> torch.Tensor:
+def drifts(model: Any, part: Part, known: dict[str, torch.Tensor]) -> torch.Tensor:
     """For each label of the part: how far the adapter has moved the base's whole distribution.
 
     The Kullback-Leibler divergence from the base to the adapted model, in nats, shape (labels,).
     Held small on ordinary text it keeps what the base knows (Li and Hoiem 2016, "Learning without
     Forgetting", arXiv:1606.09282); to learn the base's answers as texts held much less of it.
     """
-    with torch.no_grad(), model.disable_adapter():
-        before = torch.log_softmax(_logits(model, part), -1)
-    after = torch.log_softmax(_logits(model, part), -1)
+    base = _base_states(model, part, known)
+    before, after = (
+        torch.log_softmax(_logits(model, states), -1) for states in (base, _states(model, part))
+    )
     return torch.nn.functional.kl_div(after, before, log_target=True, reduction="none").sum(-1)
 
 
-def _logits(model: Any, part: Part) -> torch.Tensor:
-    """The output layer where the part has labels, and nowhere else: (labels, vocabulary), fp32."""
+def _base_states(model: Any, part: Part, known: dict[str, torch.Tensor]) -> torch.Tensor:
+    """The base's own `_states`, computed once for each row and then kept in `known`.
+
+    A row comes round some six times: to compute it anew took a tenth of a round. What is kept are
+    states and not logits, which would be 85 times as much (49152 words for 576 values).
+    """
+    if any(row.id not in known for row in part.rows):
+        with torch.no_grad(), model.disable_adapter():
+            states = _states(model, part)
+        sizes = [len(row.completion_ids) for row in part.rows]
+        known.update(zip((row.id for row in part.rows), states.split(sizes), strict=True))
+    return torch.cat([known[row.id] for row in part.rows])
+
+
+def _states(model: Any, part: Part) -> torch.Tensor:
+    """What the last block says where the part has labels: (labels, width)."""
     device = model.device
-    causal = model.get_base_model()
-    hidden = causal.base_model(
-        input_ids=torch.tensor([part.ids], device=device),
-        position_ids=torch.tensor([part.positions], device=device),
-        attention_mask=_mask(part, device),
-        use_cache=False,
-    ).last_hidden_state[0]
-    chosen = hidden[torch.tensor(part.label_at, device=device)]
-    return causal.get_output_embeddings()(chosen).float()
+    hidden = (
+        model.get_base_model()
+        .base_model(
+            input_ids=torch.tensor([part.ids], device=device),
+            position_ids=torch.tensor([part.positions], device=device),
+            attention_mask=_mask(part, device),
+            use_cache=False,
+        )
+        .last_hidden_state[0]
+    )
+    return hidden[torch.tensor(part.label_at, device=device)]
+
+
+def _logits(model: Any, states: torch.Tensor) -> torch.Tensor:
+    """The output layer, which no adapter changes: (states, vocabulary), fp32."""
+    return model.get_base_model().get_output_embeddings()(states).float()
 
 
 def _mask(part: Part, device: torch.device) -> torch.Tensor:
@@ -208,7 +231,7 @@ def make_trainer(
         callbacks=[teller],
     )
     trainer.remove_callback(PrinterCallback)  # standard output is ours
-    trainer.course = course
+    trainer.course, trainer.known = course, {}
     teller.trainer = trainer
     for parameter in trainer.model.parameters():
         if parameter.requires_grad and not on_gpu:  # TRL made them bf16, which a CPU emulates

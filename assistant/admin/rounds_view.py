@@ -29,6 +29,7 @@ def plan_summary(plan: "RoundPlan") -> str:
             ("Corrections to learn", plan.train),
             ("Kept out, to judge by", plan.held_out),
             ("Needs", plan.needs),
+            ("Method", plan.config.method),
             ("Ordinary questions replayed", plan.replay),
             ("Time", f"about {plan.minutes:g} minutes"),
             ("Memory", f"about {plan.memory_bytes / 1e9:.1f} GB"),

@@ -32,12 +32,13 @@ def open_engine(
 
 def best_engine(base: BaseModel) -> str:
     """The engine that `auto` means for `base` on this machine."""
-    if base.gguf is None or _has_cuda():
+    if base.gguf is None or has_cuda():
         return "torch_peft"
     return "llamacpp"
 
 
-def _has_cuda() -> bool:
+def has_cuda() -> bool:
+    """Whether a CUDA GPU can be used."""
     if not any(Path(device).exists() for device in GPU_DEVICES):
         return False
     import torch

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from assistant.engines.choose import has_cuda
 from assistant.verbs import run_here
 from storage.errors import BadInput, Refused
 from storage.rounds import list_rounds
@@ -54,6 +55,19 @@ def test_dry_run_says_what_would_be_done_and_does_nothing(taught):
     assert plan["config"]["method"] == "lora" and plan["config"]["rank"] == 2
     assert plan["advice"]
     assert states(taught) == []
+
+
+@pytest.mark.skipif(has_cuda(), reason="a GPU serves in nf4")
+def test_it_trains_over_what_serves_unless_memory_is_short(taught, monkeypatch):
+    def chosen(**options):
+        (plan,), _ = run_verb(taught, "tune", workspace="default", dry_run=True, **options)
+        return plan["config"]["method"], plan["memory_bytes"]
+
+    assert chosen()[0] == "lora"
+    assert chosen(method="qlora")[0] == "qlora"
+    assert chosen(method="qlora")[1] < chosen()[1], "4 bits took no less memory"
+    monkeypatch.setattr("tuning.memory.SHARE", 0.0)
+    assert chosen()[0] == "qlora"
 
 
 def test_round_ends_with_a_verdict(taught):

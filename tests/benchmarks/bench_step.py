@@ -103,7 +103,7 @@ def _write_bundle(folder: Path, model: Path, batch_size: int) -> None:
                 completion_ids=tuple(tokenizer.completion_ids(said["correction"])),
             )
         )
-    config = RoundConfig(batch_size=batch_size, epochs=1000, learned_loss=0.0)
+    config = RoundConfig(method="qlora", batch_size=batch_size, epochs=1000, learned_loss=0.0)
     write_bundle(folder, config=config, base_fingerprint="0" * 64, train=rows, heldout=())
 
 

@@ -3,6 +3,7 @@
 from tuning.bundle import TrainRow
 
 DIALS = {
+    "method": "lora",
     "epochs": 60,
     "batch_size": 4,
     "rank": 8,

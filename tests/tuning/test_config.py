@@ -13,8 +13,8 @@ def test_it_comes_back_from_json():
     assert RoundConfig.from_json(json.loads(json.dumps(config.to_json()))) == config
 
 
-def test_qlora_is_the_default():
-    assert RoundConfig().method == "qlora"
+def test_a_round_chooses_its_method_unless_told():
+    assert RoundConfig().method == "auto"
     assert RoundConfig().objective == "sft"
 
 

@@ -125,12 +125,12 @@ def test_packed_rows_have_the_losses_of_rows_alone(tiny_base, rows, tmp_path):
 def test_drift_is_nothing_until_the_adapter_moves(tiny_base, rows):
     model = _as_peft(load_base(tiny_base.folder, RoundConfig(method="lora")))
     (part,) = parts([row for row in rows if row.kind == "replay"], 1000)
-    assert torch.allclose(drifts(model, part), torch.zeros(len(part.labels)), atol=1e-5)
+    assert torch.allclose(drifts(model, part, {}), torch.zeros(len(part.labels)), atol=1e-5)
     with torch.no_grad():
         for name, weights in model.named_parameters():
             if "lora_B" in name:
                 weights.fill_(0.05)
-    moved = drifts(model, part)
+    moved = drifts(model, part, {})
     assert moved.shape == (len(part.labels),)
     assert (moved > 1e-4).all()
     moved.sum().backward()
