@@ -39,8 +39,8 @@ KEPT = {"models", ".lock", MARKER}
 """What starting over leaves: the base model took a download and a conversion."""
 ANSWER_TOKENS = 64
 """Tokens of an evaluated answer at most; the longest right one has fewer than 48."""
-MINUTES = 13
-"""Minutes of training at most, so that the demo ends on slow machines; two cores take 11 to 13."""
+MINUTES = 11
+"""Minutes of training at most, so that the demo ends on slow machines; two cores take 9 to 11."""
 ALONE = {"no_overrides": True, "no_examples": True}
 KNOWN_BEFORE = (
     ("general questions", "general.jsonl"),

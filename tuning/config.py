@@ -31,8 +31,8 @@ class RoundConfig:
     learning_rate: float = 1e-3
     """Peak rate. A tenth of it leaves few pairs unlearned after the same minutes."""
     epochs: int = 0
-    """Passes over the pairs at most; training stops earlier when they are learned. 0 takes 22,
-    and as many more as it takes to make 132 steps of few pairs."""
+    """Passes over the pairs at most; training stops earlier when they are learned. 0 takes 19,
+    and as many more as it takes to make 114 steps of few pairs."""
     batch_size: int = 16
     """Pairs a step."""
     step_tokens: int = 768

@@ -12,6 +12,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from assistant.app import App
+from assistant.commands.documents import mend
 from assistant.commands.who import actor
 from assistant.round_plan import RoundPlan
 from assistant.verbs import Event, Events
@@ -50,6 +51,7 @@ def tune(
         if dry_run:
             yield _planned(plan_round(app, found, wanted))
             return 0
+        mend(app, db, found.id)
         queued = start_round(app, found, dials=wanted, actor=actor())
         if detached:
             yield {

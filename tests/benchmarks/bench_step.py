@@ -1,11 +1,12 @@
 """Seconds a step of a round against a plain TRL script: same pairs, base, rank, targets, batch.
 
-    python -m tests.benchmarks.bench_step [--model FOLDER] [--steps N] [--batch-size N] [--turns N]
+    python -m tests.benchmarks.bench_step [--model FOLDER] [--method lora|qlora] [--steps N]
+                                          [--batch-size N] [--turns N]
 
-Both train an nf4 base with completion-only loss and without gradient checkpointing; the script
-pads each batch to its longest row. Each runs in a process of its own, in turn, so that peak memory
-is its own and a busy machine slows both. Without --model the embedded base in the data directory
-is used. The ratio is of the medians over all turns.
+By `lora` both train the base as it is, by `qlora` in nf4, with completion-only loss and without
+gradient checkpointing; the script pads each batch to its longest row. Each runs in a process of its
+own, in turn, so that peak memory is its own and a busy machine slows both. Without --model the
+embedded base in the data directory is used. The ratio is of the medians over all turns.
 """
 
 import argparse
@@ -23,20 +24,25 @@ AIM = 1.1
 
 
 def main() -> int:
-    """Runs both in turn and prints the table; 1 when the aim is missed."""
+    """Runs both in turn, method by method, and prints the tables; 1 when the aim is missed."""
     given = _arguments()
     if given.part:
         return _run_part(given)
+    return max(_compare(method, given) for method in given.method or ("lora", "qlora"))
+
+
+def _compare(method: str, given: argparse.Namespace) -> int:
     found: dict[str, list[dict[str, float]]] = {"apprentice": [], "plain TRL": []}
     with tempfile.TemporaryDirectory() as scratch:
         bundle = Path(scratch) / "bundle"
-        _write_bundle(bundle, given.model, given.batch_size)
+        _write_bundle(bundle, given.model, given.batch_size, method)
         for _ in range(given.turns):
             for name in found:
                 found[name].append(_measure(name, bundle, given))
     seconds = {
         name: statistics.median(one["seconds"] for one in runs) for name, runs in found.items()
     }
+    print(method)
     for name, runs in found.items():
         memory = max(one["peak_rss_bytes"] for one in runs) / 1e9
         print(f"{name:12} {seconds[name]:6.2f} s a step, peak memory {memory:.2f} GB")
@@ -48,6 +54,7 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", type=Path, default=None)
+    parser.add_argument("--method", action="append", choices=["lora", "qlora"])
     parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--turns", type=int, default=2)
@@ -76,7 +83,7 @@ def _measure(name: str, bundle: Path, given: argparse.Namespace) -> dict[str, fl
     return found
 
 
-def _write_bundle(folder: Path, model: Path, batch_size: int) -> None:
+def _write_bundle(folder: Path, model: Path, batch_size: int, method: str) -> None:
     """The sample company's corrections, all of them to train on, in their own words."""
     import assistant.sample
     from assistant.tokens import ChatTokenizer
@@ -103,7 +110,7 @@ def _write_bundle(folder: Path, model: Path, batch_size: int) -> None:
                 completion_ids=tuple(tokenizer.completion_ids(said["correction"])),
             )
         )
-    config = RoundConfig(method="qlora", batch_size=batch_size, epochs=1000, learned_loss=0.0)
+    config = RoundConfig(method=method, batch_size=batch_size, epochs=1000, learned_loss=0.0)
     write_bundle(folder, config=config, base_fingerprint="0" * 64, train=rows, heldout=())
 
 
@@ -160,6 +167,12 @@ def _plain(given: argparse.Namespace):
         }
         for row in bundle.train
     ]
+    nf4 = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.float32,
+    )
     return SFTTrainer(
         model=str(given.model),
         args=SFTConfig(
@@ -185,12 +198,7 @@ def _plain(given: argparse.Namespace):
             lora_alpha=bundle.config.alpha,
             target_modules="all-linear",
         ),
-        quantization_config=BitsAndBytesConfig(
-            load_in_4bit=True,
-            bnb_4bit_quant_type="nf4",
-            bnb_4bit_use_double_quant=True,
-            bnb_4bit_compute_dtype=torch.float32,
-        ),
+        quantization_config=nf4 if bundle.config.method == "qlora" else None,
     )
 
 

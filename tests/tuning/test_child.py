@@ -116,8 +116,8 @@ def test_a_child_that_hangs_is_asked_where_and_killed(tmp_path, monkeypatch):
         monkeypatch,
         WAITS.format(tmp_path).replace("time.sleep", "os.kill(os.getpid(), signal.SIGSTOP), "),
     )
-    with pytest.raises(RoundFailed, match="said nothing for 2 s"):
-        follow(tmp_path, silence_seconds=2.0)
+    with pytest.raises(RoundFailed, match="said nothing for 5 s"):
+        follow(tmp_path, silence_seconds=5.0)  # a busy machine takes 3 to start it
     assert is_gone(pid_of(tmp_path))
     assert "Current thread" in (tmp_path / "out" / LOG).read_text()
 

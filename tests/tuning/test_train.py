@@ -130,7 +130,10 @@ def test_drift_is_nothing_until_the_adapter_moves(tiny_base, rows):
         for name, weights in model.named_parameters():
             if "lora_B" in name:
                 weights.fill_(0.05)
-    moved = drifts(model, part, {})
+    known = {}
+    moved = drifts(model, part, known)
+    assert known.keys() == {row.id for row in part.rows}
+    assert torch.equal(drifts(model, part, known), moved), "the base was remembered as another"
     assert moved.shape == (len(part.labels),)
     assert (moved > 1e-4).all()
     moved.sum().backward()
