@@ -37,10 +37,10 @@ REPORT = "demo-report.txt"
 """Written last: a directory that has it holds a finished demo."""
 KEPT = {"models", ".lock", MARKER}
 """What starting over leaves: the base model took a download and a conversion."""
-ANSWER_TOKENS = 64
-"""Tokens of an evaluated answer at most; the longest right one has fewer than 48."""
+ANSWER_TOKENS = 48
+"""Tokens of an evaluated answer at most; the longest right one has 31."""
 MINUTES = 11
-"""Minutes of training at most, so that the demo ends on slow machines; two cores take 9 to 11."""
+"""Minutes of training at most, so that the demo ends on slow machines; two cores take 7 to 10."""
 ALONE = {"no_overrides": True, "no_examples": True}
 KNOWN_BEFORE = (
     ("general questions", "general.jsonl"),

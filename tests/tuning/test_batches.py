@@ -117,7 +117,7 @@ def test_identical_prompts_keep_a_token_to_answer_from():
 
 
 @pytest.mark.parametrize(
-    ("steps_a_pass", "asked", "expected"), [(1, 0, 114), (6, 0, 19), (50, 0, 19), (1, 2, 2)]
+    ("steps_a_pass", "asked", "expected"), [(1, 0, 156), (12, 0, 13), (50, 0, 13), (1, 2, 2)]
 )
 def test_few_pairs_get_as_many_steps_as_many_unless_told_otherwise(steps_a_pass, asked, expected):
     assert passes(steps_a_pass, RoundConfig(epochs=asked)) == expected
