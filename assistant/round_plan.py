@@ -92,8 +92,8 @@ def _minutes(config: RoundConfig, tokens: int, rows: int) -> float:
 
 
 def _memory(app: App, config: RoundConfig) -> int:
-    """Bytes on a CPU, by the sample company's rounds (2.5 to 3.3 GB): libraries 1 GB, the weights (a third
-    with the scales in nf4), and 1.8 MB of activations for each token of a step."""
+    """Bytes on a CPU, by rounds of the sample company (2.5 to 3.3 GB): libraries 1 GB, the weights
+    (a third with the scales in nf4), and 1.8 MB of activations for each token of a step."""
     weights = unpacked_bytes(app.base.folder)
     held = weights // 3 if config.method == "qlora" else weights
     return 1_000_000_000 + held + config.step_tokens * 1_800_000
