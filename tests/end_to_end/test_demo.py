@@ -21,7 +21,7 @@ def test_the_demo_reaches_its_aims(tmp_path):
     assert told.returncode == 0, told.stderr  # 0 means that the gate said promote
     report = (tmp_path / "demo" / "demo-report.txt").read_text()
     base, alone, shipped = map(int, re.findall(r"(\d+)%", report)[:3])
-    assert base < 20 and alone >= 80 and shipped >= 80
+    assert base < 20 and alone >= 80 and shipped >= alone
     general, documents = re.findall(r"(\d+) of (\d+) stayed right", report)
     assert int(general[0]) >= 0.9 * int(general[1]) and int(general[1]) >= 30
     assert int(documents[0]) >= 0.5 * int(documents[1]) and int(documents[1]) >= 5

@@ -105,6 +105,7 @@ def test_it_is_there_again_after_closing(tmp_path, count, write):
         if write:
             index.upsert("chunks-1-x", [4], vectors(count)[3:4], ["h4"])
         index.close()
+    assert not (tmp_path / "chroma.unreadable").exists()
 
 
 def test_a_killed_process_leaves_a_sound_folder(copy, tmp_path):
