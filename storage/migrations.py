@@ -386,3 +386,28 @@ def m008_views(db: Database) -> None:
         join messages m on m.id = f.message_id
         join workspaces w on w.id = f.workspace_id;
     """)
+
+
+@migrations()
+def m009_copies(db: Database) -> None:
+    """What left the house and where it went; and what is set for the house as a whole."""
+    db.executescript(f"""
+    create table copies (
+        id integer primary key autoincrement,
+        kind text not null check (kind in ('export', 'push', 'bundle')),
+        adapter_id integer references adapters(id) on delete set null, -- null: a round's bundle
+        round_id integer references rounds(id) on delete set null, -- null: an imported adapter's
+        place text not null, -- a folder, or a repository with its hub
+        format text not null,
+        hash text not null, -- of the manifest that lies with the copy; '' for none
+        actor text not null,
+        created_at text not null default ({NOW})
+    ) strict;
+    create index copies_adapter on copies(adapter_id);
+    create index copies_round on copies(round_id);
+    create table house_settings (
+        key text primary key,
+        value text not null,
+        updated_at text not null default ({NOW})
+    ) strict, without rowid;
+    """)
