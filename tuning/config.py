@@ -55,6 +55,12 @@ class RoundConfig:
     """Chance the gate takes of promoting an adapter that is no better (one-sided sign test)."""
     sentinel_keep: float = 0.9
     """Share of the general questions the base answers right that must stay right."""
+    sentinel_nats: float = 0.02
+    """Nats a token that the base's right answers to the general items may lose on average: 2% of
+    their likelihood, which greedy decoding hardly ever shows."""
+    sentinel_lost: float = 0.05
+    """Share of those answers that may be lost, as the upper 95% bound: 500 items, 400 of them right
+    by the base, allow 12 to go."""
 
     def __post_init__(self) -> None:
         for name, (low, high) in _BOUNDS.items():
@@ -95,6 +101,8 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "threads": (0, 1024),
     "gate_risk": (0.0001, 0.5),
     "sentinel_keep": (0.0, 1.0),
+    "sentinel_nats": (0.0, 100.0),
+    "sentinel_lost": (0.0, 1.0),
 }
 
 

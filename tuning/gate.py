@@ -10,12 +10,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import comb
 
+from scipy.special import betaincinv
+
 from storage.records import Split, Verdict
 from tuning.config import RoundConfig
 from tuning.evaluate import Evaluation
 
 MOST_CASES = 1_000
 """Further cases looked at when saying how many are missing."""
+SURE = 0.95
+"""Confidence of the one-sided bound on the general items lost."""
 
 
 @dataclass(frozen=True)
@@ -37,20 +41,41 @@ class Duel:
     losses: int
 
 
-def decide(evaluations: Sequence[Evaluation], config: RoundConfig) -> Decision:
+@dataclass(frozen=True)
+class SentinelReport:
+    """What the candidate lost of the base's general ability, measured by likelihood."""
+
+    items: int
+    """General items scored."""
+    base_right: int
+    """Of those, how many the base has right."""
+    lost: int
+    """Of those, how many the candidate has wrong."""
+    nats_lost: float
+    """Nats a token that the base's right answers lost, on average; negative where they gained."""
+
+
+def decide(
+    evaluations: Sequence[Evaluation],
+    config: RoundConfig,
+    *,
+    sentinel: SentinelReport | None = None,
+) -> Decision:
     """The verdict on the row `candidate` against `serving` and every other row.
 
-    Raises ValueError when a row lacks a case: half an evaluation decides nothing.
+    `sentinel` is what was measured by likelihood; without it only the answered general questions
+    count. Raises ValueError when a row lacks a case: half an evaluation decides nothing.
     """
     table = _table(evaluations)
     rows = sorted({row for row, _ in table} - {"candidate"})
     if evaluations and "serving" not in rows:
         raise ValueError("the row 'serving' was not evaluated")
-    vetoes = _vetoes(table, rows, config)
+    measured = _likelihoods(sentinel, config)
+    vetoes = [*_vetoes(table, rows, config), *(said for said, bad in measured if bad)]
     verdict, reason = _new_wordings(_duel(table, "serving", "new wordings"), config.gate_risk)
     if vetoes:
         return Decision("reject", (*vetoes, reason))
-    return Decision(verdict, (reason, *_kept(table)))
+    return Decision(verdict, (reason, *_kept(table), *(said for said, _ in measured)))
 
 
 def sign_test(wins: int, losses: int) -> float:
@@ -174,6 +199,32 @@ def _sentinel(table: Table) -> tuple[int, int]:
     row = "base" if ("base", "sentinel") in table else "serving"
     duel = _duel(table, row, "sentinel") if (row, "sentinel") in table else Duel(0, 0, 0, 0, 0)
     return duel.other_right, duel.other_right - duel.losses
+
+
+def _likelihoods(report: SentinelReport | None, config: RoundConfig) -> list[tuple[str, bool]]:
+    """What the likelihoods say, each with whether it is a veto."""
+    if report is None:
+        return []
+    nats = (
+        f"By likelihood the base's right answers to {report.items} general items lost "
+        f"{report.nats_lost:.3f} nats a token; {config.sentinel_nats:g} may go."
+    )
+    worst = upper_bound(report.lost, report.base_right)
+    share = (
+        f"Of {report.base_right} general items that the base has right the candidate loses "
+        f"{report.lost}, {SURE:.0%} sure under {worst:.1%}; {config.sentinel_lost:.0%} may go."
+    )
+    # With too few items not even a loss of none could show it: then only the nats count.
+    shows = upper_bound(0, report.base_right) <= config.sentinel_lost
+    return [
+        (nats, not report.nats_lost <= config.sentinel_nats),  # NaN is a veto
+        (share, shows and worst > config.sentinel_lost),
+    ]
+
+
+def upper_bound(lost: int, of: int) -> float:
+    """One-sided upper bound of the share lost (Clopper and Pearson 1934), by SURE; 1.0 of none."""
+    return float(betaincinv(lost + 1, of - lost, SURE)) if lost < of else 1.0
 
 
 def _new_needs(table: Table, risk: float) -> list[str]:

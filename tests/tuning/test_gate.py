@@ -6,7 +6,7 @@ import pytest
 
 from tuning.config import RoundConfig
 from tuning.evaluate import Evaluation
-from tuning.gate import Duel, cases_missing, decide, sign_test
+from tuning.gate import Duel, SentinelReport, cases_missing, decide, sign_test, upper_bound
 
 CONFIG = RoundConfig()
 
@@ -182,3 +182,37 @@ def test_half_an_evaluation_decides_nothing():
         decide(whole[:-1], CONFIG)
     with pytest.raises(ValueError, match="serving"):
         decide(judged("candidate", "new wordings", "+++++"), CONFIG)
+
+
+@pytest.mark.parametrize(
+    "report, verdict, said",
+    [
+        (SentinelReport(500, 400, 12, 0.019), "promote", "loses 12, 95% sure under 4.8%"),
+        (SentinelReport(500, 400, 13, 0.019), "reject", "loses 13, 95% sure under 5.1%"),
+        (SentinelReport(500, 400, 0, 0.021), "reject", "lost 0.021 nats a token; 0.02 may go"),
+        (SentinelReport(500, 400, 0, -0.3), "promote", "lost -0.300 nats"),
+        (SentinelReport(500, 400, 0, float("nan")), "reject", "nan nats"),
+        (SentinelReport(500, 400, 400, 0.0), "reject", "sure under 100.0%"),
+        (SentinelReport(500, 20, 0, 0.0), "promote", "Of 20 general items"),  # too few to show it
+        (SentinelReport(500, 0, 0, 0.0), "promote", "Of 0 general items"),
+    ],
+)
+def test_the_likelihood_of_general_answers_can_veto(report, verdict, said):
+    decision = decide(round_of("+" * 8, "-" * 8), CONFIG, sentinel=report)
+    assert decision.verdict == verdict
+    assert said in " ".join(decision.reasons)
+
+
+def test_how_much_may_be_lost_is_a_setting():
+    found = round_of("+" * 8, "-" * 8)
+    loose = RoundConfig(sentinel_nats=0.5, sentinel_lost=0.2)
+    report = SentinelReport(500, 400, 50, 0.4)
+    assert decide(found, CONFIG, sentinel=report).verdict == "reject"
+    assert decide(found, loose, sentinel=report).verdict == "promote"
+
+
+@pytest.mark.parametrize("lost, of", [(0, 59), (3, 100), (20, 400)])
+def test_the_upper_bound_is_where_so_few_lost_become_unlikely(lost, of):
+    share = upper_bound(lost, of)
+    tail = sum(comb(of, k) * share**k * (1 - share) ** (of - k) for k in range(lost + 1))
+    assert tail == pytest.approx(0.05)
