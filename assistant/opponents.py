@@ -1,6 +1,7 @@
 """A round under way, seen from outside: its progress, and the opponents that answer for it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -8,9 +9,10 @@ from sqlite_utils import Database
 
 from assistant.answering import ChildAnswerer
 from assistant.app import App
-from storage import jobs, rounds
+from storage import adapters, jobs, rounds
 from storage.records import TuningRound
-from tuning.evaluate import Case
+from tuning.bundle import Bundle
+from tuning.evaluate import Answer, Case
 
 CANDIDATE = 0
 """The evaluation's name for the adapter under judgement; adapters that serve count from 1."""
@@ -51,6 +53,22 @@ class Watch:
         if "learned" in said:
             note += f", {said['learned']} of {said['pairs']} pairs learned"
         self.say(0.05 + 0.7 * min(1.0, said.get("done", said["step"] / said["steps"])), note + more)
+
+
+@contextmanager
+def opponents(
+    app: App, db: Database, queued: TuningRound, bundle: Bundle, watch: Watch
+) -> Iterator[tuple[Mapping[str, int | None], Answer]]:
+    """Who is asked in this round's evaluation, and who answers for them: `run_round`'s arguments.
+
+    The candidate lies in the round's folder, in `out/adapter`.
+    """
+    serving = adapters.serving_adapter(db, queued.workspace_id)
+    rows = {"candidate": CANDIDATE, "serving": serving.id if serving else None, "base": None}
+    folder = app.datadir.rounds / str(queued.id)
+    cases = len(bundle.heldout) + len(bundle.sentinel)
+    with Opponents(app, folder, watch, cases * len(set(rows.values()))) as answering:
+        yield rows, answering.answer
 
 
 class Opponents:

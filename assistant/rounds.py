@@ -7,7 +7,7 @@ import logging
 import os
 import shutil
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from assistant.lessons import (
     train_row,
     variant_rows,
 )
-from assistant.opponents import CANDIDATE, OnProgress, Opponents, Watch
+from assistant.opponents import OnProgress, Watch, opponents
 from assistant.replay import replay_rows
 from assistant.round_plan import RoundPlan, plan_round
 from storage import adapters, jobs, rounds
@@ -89,11 +89,28 @@ def due(app: App) -> list[Workspace]:
 
 def execute(app: App, queued: TuningRound, plan: RoundPlan, on_progress: OnProgress) -> TuningRound:
     """Run a queued round to its end and record how it ended, whatever happens."""
+    return conduct(
+        app,
+        queued,
+        lambda db: _run(app, db, queued, plan, on_progress),
+        method=plan.config.method,
+        pairs={"train": plan.train, "held_out": plan.held_out, "replay": plan.replay},
+    )
+
+
+def conduct(
+    app: App,
+    queued: TuningRound,
+    work: Callable[[Database], RoundResult],
+    *,
+    method: str,
+    pairs: Mapping[str, int],
+) -> TuningRound:
+    """Do the `work` of a queued round and record how it ended; `pairs` counts what it is about."""
     with closing(app.db()) as db:
         jobs.start_job(db, queued.job_id, os.getpid())
         try:
-            result = _run(app, db, queued, plan, on_progress)
-            return _record(app, db, queued, plan, result)
+            return _record(app, db, queued, work(db), method=method, pairs=pairs)
         except ApprenticeError as error:
             cancelled = jobs.job(db, queued.job_id).cancel_requested
             rounds.finish_round(
@@ -168,23 +185,26 @@ def _run(
         ],
         sentinel=sentinel_cases(app, workspace),
     )
-    serving = adapters.serving_adapter(db, workspace.id)
-    rows = {"candidate": CANDIDATE, "serving": serving.id if serving else None, "base": None}
-    cases = len(bundle.heldout) + len(bundle.sentinel)
-    with Opponents(app, folder, watch, cases * len(set(rows.values()))) as opponents:
+    with opponents(app, db, queued, bundle, watch) as (rows, answer):
         return run_round(
             bundle.folder,
             folder / "out",
             model_folder=app.base.folder,
             rows=rows,
-            answer=opponents.answer,
+            answer=answer,
             on_progress=watch.training,
             cancelled=watch.cancelled,
         )
 
 
 def _record(
-    app: App, db: Database, queued: TuningRound, plan: RoundPlan, result: RoundResult
+    app: App,
+    db: Database,
+    queued: TuningRound,
+    result: RoundResult,
+    *,
+    method: str,
+    pairs: Mapping[str, int],
 ) -> TuningRound:
     """Keep the evaluation and the adapter, and let it serve if the gate says so."""
     with write_transaction(db):
@@ -204,7 +224,7 @@ def _record(
             round_id=queued.id,
             parent_id=queued.start_adapter_id,
             base_fingerprint=app.base.fingerprint,
-            method=plan.config.method,
+            method=method,
             manifest_hash=manifest_hash(result.adapter),
             metrics=result.scores,
         )
@@ -217,7 +237,7 @@ def _record(
             reasons=result.reasons,
             scores={
                 **result.summary(),
-                "pairs": {"train": plan.train, "held_out": plan.held_out, "replay": plan.replay},
+                "pairs": dict(pairs),
                 "adapter": made.id,
             },
         )

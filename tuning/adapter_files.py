@@ -87,9 +87,11 @@ def save_adapter(
     method: str,
     round_id: int | None,
     metrics: Mapping[str, Any],
+    extra: Mapping[str, Any] | None = None,
 ) -> Manifest:
     """The adapter PEFT saved into `weights`, as `folder`: written beside, synced, renamed.
 
+    `extra` is kept in the manifest as it is; `train` puts the hash of its bundle there.
     The folder must not exist: an adapter version never serves under an old name. Raises
     AdapterRefused when what PEFT wrote would not pass `verify_adapter`.
     """
@@ -111,6 +113,7 @@ def save_adapter(
             files={name: _file_facts(part / name) for name in (CONFIG, WEIGHTS, CARD)},
             tensors={name: list(shape) for name, shape in _tensor_shapes(part).items()},
             created_at=datetime.now(UTC).isoformat(timespec="seconds"),
+            extra=dict(extra or {}),
         )
         for name in manifest.files:
             _sync(part / name)

@@ -9,6 +9,7 @@
 """
 
 import dataclasses
+import hashlib
 import json
 import os
 import shutil
@@ -20,6 +21,7 @@ from typing import Any, Literal
 
 from storage.errors import BadInput, NotFound
 from storage.records import ChatMessage
+from storage.wheel import file_sha256
 from tuning.config import RoundConfig
 from tuning.evaluate import Case
 
@@ -126,6 +128,14 @@ def read_bundle(folder: Path) -> Bundle:
         raise BadInput(f"The bundle in {folder} is damaged: {error!r}.") from error
     check_bundle(bundle)
     return bundle
+
+
+def bundle_hash(folder: Path) -> str:
+    """The sha256 over every file of a bundle and its name: what an adapter says it learned from."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.iterdir() if path.is_file()):
+        digest.update(f"{path.name} {file_sha256(path)}\n".encode())
+    return digest.hexdigest()
 
 
 def check_bundle(bundle: Bundle) -> None:

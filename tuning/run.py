@@ -9,11 +9,11 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from storage.errors import ApprenticeError
+from storage.errors import ApprenticeError, BadInput
 from storage.records import Verdict
 from tuning.adapter_files import verify_adapter
 from tuning.bundle import read_bundle
@@ -21,10 +21,12 @@ from tuning.child import RoundCancelled, RoundFailed, become_child, train_in_chi
 from tuning.evaluate import Answer, Evaluation, Scores, evaluate, tally
 from tuning.gate import decide
 
-__all__ = ["RoundCancelled", "RoundFailed", "RoundResult", "main", "run_round"]
+__all__ = ["RoundCancelled", "RoundFailed", "RoundResult", "judge_round", "main", "run_round"]
 
 ADAPTER = "adapter"
 """Folder of the candidate, inside the round's out folder."""
+TRAINING = "training.json"
+"""What training came to, beside the candidate: the fields of `course.TrainResult`."""
 
 
 @dataclass(frozen=True)
@@ -70,16 +72,32 @@ def run_round(
 ) -> RoundResult:
     """The round in the folder `bundle`; its adapter is left in `out/adapter`.
 
+    `on_progress` gets what `train` says after each step. Raises RoundCancelled when
+    `cancelled()`, RoundFailed when training dies or goes wrong, and what `judge_round` raises.
+    """
+    started = time.monotonic()
+    train_in_child(bundle, out, model_folder, on_progress=on_progress, cancelled=cancelled)
+    result = judge_round(bundle, out, rows=rows, answer=answer, cancelled=cancelled)
+    return replace(result, seconds=round(time.monotonic() - started, 1))
+
+
+def judge_round(
+    bundle: Path,
+    out: Path,
+    *,
+    rows: Mapping[str, int | None],
+    answer: Answer,
+    cancelled: Callable[[], bool] = lambda: False,
+) -> RoundResult:
+    """The second half of a round: what training left in `out`, here or elsewhere, is judged.
+
     `rows` names the opponents: "candidate" with the id under which `answer` serves `out/adapter`,
-    "serving", "base" and others. `on_progress` gets what `train` says after each step. Raises
-    RoundCancelled when `cancelled()`, RoundFailed when training dies or goes wrong, AdapterRefused
-    when what it left cannot be served.
+    "serving", "base" and others. Raises RoundCancelled when `cancelled()`, AdapterRefused when the
+    adapter cannot be served, BadInput for figures that cannot be read.
     """
     started = time.monotonic()
     taken = read_bundle(bundle)
-    training = train_in_child(
-        bundle, out, model_folder, on_progress=on_progress, cancelled=cancelled
-    )
+    training = read_training(out)
     verify_adapter(out / ADAPTER, taken.base_fingerprint)
     cases = (*taken.heldout, *taken.sentinel)
     evaluations = evaluate(cases, answer, rows, cancelled=cancelled)
@@ -100,6 +118,22 @@ def run_round(
         seconds=round(time.monotonic() - started, 1),
         peak_rss_bytes=training["peak_rss_bytes"],
     )
+
+
+def read_training(out: Path) -> dict[str, Any]:
+    """What training came to: the fields of `TrainResult`, from `out/training.json`.
+
+    Raises BadInput when it is missing or is no such file.
+    """
+    path = out / TRAINING
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        numbers = [found["steps"], found["seconds"], found["peak_rss_bytes"], *found["losses"]]
+        if not all(isinstance(number, int | float) for number in numbers):
+            raise ValueError("steps, seconds, losses or peak_rss_bytes are no numbers")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadInput(f"{path} is no record of a finished training ({error!r}).") from None
+    return found
 
 
 def _sentinel(scores: Scores, row: str) -> int:
@@ -125,7 +159,7 @@ def main(arguments: list[str] | None = None) -> int:
     except MemoryError:
         say({"error": "Memory ran out while training: lower step_tokens or batch_size."})
         return 1
-    (given.out / "training.json").write_text(json.dumps(result, indent=1), encoding="utf-8")
+    (given.out / TRAINING).write_text(json.dumps(result, indent=1), encoding="utf-8")
     say({"result": result})
     return 0
 

@@ -29,7 +29,7 @@ from trl import SFTConfig, SFTTrainer
 from storage.errors import BadInput
 from tuning.adapter_files import save_adapter
 from tuning.batches import Part
-from tuning.bundle import Bundle, read_bundle
+from tuning.bundle import Bundle, bundle_hash, read_bundle
 from tuning.config import RoundConfig
 from tuning.course import Course, TrainResult
 from tuning.methods import load_base, peft_config
@@ -74,6 +74,7 @@ def train(
             method=bundle.config.method,
             round_id=bundle.round_id,
             metrics=asdict(result),
+            extra={"bundle": bundle_hash(bundle_folder)},
         )
     return result
 

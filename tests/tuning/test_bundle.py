@@ -6,7 +6,7 @@ import json
 import pytest
 
 from storage.errors import BadInput, NotFound
-from tuning.bundle import read_bundle, write_bundle
+from tuning.bundle import bundle_hash, read_bundle, write_bundle
 from tuning.config import RoundConfig
 
 CONFIG = RoundConfig(epochs=3)
@@ -113,3 +113,12 @@ def test_no_bundle_and_damaged_bundles_are_told_apart(tmp_path, rows):
     (tmp_path / "b" / "train.jsonl").write_text('{"id": "x"}\n')
     with pytest.raises(BadInput, match="damaged"):
         read_bundle(tmp_path / "b")
+
+
+def test_its_hash_covers_every_byte_and_no_place(tmp_path, rows):
+    write(tmp_path / "one", rows)
+    write(tmp_path / "two", rows)
+    assert bundle_hash(tmp_path / "one") == bundle_hash(tmp_path / "two")
+    path = tmp_path / "two" / "heldout.jsonl"
+    path.write_text(path.read_text() + "\n")
+    assert bundle_hash(tmp_path / "one") != bundle_hash(tmp_path / "two")

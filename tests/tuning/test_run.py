@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 
 import tuning
+from storage.errors import BadInput
 from tests.tuning.small import DIALS
 from tuning.adapter_files import verify_adapter
-from tuning.bundle import write_bundle
+from tuning.bundle import bundle_hash, write_bundle
 from tuning.config import RoundConfig
-from tuning.run import RoundCancelled, main, run_round
+from tuning.run import RoundCancelled, judge_round, main, run_round
 
 
 def bundle(folder, base, rows, heldout=(), sentinel=(), **dials):
@@ -99,7 +100,14 @@ def test_it_runs_as_a_program(tiny_base, rows, tmp_path):
     assert [line["step"] for line in lines[:-1]] == [1, 2]
     assert lines[-1]["result"]["steps"] == 2
     assert json.loads((tmp_path / "out" / "training.json").read_text()) == lines[-1]["result"]
-    verify_adapter(tmp_path / "out" / "adapter", tiny_base.fingerprint)
+    manifest = verify_adapter(tmp_path / "out" / "adapter", tiny_base.fingerprint)
+    assert manifest.extra == {"bundle": bundle_hash(place)}
+    rows = {"candidate": 0, "serving": None}
+    judged = judge_round(place, tmp_path / "out", rows=rows, answer=lambda given, adapter_id: [])
+    assert (judged.verdict, judged.steps) == ("not enough evidence", 2)
+    (tmp_path / "out" / "training.json").write_text('{"steps": "2"}')
+    with pytest.raises(BadInput, match="no record of a finished training"):
+        judge_round(place, tmp_path / "out", rows=rows, answer=lambda given, adapter_id: [])
 
 
 def test_as_a_program_it_names_what_is_wrong(tmp_path, tiny_base, capsys):
