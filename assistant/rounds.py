@@ -48,11 +48,16 @@ def start_round(
     """
     plan = plan_round(app, workspace, dials)
     queued = _queue(app, workspace, plan, actor)
+    in_background(queued, lambda: execute(app, queued, plan, lambda share, note: None))
+    return queued
+
+
+def in_background(queued: TuningRound, work: Callable[[], object]) -> None:
+    """Do a queued round's `work` in a thread of its own; how it ends is in the round's row."""
     thread = threading.Thread(
-        target=_run_logged, args=(app, queued, plan), name=f"round-{queued.id}", daemon=True
+        target=_logged, args=(queued, work), name=f"round-{queued.id}", daemon=True
     )
     thread.start()
-    return queued
 
 
 def run_round_here(
@@ -146,9 +151,9 @@ def _queue(app: App, workspace: Workspace, plan: RoundPlan, actor: str) -> Tunin
         )
 
 
-def _run_logged(app: App, queued: TuningRound, plan: RoundPlan) -> None:
+def _logged(queued: TuningRound, work: Callable[[], object]) -> None:
     try:
-        execute(app, queued, plan, lambda share, note: None)
+        work()
     except ApprenticeError as error:
         log.warning("round %s: %s", queued.id, error)
     except Exception:

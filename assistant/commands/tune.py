@@ -1,30 +1,16 @@
-"""`apprentice tune`: one round from the approved corrections to the gate's verdict.
+"""`apprentice tune`: one round from the approved corrections to the gate's verdict."""
 
-The round runs in a thread of the process that owns the data directory and tells its progress in
-its job's row; this follows the row, so that a server and a terminal alone show the same.
-"""
-
-import time
-from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
 
-from sqlite_utils import Database
-
 from assistant.app import App
 from assistant.commands.documents import mend
+from assistant.commands.follow import followed
 from assistant.commands.who import actor
 from assistant.round_plan import RoundPlan
 from assistant.verbs import Event, Events
-from storage import jobs, rounds
 from storage.errors import BadInput
-from storage.records import TuningRound
 from storage.workspaces import workspace as workspace_named
-
-LOOK_S = 0.5
-"""How often the round's row is read."""
-STOP_S = 60.0
-"""Seconds that a round whose caller left gets to stop: the step that it is at."""
 
 
 def tune(
@@ -53,19 +39,7 @@ def tune(
             return 0
         mend(app, db, found.id)
         queued = start_round(app, found, dials=wanted, actor=actor())
-        if detached:
-            yield {
-                "warning": f"The server runs round {queued.id} and goes on with it when this "
-                f"command ends; `apprentice rounds cancel {queued.id}` stops it."
-            }
-        try:
-            yield from _follow(db, queued)
-        finally:
-            if not detached:
-                _stop(db, queued)
-        ended = rounds.tuning_round(db, queued.id)
-        yield _result(ended)
-    return 0 if ended.verdict == "promote" else 1
+    return (yield from followed(app, queued, detached=detached))
 
 
 def _dials(method: str | None, dials: list[str]) -> dict[str, Any]:
@@ -87,37 +61,4 @@ def _planned(plan: RoundPlan) -> Event:
         "memory_bytes": plan.memory_bytes,
         "advice": plan.advice,
         "config": plan.config.to_json(),
-    }
-
-
-def _follow(db: Database, queued: TuningRound) -> Iterator[Event]:
-    """Progress until the round has ended; unchanged too, so that a caller that left is noticed."""
-    while (job := jobs.job(db, queued.job_id)).finished_at is None:
-        yield {"progress": job.progress, "note": job.note or f"round {queued.id} is starting"}
-        time.sleep(LOOK_S)
-
-
-def _stop(db: Database, queued: TuningRound) -> None:
-    """Cancel the round if it has not ended, and wait until it has."""
-    give_up = time.monotonic() + STOP_S
-    jobs.request_cancel(db, queued.job_id)
-    while jobs.job(db, queued.job_id).finished_at is None and time.monotonic() < give_up:
-        time.sleep(LOOK_S)
-
-
-def _result(ended: TuningRound) -> Event:
-    """The last line of `tune --json`. A round that broke off has no verdict, but an error."""
-    scores = ended.scores
-    error = {"error": ended.error or f"the round was {ended.state}"} if not ended.verdict else {}
-    return {
-        "round": ended.id,
-        "verdict": ended.verdict,
-        "reasons": list(ended.reasons),
-        "adapter": scores.get("adapter"),
-        "pairs": scores.get("pairs"),
-        "scores": scores.get("scores", {}),
-        "sentinel": scores.get("sentinel"),
-        "seconds": scores.get("seconds"),
-        "peak_rss_bytes": scores.get("peak_rss_bytes"),
-        **error,
     }
