@@ -207,7 +207,7 @@ def _tuning(verbs: Verbs) -> None:
         help="another dial of the round, for example epochs=10",
     )
     tune.add_argument("--dry-run", action="store_true", help="say what would be done, and the cost")
-    group = _group(verbs, "rounds", "rounds of training: list, show, cancel, export")
+    group = _group(verbs, "rounds", "rounds of training: list, show, cancel, export, import")
     _add(group, "list", "rounds list", "all rounds of the workspace", workspace=True)
     show = _add(group, "show", "rounds show", "one round with verdict and scores")
     show.add_argument("id", metavar="ID", type=int)
@@ -216,6 +216,8 @@ def _tuning(verbs: Verbs) -> None:
     export = _add(group, "export", "rounds export", "copy a round's bundle, to train elsewhere")
     export.add_argument("id", metavar="ID", type=int)
     export.add_argument("to", metavar="DIR", type=Path)
+    back = _add(group, "import", "rounds import", "judge what a bundle trained elsewhere came to")
+    back.add_argument("folder", metavar="DIR", type=Path, help="OUT of python -m tuning.run")
 
 
 def _adapters(verbs: Verbs) -> None:

@@ -66,6 +66,7 @@ VERBS: dict[str, Verb] = {
     "rounds show": Verb("rounds:show"),
     "rounds cancel": Verb("rounds:cancel"),
     "rounds export": Verb("rounds:export"),
+    "rounds import": Verb("rounds:import_out", owns=True, outlives=True),
     "adapters list": Verb("adapters:list_all"),
     "adapters show": Verb("adapters:show"),
     "adapters promote": Verb("adapters:promote"),

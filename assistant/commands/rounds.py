@@ -1,4 +1,4 @@
-"""`apprentice rounds list|show|cancel|export`."""
+"""`apprentice rounds list|show|cancel|export|import`."""
 
 import shutil
 from collections.abc import Iterator
@@ -10,13 +10,15 @@ from sqlite_utils import Database
 from assistant.app import App
 from assistant.commands.folders import new_folder
 from assistant.commands.who import actor
-from assistant.verbs import Event
+from assistant.verbs import Event, Events
 from storage import jobs, rounds
 from storage.audit import audit
+from storage.copies import record_copy
 from storage.errors import NotFound, Refused
 from storage.records import TuningRound
 from storage.workspaces import workspace as workspace_named
 from storage.workspaces import workspace_by_id
+from tuning.bundle import bundle_hash
 
 
 def list_all(app: App, *, workspace: str) -> Iterator[Event]:
@@ -58,7 +60,10 @@ def cancel(app: App, *, id: int) -> Iterator[Event]:
 
 
 def export(app: App, *, id: int, to: str) -> Iterator[Event]:
-    """Copy a round's bundle to a new folder, for `python -m tuning.run FOLDER OUT` anywhere."""
+    """Copy a round's bundle to a new folder, for `python -m tuning.run FOLDER OUT` anywhere.
+
+    It holds what people wrote, so that it left the house is on record.
+    """
     with closing(app.db()) as db:
         rounds.tuning_round(db, id)
         bundle = app.datadir.rounds / str(id) / "bundle"
@@ -66,8 +71,29 @@ def export(app: App, *, id: int, to: str) -> Iterator[Event]:
             raise NotFound(f"The bundle of round {id} is not in {bundle}: start a new round.")
         with new_folder(Path(to)) as draft:
             shutil.copytree(bundle, draft, dirs_exist_ok=True)
-        audit(db, actor(), "round exported", f"round:{id}")
+            record_copy(
+                db,
+                kind="bundle",
+                round_id=id,
+                place=to,
+                format="bundle",
+                actor=actor(),
+                hash=bundle_hash(draft),
+            )
+            audit(db, actor(), "round exported", f"round:{id}")
     yield {"round": id, "folder": to}
+
+
+def import_out(app: App, *, folder: str, detached: bool = False) -> Events:
+    """Judge what `python -m tuning.run BUNDLE OUT` made elsewhere: a candidate like any other.
+
+    `folder` is OUT. The exit code is 1 unless the gate said promote.
+    """
+    from assistant.commands.follow import followed
+    from assistant.round_import import start_import
+
+    queued = start_import(app, Path(folder), actor=actor())
+    return (yield from followed(app, queued, detached=detached))
 
 
 def _event(db: Database, item: TuningRound) -> Event:

@@ -4,12 +4,14 @@ import json
 
 import pytest
 
+from storage.copies import copies_of
 from storage.database import open_database
 from storage.datadir import open_datadir
 from storage.jobs import beat, start_job
 from storage.records import RoundExample
 from storage.rounds import add_metric, create_round, finish_round
 from tests.assistant.command_line import refusal
+from tuning.bundle import bundle_hash
 
 
 @pytest.fixture
@@ -56,7 +58,7 @@ def test_cancel_asks_the_worker_once_it_runs(apprentice, db, running):
     assert "cancelled" in refusal(apprentice)
 
 
-def test_bundle_is_copied_to_a_new_folder(apprentice, running, tmp_path):
+def test_bundle_is_copied_to_a_new_folder(apprentice, db, running, tmp_path):
     bundle = apprentice.data / "rounds" / "1" / "bundle"
     bundle.mkdir(parents=True)
     (bundle / "config.json").write_text(json.dumps({"rank": 8}))
@@ -65,6 +67,9 @@ def test_bundle_is_copied_to_a_new_folder(apprentice, running, tmp_path):
     apprentice("rounds", "export", running.id, tmp_path / "out", code=2)
     assert "exists" in refusal(apprentice)
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+    (copy,) = copies_of(db, [], [running.id])
+    assert (copy.kind, copy.place) == ("bundle", str(tmp_path / "out"))
+    assert copy.hash == bundle_hash(bundle) and copy.actor.startswith("cli:")
 
 
 def test_round_without_a_bundle_is_not_exported(apprentice, running, tmp_path):

@@ -32,6 +32,7 @@ TYPED = {
     "rounds show": "1",
     "rounds cancel": "1",
     "rounds export": "1 d",
+    "rounds import": "d",
     "adapters list": "",
     "adapters show": "1",
     "adapters promote": "1 --reason r",

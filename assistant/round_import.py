@@ -1,0 +1,111 @@
+"""A bundle that was trained elsewhere comes back: its adapter is judged here as if made here.
+
+`python -m tuning.run BUNDLE OUT` leaves `OUT/adapter`, whose manifest names the round and the hash
+of the bundle it learned from, and `OUT/training.json`. Only a bundle that is still what this house
+gave out is judged: after an erasure it is not, and what learned from it does not come back.
+"""
+
+import shutil
+from contextlib import closing
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from assistant.app import App
+from assistant.opponents import Watch, opponents
+from assistant.rounds import conduct, in_background
+from storage import rounds
+from storage.audit import audit
+from storage.errors import NotFound, Refused
+from storage.records import TuningRound
+from tuning.adapter_files import Manifest, verify_adapter
+from tuning.bundle import Bundle, bundle_hash, read_bundle
+from tuning.run import ADAPTER, TRAINING, RoundResult, judge_round, read_training
+
+
+def start_import(app: App, out: Path, *, actor: str) -> TuningRound:
+    """Queue the judging of what `tuning.run` left in `out`, and do it in a background thread.
+
+    It is a round of its own with the examples of the one whose bundle was taken along. Raises
+    AdapterRefused, BadInput or Refused for what cannot be judged here, before anything is written.
+    """
+    manifest = verify_adapter(out / ADAPTER, app.base.fingerprint)
+    read_training(out)
+    with closing(app.db()) as db:
+        origin = _origin(db, out, manifest)
+        bundle = _same_bundle(app, db, out, origin, manifest)
+        queued = rounds.create_round(
+            db,
+            origin.workspace_id,
+            config={**origin.config, "actor": actor, "trained_elsewhere": origin.id},
+            base_fingerprint=origin.base_fingerprint,
+            start_adapter_id=origin.start_adapter_id,
+            examples=rounds.round_examples(db, origin.id),
+        )
+        audit(db, actor, "round imported", f"round:{queued.id}", {"trained from": origin.id})
+    in_background(queued, lambda: _judge(app, queued, bundle, out, manifest.method))
+    return queued
+
+
+def _origin(db: Database, out: Path, manifest: Manifest) -> TuningRound:
+    """The round whose bundle was trained."""
+    if manifest.round_id is None or "bundle" not in manifest.extra:
+        raise Refused(
+            f"The adapter in {out / ADAPTER} does not say which bundle it learned from: take it in "
+            "with `apprentice adapters import`."
+        )
+    try:
+        return rounds.tuning_round(db, manifest.round_id)
+    except NotFound:
+        raise Refused(
+            f"The adapter in {out / ADAPTER} learned from round {manifest.round_id}, which is not "
+            "in this data directory: import it where the bundle was exported."
+        ) from None
+
+
+def _same_bundle(
+    app: App, db: Database, out: Path, origin: TuningRound, manifest: Manifest
+) -> Bundle:
+    folder = app.datadir.rounds / str(origin.id) / "bundle"
+    erased = any(
+        example.kind == "correction" and example.feedback_id is None
+        for example in rounds.round_examples(db, origin.id)
+    )
+    if erased or not folder.is_dir() or bundle_hash(folder) != manifest.extra["bundle"]:
+        why = "something in it was erased since" if erased else "it is gone or has changed since"
+        raise Refused(
+            f"The adapter in {out / ADAPTER} learned from a bundle that is not the one of round "
+            f"{origin.id} here ({why}): export the round's bundle anew and train that."
+        )
+    return read_bundle(folder)
+
+
+def _judge(app: App, queued: TuningRound, bundle: Bundle, out: Path, method: str) -> TuningRound:
+    kinds = [row.kind for row in bundle.train]
+    return conduct(
+        app,
+        queued,
+        lambda db: _work(app, db, queued, bundle, out),
+        method=method,
+        pairs={
+            "train": kinds.count("correction"),
+            "held_out": len(bundle.heldout),
+            "replay": kinds.count("replay"),
+        },
+    )
+
+
+def _work(app: App, db: Database, queued: TuningRound, bundle: Bundle, out: Path) -> RoundResult:
+    folder = app.datadir.rounds / str(queued.id)
+    shutil.copytree(bundle.folder, folder / "bundle")
+    shutil.copytree(out / ADAPTER, folder / "out" / ADAPTER)
+    shutil.copyfile(out / TRAINING, folder / "out" / TRAINING)
+    watch = Watch(db, queued, lambda share, note: None)
+    with opponents(app, db, queued, bundle, watch) as (rows, answer):
+        return judge_round(
+            folder / "bundle",
+            folder / "out",
+            rows=rows,
+            answer=answer,
+            cancelled=watch.cancelled,
+        )

@@ -1,0 +1,128 @@
+"""A bundle taken elsewhere, trained there by the program that the notebook calls, and back."""
+
+import json
+import shutil
+import subprocess
+import sys
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+import tuning
+from assistant.lessons import held_out_case, lessons, train_row
+from storage.adapters import list_adapters
+from storage.database import write_transaction
+from storage.errors import BadInput, Refused
+from storage.records import RoundExample
+from storage.rounds import create_round, evaluations, finish_round, list_rounds, round_examples
+from tests.assistant.command_line import run_verb, write_rows
+from tuning.adapter_files import MANIFEST, AdapterRefused
+from tuning.bundle import write_bundle
+from tuning.config import RoundConfig
+
+DIALS = RoundConfig(method="lora", epochs=1, rank=2, threads=1)
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory):
+    """A place that has nothing of the house but its code."""
+    return tmp_path_factory.mktemp("elsewhere")
+
+
+@pytest.fixture
+def origin(app, workspace, tmp_path):
+    """A round that has its bundle and never trained: a machine too small for it."""
+    rows = [
+        {"question": f"{ask} {need}?", "correction": f"Answer {need}.", "group": f"need {need}"}
+        for need in range(3)
+        for ask in ("What is", "Tell me about", "Please explain")
+    ]
+    path = write_rows(tmp_path / "rows.jsonl", *rows)
+    run_verb(app, "feedback import", workspace="default", file=str(path), approve=True)
+    with closing(app.db()) as db:
+        found = lessons(app, db, workspace)
+        made = create_round(
+            db,
+            workspace.id,
+            config=DIALS.to_json(),
+            base_fingerprint=app.base.fingerprint,
+            examples=[
+                RoundExample(0, "correction", one.split, one.pair.feedback_id, one.pair.group, "h")
+                for one in found
+            ],
+        )
+        finish_round(db, made.id, state="cancelled")
+    write_bundle(
+        app.datadir.rounds / str(made.id) / "bundle",
+        config=DIALS,
+        base_fingerprint=app.base.fingerprint,
+        base_model="tiny",
+        round_id=made.id,
+        train=[train_row(one) for one in found if one.split == "train"],
+        heldout=[held_out_case(one, ()) for one in found if one.split != "train"],
+    )
+    return made
+
+
+@pytest.fixture
+def trained(app, origin, elsewhere, tiny_base):
+    """OUT of `python -m tuning.run BUNDLE OUT`, run once on an exported bundle."""
+    out = elsewhere / "out"
+    if not out.exists():
+        run_verb(app, "rounds export", id=origin.id, to=str(elsewhere / "bundle"))
+        model = shutil.copytree(tiny_base.folder, elsewhere / "model")
+        command = [sys.executable, "-m", "tuning.run", "bundle", "out", "--model", str(model)]
+        house = str(Path(tuning.__file__).parent.parent)
+        subprocess.run(
+            command, cwd=elsewhere, env={"PYTHONPATH": house}, capture_output=True, check=True
+        )
+    return out
+
+
+def test_what_was_trained_elsewhere_is_judged_like_any_other(app, origin, trained):
+    (result,), code = run_verb(app, "rounds import", folder=str(trained))
+    assert "error" not in result and result["round"] != origin.id
+    assert code == (0 if result["verdict"] == "promote" else 1)
+    assert result["pairs"] == {"train": 6, "held_out": 3, "replay": 0}
+    with closing(app.db()) as db:
+        (adapter,) = list_adapters(db, 1)
+        assert (adapter.round_id, adapter.method) == (result["round"], "lora")
+        assert {row.row for row in evaluations(db, result["round"])} >= {"candidate", "base"}
+        taught = [example.feedback_id for example in round_examples(db, result["round"])]
+        assert taught == [example.feedback_id for example in round_examples(db, origin.id)]
+    app.load_adapter(adapter.id)
+    assert (trained / "adapter" / MANIFEST).is_file(), "what was handed in was taken away"
+
+
+def reseal(out, **changes):
+    path = out / "adapter" / MANIFEST
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error", "named"),
+    [
+        (lambda out: (out / "training.json").unlink(), BadInput, "training.json"),
+        (lambda out: (out / "adapter" / MANIFEST).unlink(), AdapterRefused, "manifest.json"),
+        (lambda out: reseal(out, round_id=77), Refused, "round 77, which is not in this data"),
+        (lambda out: reseal(out, round_id=None), Refused, "adapters import"),
+        (lambda out: reseal(out, extra={}), Refused, "adapters import"),
+        (lambda out: reseal(out, extra={"bundle": "0" * 64}), Refused, "changed since"),
+        (lambda out: reseal(out, base_fingerprint="0" * 64), AdapterRefused, "made for the base"),
+    ],
+)
+def test_what_cannot_be_judged_here_is_refused(app, trained, tmp_path, spoil, error, named):
+    out = shutil.copytree(trained, tmp_path / "spoilt")
+    spoil(out)
+    with pytest.raises(error, match=named):
+        run_verb(app, "rounds import", folder=str(out))
+    with closing(app.db()) as db:
+        assert len(list_rounds(db, 1)) == 1 and list_adapters(db, 1) == []
+
+
+def test_what_learned_from_something_erased_does_not_come_back(app, trained):
+    with closing(app.db()) as db, write_transaction(db):
+        db.conn.execute("delete from feedback where id = 1")
+    with pytest.raises(Refused, match="erased since"):
+        run_verb(app, "rounds import", folder=str(trained))
