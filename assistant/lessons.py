@@ -20,7 +20,7 @@ from assistant.app import App
 from assistant.prompt import build_messages
 from assistant.replay import ordinary_questions, plain_inputs
 from assistant.reply import examples_for
-from storage.feedback import approved_pairs
+from storage.pairs import approved_pairs
 from storage.records import ChatMessage, Inputs, Pair, Split, Workspace
 from tuning.augment import telling_tokens, variants
 from tuning.bundle import TrainRow

@@ -166,14 +166,18 @@ def _feedback(verbs: Verbs) -> None:
     group = _group(verbs, "feedback", "judgements: import, list, approve, reject, export")
     load = _add(group, "import", "feedback import", "take feedback in from a file", workspace=True)
     load.add_argument("file", metavar="FILE.jsonl", type=Path)
-    load.add_argument("--approve", action="store_true", help="approve every row with a correction")
+    load.add_argument(
+        "--approve", action="store_true", help="approve rows with a correction or thumb"
+    )
     load.add_argument("--ask", action="store_true", help="where no answer is given, ask for it")
     load.add_argument("--strict", action="store_true", help="refuse unknown fields")
     load.add_argument("--skip-bad", action="store_true", help="leave bad lines out, take the rest")
     some = _add(group, "list", "feedback list", "the newest feedback", workspace=True)
     some.add_argument("--status", help="quarantined, new, approved or rejected")
     some.add_argument("--limit", metavar="N", type=_count, default=50)
-    approve = _add(group, "approve", "feedback approve", "approve corrections", workspace=True)
+    approve = _add(
+        group, "approve", "feedback approve", "approve corrections and thumbs", workspace=True
+    )
     approve.add_argument("ids", metavar="ID", nargs="+", type=int)
     approve.add_argument("--correction", metavar="TEXT", help="an edited correction, for one ID")
     approve.add_argument("--group", help="the need it belongs to")

@@ -29,7 +29,7 @@ from assistant.round_plan import RoundPlan, plan_round
 from storage import adapters, jobs, rounds
 from storage.database import write_transaction
 from storage.errors import ApprenticeError
-from storage.feedback import pairs_since_last_round
+from storage.pairs import pairs_since_last_round
 from storage.records import RoundExample, TuningRound, Workspace
 from storage.workspaces import list_workspaces, workspace_by_id
 from tuning.adapter_files import manifest_hash

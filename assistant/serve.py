@@ -20,8 +20,8 @@ from assistant.settings import Settings
 from storage.adapters import serving_adapter
 from storage.conversations import mark_interrupted
 from storage.errors import ApprenticeError, BadInput
-from storage.feedback import pairs_since_last_round
 from storage.jobs import mark_dead
+from storage.pairs import pairs_since_last_round
 from storage.users import list_users
 from storage.workspaces import list_workspaces
 

@@ -54,6 +54,11 @@ def _round(row: Row) -> str:
     return "\n".join([*lines, fields({**scores, **rest})])
 
 
+def _approved(row: Row) -> str:
+    follows = "it answers at once" if row["answers"] else "the next round may learn from the thumb"
+    return f"Feedback {row['feedback']} is approved; {follows}."
+
+
 def _check(row: Row) -> str:
     line = f"{row['state']:<5} {row['check']}: {row['detail']}"
     return f"{line}\n      {row['remedy']}" if row["remedy"] else line
@@ -94,7 +99,7 @@ SHOWS: dict[str, Show] = {
         columns=("id", "status", "rating", "question", "answer", "correction", "contributor"),
         empty="There is no such feedback.",
     ),
-    "feedback approve": _line("Feedback {feedback} is approved; it answers at once."),
+    "feedback approve": Show(text=_approved),
     "feedback reject": _line("Feedback {feedback} is rejected."),
     # JSON lines for a person too: they are made to be piped into a file.
     "feedback export": Show(text=lambda row: as_json(row) if "prompt" in row else fields(row)),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from sqlite_utils import Database
 
 from storage.documents import chunk_hash
-from storage.feedback import approved_pairs
+from storage.pairs import approved_pairs
 from storage.records import Example, Pair
 
 if TYPE_CHECKING:  # their libraries take seconds to import

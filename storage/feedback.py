@@ -16,11 +16,14 @@ from storage.database import NOW, insert, one, rows, write, write_transaction
 from storage.errors import BadInput, NotFound, Refused
 from storage.inputs import inputs_from_json
 from storage.overrides import history_key, normalise, put_override, withdraw
-from storage.records import Feedback, FeedbackStatus, Inputs, Origin, Pair
+from storage.records import Feedback, FeedbackStatus, Inputs, Origin
 from storage.text import clean, to_json
 
 LONGEST_TEXT = 100_000
 """Characters of comment, correction and reasons together: more is no answer to anything."""
+
+TEACHABLE = ("stop", "length", "imported")
+"""Finish reasons of replies that a thumb alone can teach."""
 
 GROUP_LENGTH = 200
 """Characters of a group's name at most; a group made from a question is cut there."""
@@ -28,7 +31,7 @@ GROUP_LENGTH = 200
 SELECT_FEEDBACK = """
 select f.id, f.workspace_id, f.message_id, f.origin, f.contributor, f.status, f.created_at,
     f.question, m.content as answer, f.rating, f.reasons, f.comment, f.correction,
-    f.approved_correction, f."group", f.reviewer, f.reviewed_at
+    nullif(f.approved_correction, '') as approved_correction, f."group", f.reviewer, f.reviewed_at
 from feedback f
 join messages m on m.id = f.message_id
 """
@@ -164,23 +167,22 @@ def approve(
 
     `correction` is the reviewer's wording (None: the contributor's own), `group` the need that it
     belongs to (None: as it is). An active override that says otherwise for the same question and
-    history is retired. Approving again changes the wording. BadInput without a correction, or
-    when the reply has no stored inputs to learn from.
+    history is retired. Approving again changes the wording. A bare thumb is approved as it stands
+    and answers nothing; `storage.pairs` gives it out. BadInput with neither a correction nor a
+    thumb, or when the reply has no stored inputs to learn from.
     """
     with write_transaction(db):
         known = feedback(db, feedback_id)
         chosen = _text(correction) or known.correction
-        if chosen is None:
-            raise BadInput(
-                f"Feedback {feedback_id} has no correction: write the answer that was wanted, "
-                "then approve."
-            )
         reply = _reply(db, known.message_id)
         if not reply["inputs"]:
             raise BadInput(
                 f"The reply of feedback {feedback_id} was stored without what it was made from: "
                 "ask the question again and correct the new reply."
             )
+        if chosen is None:
+            _approve_thumb(db, known, reply, reviewer, group)
+            return feedback(db, feedback_id)
         _review(db, known, "approved", reviewer, chosen, group)
         put_override(
             db,
@@ -202,31 +204,28 @@ def reject(db: Database, feedback_id: int, *, reviewer: str) -> Feedback:
     return feedback(db, feedback_id)
 
 
-def approved_pairs(db: Database, workspace_id: int) -> list[Pair]:
-    """All pairs of the workspace in a stable order (by feedback id).
+def _approve_thumb(
+    db: Database, known: Feedback, reply: dict[str, Any], reviewer: str, group: str | None
+) -> None:
+    """Approve a judgement without a correction: '' says that it teaches no text of its own."""
+    if known.rating is None:
+        raise BadInput(
+            f"Feedback {known.id} has no correction and no thumb: write the answer that was "
+            "wanted, then approve."
+        )
+    if reply["finish_reason"] not in TEACHABLE or not known.answer.strip():
+        raise BadInput(
+            f"Feedback {known.id} judges a reply that teaches nothing, because it was "
+            f"{_what_it_was(reply)}: write the answer that was wanted, or reject it."
+        )
+    _review(db, known, "approved", reviewer, "", group)
+    withdraw(db, known.id)
 
-    Where several were approved for one question after one history, the newest approval counts.
-    """
-    found = rows(
-        db,
-        """select p.feedback_id, p."group", p.chosen, p.rejected, m.inputs
-        from pairs p join messages m on m.id = p.message_id
-        where p.workspace_id = ? order by p.feedback_id""",
-        workspace_id,
-    )
-    return [Pair(**{**row, "inputs": inputs_from_json(row["inputs"])}) for row in found]
 
-
-def pairs_since_last_round(db: Database, workspace_id: int) -> int:
-    """How many pairs were approved after the newest round began, whatever became of it."""
-    row = one(
-        db,
-        """select count(*) as count from pairs where workspace_id = ? and reviewed_at >
-        coalesce((select max(created_at) from rounds where workspace_id = ?), '')""",
-        workspace_id,
-        workspace_id,
-    )
-    return int(row["count"]) if row else 0
+def _what_it_was(reply: dict[str, Any]) -> str:
+    if reply["finish_reason"] == "override":
+        return "an approved correction already"
+    return "empty" if reply["finish_reason"] in TEACHABLE else "broken off"
 
 
 def feedback_from_row(row: dict[str, Any]) -> Feedback:
@@ -261,7 +260,7 @@ def _reply(db: Database, message_id: str) -> dict[str, Any]:
     """The assistant's message with its workspace and the question that it answers."""
     row = one(
         db,
-        """select m.id, m.role, m.inputs, c.workspace_id,
+        """select m.id, m.role, m.inputs, m.finish_reason, c.workspace_id,
             coalesce(json_extract(m.inputs, '$.question'), q.content, '') as question
         from messages m join conversations c on c.id = m.conversation_id
         left join messages q on q.id = m.parent_id where m.id = ?""",
@@ -353,5 +352,5 @@ def _review(
         _group(group or "") or known.group,
         known.id,
     )
-    detail = {"was": known.status, "edited": chosen is not None and chosen != known.correction}
+    detail = {"was": known.status, "edited": bool(chosen) and chosen != known.correction}
     audit(db, reviewer, f"feedback {status}", f"feedback:{known.id}", detail)

@@ -411,3 +411,81 @@ def m009_copies(db: Database) -> None:
         updated_at text not null default ({NOW})
     ) strict, without rowid;
     """)
+
+
+@migrations()
+def m010_thumbs(db: Database) -> None:
+    """Approved thumbs teach too: '' for an approved correction says that there is no text.
+
+    `feedback` itself stays as it is: to drop it for a new one would cascade. Nothing points to
+    `round_examples`, which is made anew with its rows.
+    """
+    db.executescript("""
+    drop view pairs;
+    drop view ratings;
+    create view pairs as
+        select feedback_id, workspace_id, workspace, "group", question, chosen, rejected,
+               contributor, origin, reviewer, reviewed_at, message_id
+        from (
+            select f.id as feedback_id, f.workspace_id, w.name as workspace, f."group",
+                   f.question, f.approved_correction as chosen,
+                   case when m.content not in ('', f.approved_correction) then m.content end
+                       as rejected,
+                   f.contributor, f.origin, f.reviewer, f.reviewed_at, f.message_id,
+                   row_number() over (
+                       partition by f.workspace_id, f.question_key, f.history_key
+                       order by f.reviewed_at desc, f.id desc
+                   ) as nth
+            from feedback f
+            join messages m on m.id = f.message_id
+            join workspaces w on w.id = f.workspace_id
+            where f.status = 'approved' and f.approved_correction != ''
+        )
+        where nth = 1;
+    create view thumbs as
+        select feedback_id, workspace_id, workspace, "group", question, answer, label,
+               contributor, origin, reviewer, reviewed_at, message_id
+        from (
+            select f.id as feedback_id, f.workspace_id, w.name as workspace, f."group",
+                   f.question, m.content as answer, f.rating = 1 as label,
+                   f.contributor, f.origin, f.reviewer, f.reviewed_at, f.message_id,
+                   row_number() over (
+                       partition by f.message_id order by f.reviewed_at desc, f.id desc
+                   ) as nth
+            from feedback f
+            join messages m on m.id = f.message_id
+            join workspaces w on w.id = f.workspace_id
+            where f.status = 'approved' and f.approved_correction = ''
+            and not exists (
+                select 1 from feedback c where c.message_id = f.message_id
+                and c.status = 'approved' and c.approved_correction != ''
+            )
+        )
+        where nth = 1;
+    create view ratings as
+        select f.id as feedback_id, w.name as workspace, f.status, f.rating, f.reasons, f.comment,
+               f.question, m.content as answer, f.correction,
+               nullif(f.approved_correction, '') as approved_correction, f."group",
+               f.origin, f.contributor, f.reviewer, f.reviewed_at, f.created_at, m.conversation_id,
+               f.message_id, m.adapter_id, m.base_fingerprint, m.engine
+        from feedback f
+        join messages m on m.id = f.message_id
+        join workspaces w on w.id = f.workspace_id;
+    create table new_round_examples (
+        id integer primary key autoincrement,
+        round_id integer not null references rounds(id) on delete cascade,
+        kind text not null
+            check (kind in ('correction', 'preference', 'thumb', 'replay', 'sentinel')),
+        split text not null check (split in ('train', 'new wordings', 'new needs', 'sentinel')),
+        feedback_id integer references feedback(id) on delete set null, -- null: erased, or none
+        "group" text not null,
+        pair_hash text not null
+    ) strict;
+    insert into new_round_examples select id, round_id, kind, split, feedback_id, "group", pair_hash
+        from round_examples;
+    drop table round_examples;
+    alter table new_round_examples rename to round_examples;
+    create index round_examples_round on round_examples(round_id);
+    create index round_examples_feedback on round_examples(feedback_id);
+    create index round_examples_hash on round_examples(pair_hash);
+    """)

@@ -15,7 +15,7 @@ AdapterStatus = Literal["candidate", "serving", "retired", "rejected", "tainted"
 WorkState = Literal["queued", "running", "done", "failed", "cancelled"]
 Verdict = Literal["promote", "reject", "not enough evidence"]
 FinishReason = Literal["stop", "length", "interrupted", "override", "imported", "error"]
-ExampleKind = Literal["correction", "replay", "sentinel"]
+ExampleKind = Literal["correction", "preference", "thumb", "replay", "sentinel"]
 Split = Literal["train", "new wordings", "new needs", "sentinel"]
 
 
@@ -172,13 +172,25 @@ class Feedback:
 
 @dataclass(frozen=True)
 class Pair:
-    """An approved correction with the inputs its answer had: the stuff of training."""
+    """An approved correction, or a preferred reply, with the inputs its answer had."""
 
     feedback_id: int
     group: str
     inputs: Inputs
     chosen: str
     rejected: str | None
+
+
+@dataclass(frozen=True)
+class Thumb:
+    """An approved thumb on a reply that nobody corrected. `whole`: the reply came to its end."""
+
+    feedback_id: int
+    group: str
+    inputs: Inputs
+    answer: str
+    up: bool
+    whole: bool
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,13 @@ from storage.conversations import message
 from storage.errors import NotFound
 from storage.feedback import (
     approve,
-    approved_pairs,
     count_feedback,
     duplicates_of,
     feedback,
     list_feedback,
     reject,
 )
+from storage.pairs import approved_pairs
 from storage.records import Feedback
 from storage.users import user_by_id
 
@@ -147,7 +147,7 @@ class FeedbackTab:
         return {
             self.shown: said,
             **self._closed(visible=True),
-            self.approve: gr.update(visible=item.correction is not None),
+            self.approve: gr.update(visible=item.correction is not None or item.rating is not None),
             self.need: gr.update(choices=needs, value=item.group, visible=True),
         }
 
@@ -164,7 +164,7 @@ class FeedbackTab:
     def approve_it(
         self, desk: Desk, status: str, before: int | None, chosen: int, need: str
     ) -> Updates:
-        """Yes, as the contributor wrote it (or as it was approved before)."""
+        """Yes, as the contributor wrote it (or as it was approved before); a thumb as it stands."""
         item = self._item(desk, chosen)
         following = self._following(desk, status, before, chosen)
         approve(

@@ -48,7 +48,7 @@ def _texts(item: Feedback) -> str:
     wanted = item.approved_correction or item.correction
     if wanted is None:
         said = one_line(item.answer)
-        none = '<p class="note">No correction was given. Edit to write one, or reject.</p>'
+        none = f'<p class="note">{_uncorrected(item)}</p>'
         return f'<h4>What was said</h4><div class="passage">{said}</div>{none}'
     old, new = mark_changes(item.answer, wanted)
     edited = item.approved_correction not in (None, item.correction)
@@ -57,6 +57,16 @@ def _texts(item: Feedback) -> str:
         f'<div class="passage">{old}</div></div>'
         f"<div><h4>What was wanted{' (as edited by the reviewer)' if edited else ''}</h4>"
         f'<div class="passage">{new}</div></div></div>'
+    )
+
+
+def _uncorrected(item: Feedback) -> str:
+    if item.rating is None:
+        return "No correction was given. Edit to write one, or reject."
+    thumb = "up" if item.rating == 1 else "down"
+    return (
+        f"A thumb {thumb}, without a correction. Approve it for a round to learn from, "
+        "edit to write what was wanted, or reject."
     )
 
 

@@ -10,8 +10,8 @@ from assistant.admin.rounds_view import history, plan_summary, running
 from assistant.security import may_administer
 from storage.audit import audit
 from storage.errors import Refused
-from storage.feedback import pairs_since_last_round
 from storage.jobs import job, request_cancel
+from storage.pairs import pairs_since_last_round
 from storage.records import TuningRound
 from storage.rounds import list_rounds, metrics
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from sqlite_utils import Database
 
@@ -15,15 +14,11 @@ from assistant.commands.folders import unwritable
 from assistant.commands.who import actor
 from assistant.prompt import build_messages
 from assistant.verbs import Event
-from storage import feedback
-from storage.conversations import message
+from storage import feedback, pairs
 from storage.database import write_transaction
 from storage.errors import BadInput, NotFound
-from storage.records import Feedback, Pair, Workspace
+from storage.records import Inputs, Pair, Workspace
 from storage.workspaces import workspace as workspace_named
-
-PAGE = 500
-"""Rows read at once for an export."""
 
 
 def list_some(app: App, *, workspace: str, status: str | None, limit: int) -> Iterator[Event]:
@@ -42,7 +37,7 @@ def approve(
     correction: str | None = None,
     group: str | None = None,
 ) -> Iterator[Event]:
-    """Approve corrections, all or none."""
+    """Approve corrections and thumbs, all or none; `answers` says whether it is served at once."""
     if correction is not None and len(ids) != 1:
         raise BadInput(f"--correction edits one correction, but {len(ids)} are named.")
     with closing(app.db()) as db:
@@ -54,7 +49,12 @@ def approve(
                 for id in ids
             ]
         for item in done:
-            yield {"feedback": item.id, "status": item.status, "group": item.group}
+            yield {
+                "feedback": item.id,
+                "status": item.status,
+                "group": item.group,
+                "answers": item.approved_correction is not None,
+            }
 
 
 def reject(app: App, *, workspace: str, ids: list[int]) -> Iterator[Event]:
@@ -69,58 +69,54 @@ def reject(app: App, *, workspace: str, ids: list[int]) -> Iterator[Event]:
 
 
 def export(app: App, *, workspace: str, format: str, to: str | None) -> Iterator[Event]:
-    """Training rows in a TRL format: to a new file, or as results."""
+    """Approved training rows in a TRL format: to a new file, or as results."""
     with closing(app.db()) as db:
         found = workspace_named(db, workspace)
-        rows = _rows(db, found, format)
-        one_sided = sum(pair.rejected is None for pair in feedback.approved_pairs(db, found.id))
-        if format == "preference" and one_sided:
-            text = f"{one_sided} corrections without a wrong answer have no rejected side"
-            yield {"warning": f"{text}: they are in the prompt-completion format."}
+        rows = _rows(db, found.id, format)
+        yield from ({"warning": text} for text in _left_out(db, found.id, format))
         if to is None:
             yield from rows
             return
         yield {"file": to, "format": format, "rows": _write_new(Path(to), rows)}
 
 
-def _rows(db: Database, found: Workspace, format: str) -> Iterator[Event]:
-    pairs = feedback.approved_pairs(db, found.id)
+def _left_out(db: Database, workspace_id: int, format: str) -> Iterator[str]:
+    """What somebody may miss in this format, in words."""
+    one_sided = sum(pair.rejected is None for pair in pairs.approved_pairs(db, workspace_id))
+    if format == "preference" and one_sided:
+        text = f"{one_sided} corrections without a wrong answer have no rejected side"
+        yield f"{text}: they are in the prompt-completion format."
+    waiting = pairs.thumbs_to_review(db, workspace_id)
+    if format == "unpaired" and waiting:
+        yield f"{waiting} thumbs wait for a reviewer and are left out: approve them first."
+
+
+def _rows(db: Database, workspace_id: int, format: str) -> Iterator[Event]:
+    corrected = pairs.approved_pairs(db, workspace_id)
     if format == "preference":
-        for pair in pairs:
+        for pair in (*corrected, *pairs.approved_preferences(db, workspace_id)):
             if pair.rejected is not None:
                 prompt = build_messages(pair.inputs)
                 both = {"chosen": _said(pair.chosen), "rejected": _said(pair.rejected)}
                 yield {"prompt": prompt, **both}
     elif format == "prompt-completion":
-        for pair in pairs:
+        for pair in corrected:
             yield {"prompt": build_messages(pair.inputs), "completion": _said(pair.chosen)}
     else:
-        for pair in pairs:
+        for pair in corrected:
             yield from _unpaired(pair)
-        yield from _thumbs(db, found)
+        for thumb in pairs.approved_thumbs(db, workspace_id):
+            yield _labelled(thumb.inputs, thumb.answer, thumb.up)
 
 
 def _unpaired(pair: Pair) -> Iterator[Event]:
-    prompt = build_messages(pair.inputs)
-    yield {"prompt": prompt, "completion": _said(pair.chosen), "label": True}
+    yield _labelled(pair.inputs, pair.chosen, True)
     if pair.rejected is not None:
-        yield {"prompt": prompt, "completion": _said(pair.rejected), "label": False}
+        yield _labelled(pair.inputs, pair.rejected, False)
 
 
-def _thumbs(db: Database, found: Workspace) -> Iterator[Event]:
-    """Ratings without a correction. Quarantined and rejected ones are nobody's training data."""
-    for item in _everything(db, found, "new"):
-        inputs = message(db, item.message_id).inputs
-        if inputs is not None and item.rating and not item.correction:
-            row = {"prompt": build_messages(inputs), "completion": _said(item.answer)}
-            yield {**row, "label": item.rating == 1}
-
-
-def _everything(db: Database, found: Workspace, status: Any) -> Iterator[Feedback]:
-    before = None
-    while page := feedback.list_feedback(db, found.id, status=status, limit=PAGE, before_id=before):
-        yield from page
-        before = page[-1].id
+def _labelled(inputs: Inputs, text: str, label: bool) -> Event:
+    return {"prompt": build_messages(inputs), "completion": _said(text), "label": label}
 
 
 def _said(text: str) -> list[dict[str, str]]:

@@ -76,7 +76,7 @@ def import_file(
     strict: bool = False,
     skip_bad: bool = False,
 ) -> Iterator[Event]:
-    """Take the rows of `file` in; with `approve`, approve those that have a correction.
+    """Take the rows of `file` in; with `approve`, approve those with a correction or a thumb.
 
     BadInput names every bad line (unless `skip_bad`), and then nothing is taken.
     """
@@ -291,11 +291,15 @@ def _add_reply(db: Database, found: Workspace, row: Judged) -> str:
 
 
 def _approve(db: Database, found: Workspace, rows: Sequence[Judged]) -> int:
-    """Approve the new rows with a correction, those of an earlier import too; returns how many."""
+    """Approve the new rows with a correction or a thumb, those of an earlier import too.
+
+    A thumb on a reply that teaches nothing waits for a person. Returns how many were approved.
+    """
     approved = 0
     for key in dict.fromkeys(row.key for row in rows):
         item = feedback.feedback_by_key(db, found.id, key)
-        if item is not None and item.status == "new" and item.correction:
+        judged = item is not None and (item.correction or (item.rating and item.answer))
+        if item is not None and item.status == "new" and judged:
             feedback.approve(db, item.id, reviewer=actor())
             approved += 1
     return approved

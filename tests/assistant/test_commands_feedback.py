@@ -52,8 +52,8 @@ def test_edited_correction_keeps_the_original(queue):
 
 
 def test_approving_several_is_all_or_none(queue):
-    queue("feedback", "approve", "1", "3", code=2)
-    assert "3" in refusal(queue)
+    queue("feedback", "approve", "1", "99", code=2)
+    assert "99" in refusal(queue)
     assert queue.rows("feedback", "list", "--status", "approved") == []
 
 
@@ -107,14 +107,29 @@ def test_prompt_completion_rows_need_no_wrong_answer(queue):
     assert len(rows) == 2
 
 
-def test_unpaired_rows_have_a_label_and_leave_out_what_was_rejected(queue):
-    queue("feedback", "approve", "1")
-    queue("feedback", "reject", "4")
+def test_approved_thumb_answers_nothing(queue):
+    said = queue("feedback", "approve", "3")
+    assert "the next round may learn from the thumb" in said
+    (row,) = queue.rows("feedback", "list", "--status", "approved")
+    assert (row["id"], row["rating"], row["approved_correction"]) == (3, 1, None)
+    assert queue.rows("overrides", "list") == []
+
+
+def test_unpaired_rows_have_a_label_and_are_approved(queue):
+    queue("feedback", "approve", "1", "3")
     rows = queue.rows("feedback", "export", "--format", "unpaired")
     assert [(row["completion"][0]["content"], row["label"]) for row in rows] == [
         (CORRECTED["correction"], True),
         (CORRECTED["answer"], False),
         ("Hello!", True),
+    ]
+    assert "1 thumbs wait for a reviewer" in queue.said
+
+
+def test_a_thumb_down_is_labelled_so(queue):
+    queue("feedback", "approve", "4")
+    assert queue.rows("feedback", "export", "--format", "unpaired") == [
+        {"prompt": asked("Say goodbye."), "completion": said("No."), "label": False}
     ]
 
 

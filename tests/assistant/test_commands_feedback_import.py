@@ -74,10 +74,13 @@ def test_other_workspace_has_rows_of_its_own(load):
     assert load(GOOD, options=("--workspace", "sales"))["imported"] == 1
 
 
-def test_approve_approves_rows_with_a_correction(load):
+def test_approve_approves_rows_with_a_correction_or_a_thumb(load):
     liked = {"question": "Q2", "answer": "fine", "rating": 1}
-    assert load(GOOD, liked, options=("--approve",))["approved"] == 1
-    assert {row["status"] for row in load.typed.rows("feedback", "list")} == {"approved", "new"}
+    remark = {"question": "Q3", "answer": "fine", "comment": "hm"}
+    assert load(GOOD, liked, remark, options=("--approve",))["approved"] == 2
+    assert [row["status"] for row in load.typed.rows("feedback", "list")] == [
+        *("new", "approved", "approved")
+    ]
     # and, asked for later, those that were imported without it
     load({**GOOD, "question": "Q3"})
     assert load({**GOOD, "question": "Q3"}, options=("--approve",))["approved"] == 1
@@ -104,6 +107,7 @@ BAD = [
     ({**GOOD, "question": 5}, "not a text"),
     ({**GOOD, "rating": 2}, "neither 1 nor -1"),
     ({**GOOD, "rating": True}, "neither 1 nor -1"),
+    ({**GOOD, "rating": float("nan")}, "rating is NaN"),
     ({**GOOD, "reasons": "slow"}, "not a list of texts"),
     ({**GOOD, "passages": [1]}, "not a list of texts"),
     ({"question": "Q", "answer": "A"}, "judges nothing"),

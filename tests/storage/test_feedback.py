@@ -7,14 +7,13 @@ from storage.errors import BadInput, NotFound, Refused
 from storage.feedback import (
     add_feedback,
     approve,
-    approved_pairs,
     count_feedback,
     duplicates_of,
     feedback,
     list_feedback,
-    pairs_since_last_round,
     reject,
 )
+from storage.pairs import approved_pairs, pairs_since_last_round
 from storage.records import Pair, Passage
 from storage.rounds import create_round, finish_round
 from storage.workspaces import create_workspace
@@ -125,7 +124,7 @@ def test_who_said_so(db, corrected):
 
 
 def test_approving_needs_a_correction_and_the_inputs(db, workspace, reply_to):
-    bare = add_feedback(db, message_id=reply_to("q").id, **STAFF, rating=-1)
+    bare = add_feedback(db, message_id=reply_to("q").id, **STAFF, comment="no")
     with pytest.raises(BadInput, match="has no correction"):
         approve(db, bare.id, reviewer="user:2")
     assert approve(db, bare.id, reviewer="user:2", correction="a").approved_correction == "a"

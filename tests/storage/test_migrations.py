@@ -6,7 +6,14 @@ import pytest
 from sqlite_utils import Database, Migrations
 
 from storage import migrations as migrations_file
-from storage.database import insert, open_database, prepare_database, rows, write_transaction
+from storage.database import (
+    faults,
+    insert,
+    open_database,
+    prepare_database,
+    rows,
+    write_transaction,
+)
 from storage.errors import Refused
 from storage.migrations import migrations
 from storage.records import Passage
@@ -34,7 +41,7 @@ def test_blank_to_latest_has_every_table(path):
     prepare_database(path)
     with open_database(path) as db:
         assert set(db.table_names()) >= TABLES
-        assert db.view_names() == ["pairs", "ratings"]
+        assert db.view_names() == ["pairs", "thumbs", "ratings"]
         assert migrations.pending(db) == []
 
 
@@ -79,6 +86,54 @@ def test_from_each_older_version_to_the_latest(path, tmp_path, stop):
     prepare_database(path)
     prepare_database(tmp_path / "fresh.db")
     assert _schema(path) == _schema(tmp_path / "fresh.db")
+
+
+def test_thumbs_are_taught_without_touching_what_was_approved(path):
+    """The rows of an older file, and all that hangs on them, are there afterwards."""
+    path.touch()
+    with open_database(path) as db:
+        migrations.apply(db, stop_before="m010_thumbs")
+        db.executescript("""
+        insert into workspaces (name) values ('w');
+        insert into conversations (id, workspace_id, owner) values ('c', 1, 'user:1');
+        insert into messages (id, conversation_id, role, content)
+            values ('m', 'c', 'assistant', 'a');
+        insert into feedback (workspace_id, message_id, origin, contributor, status,
+            approved_correction, "group", question, question_key, history_key, duplicate_key)
+            values (1, 'm', 'staff', 'user:1', 'approved', 'right', 'g', 'q', 'q', '', 'd');
+        insert into feedback_passages values (1, 'hash', null);
+        insert into overrides
+            (workspace_id, feedback_id, question, question_key, history_key, answer)
+            values (1, 1, 'q', 'q', '', 'right');
+        insert into jobs (kind, workspace_id) values ('round', 1);
+        insert into rounds (workspace_id, job_id, base_fingerprint, config)
+            values (1, 1, 'b', '{}');
+        insert into round_examples (round_id, kind, split, feedback_id, "group", pair_hash)
+            values 
+            (1, 'correction', 'train', 1, 'g', 'hash'), (1, 'replay', 'train', null, '', 'x');
+        """)
+        tables = ("feedback", "feedback_passages", "overrides", "round_examples")
+        before = {table: rows(db, f"select * from {table}") for table in tables}
+    prepare_database(path)
+    with open_database(path) as db:
+        for table, had in before.items():
+            kept = [
+                {name: row[name] for name in had[0]} for row in rows(db, f"select * from {table}")
+            ]
+            assert kept == had
+        assert faults(db) == []
+        assert [row["chosen"] for row in rows(db, "select chosen from pairs")] == ["right"]
+        assert rows(db, "select * from thumbs") == []
+        with write_transaction(db):
+            insert(
+                db,
+                "round_examples",
+                round_id=1,
+                kind="thumb",
+                split="train",
+                group="",
+                pair_hash="",
+            )
 
 
 def test_a_migration_that_raises_leaves_nothing(path, monkeypatch):

@@ -81,12 +81,20 @@ def test_editing_keeps_what_the_contributor_wrote(office, queue):
 
 def test_a_mere_rating_can_be_answered_by_the_reviewer(office, queue):
     given = office.correction("How long?", wanted=None)
-    shown = press(office, queue.show, "new", None)
-    assert shown[queue.approve]["visible"] is False
-    with pytest.raises(gr.Error, match="no correction"):
-        press(office, queue.approve_it, "new", None, given.id, "")
     press(office, queue.approve_edited, "new", None, given.id, "", "45 days.")
     assert item(office, given).approved_correction == "45 days."
+
+
+def test_a_thumb_is_approved_as_it_stands(office, queue):
+    given = office.correction("How long?", wanted=None)
+    shown = press(office, queue.show, "new", None)
+    assert shown[queue.approve]["visible"] is True
+    assert "A thumb down, without a correction" in shown[queue.shown]
+    press(office, queue.approve_it, "new", None, given.id, "")
+    approved = item(office, given)
+    assert (approved.status, approved.approved_correction) == ("approved", None)
+    with closing(office.app.db()) as db:
+        assert list_overrides(db, office.team.id) == []
 
 
 def test_rejecting_an_approved_one_takes_it_out_of_service(office, queue):

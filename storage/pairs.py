@@ -1,0 +1,118 @@
+"""What approved feedback teaches: corrections, replies that were preferred, and bare thumbs.
+
+Only what a reviewer approved is given out here. A thumb is approved as it stands; then its row has
+'' for an approved correction, which is read as none everywhere outside this room.
+"""
+
+from sqlite_utils import Database
+
+from storage.database import one, rows
+from storage.inputs import inputs_from_json
+from storage.records import Pair, Thumb
+
+WHOLE = ("stop", "imported")
+"""Finish reasons of replies that came to their own end."""
+
+
+def approved_pairs(db: Database, workspace_id: int) -> list[Pair]:
+    """All corrections of the workspace as pairs, in a stable order (by feedback id).
+
+    Where several were approved for one question after one history, the newest approval counts.
+    """
+    found = rows(
+        db,
+        """select p.feedback_id, p."group", p.chosen, p.rejected, m.inputs
+        from pairs p join messages m on m.id = p.message_id
+        where p.workspace_id = ? order by p.feedback_id""",
+        workspace_id,
+    )
+    return [Pair(**{**row, "inputs": inputs_from_json(row["inputs"])}) for row in found]
+
+
+def approved_preferences(db: Database, workspace_id: int) -> list[Pair]:
+    """Replies that were liked where another answer to the same message was not, as pairs.
+
+    One pair for each approved thumb up on a reply that was regenerated: against the answer with an
+    approved thumb down, else the one that it replaced, else the newest. An answer that anybody
+    likes too (and no reviewer said no to that) is no wrong one, and neither is an override. Where
+    the question has an approved correction, that says more, and the preference is left out.
+    """
+    found = rows(
+        db,
+        """select feedback_id, "group", inputs, chosen, rejected from (
+            select t.feedback_id, t."group", m.inputs, m.content as chosen, s.content as rejected,
+                row_number() over (partition by t.feedback_id order by
+                    exists (select 1 from thumbs d where d.message_id = s.id and not d.label) desc,
+                    coalesce(m.variant_of = s.id, 0) desc, s.created_at desc, s.rowid desc
+                ) as nth
+            from thumbs t
+            join feedback f on f.id = t.feedback_id
+            join messages m on m.id = t.message_id
+            join messages s on s.parent_id = m.parent_id and s.id != m.id
+            where t.workspace_id = ? and t.label
+            and m.finish_reason in ('stop', 'length')
+            and s.role = 'assistant' and s.finish_reason in ('stop', 'length')
+            and s.content not in ('', m.content)
+            and not exists (select 1 from feedback l where l.message_id = s.id and l.rating = 1
+                and l.status != 'rejected')
+            and not exists (select 1 from pairs p join feedback c on c.id = p.feedback_id
+                where c.workspace_id = f.workspace_id and c.question_key = f.question_key
+                and c.history_key = f.history_key)
+        ) where nth = 1 order by feedback_id""",
+        workspace_id,
+    )
+    return [Pair(**{**row, "inputs": inputs_from_json(row["inputs"])}) for row in found]
+
+
+def approved_thumbs(db: Database, workspace_id: int) -> list[Thumb]:
+    """Approved thumbs without a correction, one a reply (the newest approval), by feedback id.
+
+    Left out are replies that also have an approved correction, and a thumb down on the very words
+    that another correction wants: there the correction is believed.
+    """
+    found = rows(
+        db,
+        """select t.feedback_id, t."group", m.inputs, t.answer, t.label, m.finish_reason
+        from thumbs t join messages m on m.id = t.message_id
+        join feedback f on f.id = t.feedback_id
+        where t.workspace_id = ? and not (not t.label and exists (
+            select 1 from pairs p join feedback c on c.id = p.feedback_id
+            where c.workspace_id = f.workspace_id and c.question_key = f.question_key
+            and c.history_key = f.history_key and p.chosen = t.answer
+        )) order by t.feedback_id""",
+        workspace_id,
+    )
+    return [
+        Thumb(
+            feedback_id=row["feedback_id"],
+            group=row["group"],
+            inputs=inputs_from_json(row["inputs"]),
+            answer=row["answer"],
+            up=bool(row["label"]),
+            whole=row["finish_reason"] in WHOLE,
+        )
+        for row in found
+    ]
+
+
+def thumbs_to_review(db: Database, workspace_id: int) -> int:
+    """How many bare thumbs wait for a reviewer."""
+    row = one(
+        db,
+        """select count(*) as count from feedback where workspace_id = ? and status = 'new'
+        and rating is not null and correction is null""",
+        workspace_id,
+    )
+    return int(row["count"]) if row else 0
+
+
+def pairs_since_last_round(db: Database, workspace_id: int) -> int:
+    """How many pairs were approved after the newest round began, whatever became of it."""
+    row = one(
+        db,
+        """select count(*) as count from pairs where workspace_id = ? and reviewed_at >
+        coalesce((select max(created_at) from rounds where workspace_id = ?), '')""",
+        workspace_id,
+        workspace_id,
+    )
+    return int(row["count"]) if row else 0
