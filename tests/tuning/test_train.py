@@ -15,8 +15,7 @@ from tuning.batches import parts
 from tuning.bundle import write_bundle
 from tuning.config import RoundConfig
 from tuning.course import TrainingFailed
-from tuning.methods import load_base
-from tuning.train import drifts, token_losses, train
+from tuning.train import train
 
 
 def bundle(folder, base, rows, heldout=(), **dials):
@@ -101,51 +100,6 @@ def test_the_same_seed_gives_the_same_adapter(tiny_base, rows, tmp_path):
         train(tmp_path / name, tiny_base.folder, tmp_path / f"out-{name}")
         found.append(load_file(tmp_path / f"out-{name}" / "adapter" / WEIGHTS))
     assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
-
-
-def test_packed_rows_have_the_losses_of_rows_alone(tiny_base, rows, tmp_path):
-    base = load_base(tiny_base.folder, RoundConfig(method="lora"))
-    wrapped = _as_peft(base)
-    together = {}
-    with torch.no_grad():
-        for part in parts(rows, 10_000):
-            losses, _ = token_losses(wrapped, part)
-            for number, row in enumerate(part.rows):
-                mine = [place == number for place in part.label_rows]
-                together[row.id] = losses[torch.tensor(mine)]
-        for row in rows:
-            ids = torch.tensor([[*row.prompt_ids, *row.completion_ids]])
-            logits = base(input_ids=ids).logits[0, len(row.prompt_ids) - 1 : -1]
-            alone = torch.nn.functional.cross_entropy(
-                logits, torch.tensor(row.completion_ids), reduction="none"
-            )
-            assert torch.allclose(together[row.id], alone, atol=1e-4)
-
-
-def test_drift_is_nothing_until_the_adapter_moves(tiny_base, rows):
-    model = _as_peft(load_base(tiny_base.folder, RoundConfig(method="lora")))
-    (part,) = parts([row for row in rows if row.kind == "replay"], 1000)
-    assert torch.allclose(drifts(model, part, {}), torch.zeros(len(part.labels)), atol=1e-5)
-    with torch.no_grad():
-        for name, weights in model.named_parameters():
-            if "lora_B" in name:
-                weights.fill_(0.05)
-    known = {}
-    moved = drifts(model, part, known)
-    assert known.keys() == {row.id for row in part.rows}
-    assert torch.equal(drifts(model, part, known), moved), "the base was remembered as another"
-    assert moved.shape == (len(part.labels),)
-    assert (moved > 1e-4).all()
-    moved.sum().backward()
-    assert all(w.grad is not None for n, w in model.named_parameters() if "lora_A" in n)
-
-
-def _as_peft(base):
-    from peft import get_peft_model
-
-    from tuning.methods import peft_config
-
-    return get_peft_model(base, peft_config(RoundConfig(method="lora"), base))
 
 
 def test_a_rate_that_explodes_is_stopped_and_leaves_nothing(tiny_base, words, rows, tmp_path):

@@ -35,8 +35,15 @@ class Office:
         with closing(self.app.db()) as db:
             said = start_conversation(db, self.team.id, owner)
             asked = add_message(db, said.id, "user", question)
-            inputs = Inputs(question, "", 1)
-            reply = add_message(db, said.id, "assistant", "No.", parent_id=asked.id, inputs=inputs)
+            reply = add_message(
+                db,
+                said.id,
+                "assistant",
+                "No.",
+                parent_id=asked.id,
+                inputs=Inputs(question, "", 1),
+                finish_reason="stop",
+            )
             rating = -1 if wanted is None else None
             return add_feedback(
                 db,

@@ -1,0 +1,77 @@
+"""What a part of a step costs, computed at its labels alone. Needs torch; import late.
+
+A part holds the common beginning of its rows once, so the figures are those of separate rows.
+"""
+
+from typing import Any
+
+import torch
+
+from tuning.batches import Part
+
+
+def token_losses(model: Any, part: Part) -> tuple[torch.Tensor, torch.Tensor]:
+    """For each label of the part: its negative log-likelihood, and whether it is the likeliest.
+
+    Both of shape (labels,). The same figures as each row alone would give.
+    """
+    logits = _logits(model, _states(model, part))
+    labels = torch.tensor(part.labels, device=logits.device)
+    losses = torch.nn.functional.cross_entropy(logits, labels, reduction="none")
+    return losses, logits.detach().argmax(-1) == labels
+
+
+def drifts(model: Any, part: Part, known: dict[str, torch.Tensor]) -> torch.Tensor:
+    """For each label of the part: how far the adapter has moved the base's whole distribution.
+
+    The Kullback-Leibler divergence from the base to the adapted model, in nats, shape (labels,).
+    Held small on ordinary text it keeps what the base knows (Li and Hoiem 2016, "Learning without
+    Forgetting", arXiv:1606.09282); to learn the base's answers as texts held much less of it.
+    """
+    base = _base_states(model, part, known)
+    before, after = (
+        torch.log_softmax(_logits(model, states), -1) for states in (base, _states(model, part))
+    )
+    return torch.nn.functional.kl_div(after, before, log_target=True, reduction="none").sum(-1)
+
+
+def _base_states(model: Any, part: Part, known: dict[str, torch.Tensor]) -> torch.Tensor:
+    """The base's own `_states`, computed once for each row and then kept in `known`.
+
+    A row comes round some six times: to compute it anew took a tenth of a round. What is kept are
+    states and not logits, which would be 85 times as much (49152 words for 576 values).
+    """
+    if any(row.id not in known for row in part.rows):
+        with torch.no_grad(), model.disable_adapter():
+            states = _states(model, part)
+        sizes = [len(row.completion_ids) for row in part.rows]
+        known.update(zip((row.id for row in part.rows), states.split(sizes), strict=True))
+    return torch.cat([known[row.id] for row in part.rows])
+
+
+def _states(model: Any, part: Part) -> torch.Tensor:
+    """What the last block says where the part has labels: (labels, width)."""
+    device = model.device
+    hidden = (
+        model.get_base_model()
+        .base_model(
+            input_ids=torch.tensor([part.ids], device=device),
+            position_ids=torch.tensor([part.positions], device=device),
+            attention_mask=_mask(part, device),
+            use_cache=False,
+        )
+        .last_hidden_state[0]
+    )
+    return hidden[torch.tensor(part.label_at, device=device)]
+
+
+def _logits(model: Any, states: torch.Tensor) -> torch.Tensor:
+    """The output layer, which no adapter changes: (states, vocabulary), fp32."""
+    return model.get_base_model().get_output_embeddings()(states).float()
+
+
+def _mask(part: Part, device: torch.device) -> torch.Tensor:
+    """(1, 1, tokens, tokens), true where a token may look: back, at its row or the beginning."""
+    segments = torch.tensor(part.segments, device=device)
+    seen = (segments[None, :] == segments[:, None]) | (segments[None, :] == 0)
+    return seen.tril()[None, None]
