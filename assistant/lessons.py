@@ -7,7 +7,6 @@ adapter meets in training what it will meet in service.
 
 import hashlib
 import json
-import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,20 +17,14 @@ from sqlite_utils import Database
 import tuning
 from assistant.app import App
 from assistant.prompt import build_messages
-from assistant.replay import ordinary_questions, plain_inputs
+from assistant.replay import plain_inputs
 from assistant.reply import examples_for
 from storage.pairs import approved_pairs
 from storage.records import ChatMessage, Inputs, Pair, Split, Workspace
-from tuning.augment import telling_tokens, variants
-from tuning.bundle import TrainRow
 from tuning.evaluate import Case
 from tuning.split import split
 
 SENTINEL = Path(tuning.__file__).parent / "sentinel.jsonl"
-VARIANTS = 12
-"""Other wordings written for each taught question; an epoch shows at most one of them."""
-ENDINGS = 6
-"""Questions of other needs after which a taught answer is begun."""
 
 
 @dataclass(frozen=True)
@@ -77,98 +70,6 @@ def lessons(app: App, db: Database, workspace: Workspace) -> list[Lesson]:
             )
         )
     return made
-
-
-def train_row(lesson: Lesson) -> TrainRow:
-    """The lesson as a row of the bundle."""
-    return TrainRow(
-        id=str(lesson.pair.feedback_id),
-        group=lesson.pair.group,
-        messages=lesson.messages,
-        prompt_ids=lesson.prompt_ids,
-        completion=lesson.pair.chosen,
-        completion_ids=lesson.completion_ids,
-        rejected=lesson.pair.rejected,
-        kind="correction",
-    )
-
-
-def variant_rows(app: App, found: Sequence[Lesson]) -> list[TrainRow]:
-    """The taught questions in other words, each with the rest of its prompt as it is.
-
-    Words come from taught wordings of the same need and from the replay questions; held-out
-    wordings are only kept from coming about by chance.
-    """
-    taught = [one for one in found if one.split == "train"]
-    held_out = [one.inputs.question for one in found if one.split != "train"]
-    fillers = sorted({word for question in ordinary_questions() for word in question.split()})
-    rows = []
-    for lesson in taught:
-        same = (lesson.pair.group, lesson.pair.chosen)
-        others = [
-            one.inputs.question
-            for one in taught
-            if one is not lesson and (one.pair.group, one.pair.chosen) == same
-        ]
-        questions = variants(
-            lesson.inputs.question,
-            others,
-            count=VARIANTS,
-            seed=lesson.pair.feedback_id,
-            answer=lesson.pair.chosen,
-            fillers=fillers,
-            avoid=held_out,
-        )
-        for number, question in enumerate(questions):
-            messages = tuple(build_messages(replace(lesson.inputs, question=question)))
-            rows.append(
-                replace(
-                    train_row(lesson),
-                    id=f"{lesson.pair.feedback_id}~{number}",
-                    messages=messages,
-                    prompt_ids=tuple(app.tokenizer.render(list(messages))),
-                    kind="variant",
-                    of=str(lesson.pair.feedback_id),
-                )
-            )
-    return rows
-
-
-def ending_rows(app: App, found: Sequence[Lesson]) -> list[TrainRow]:
-    """Taught answers begun after questions of other needs; how they end is what is learned.
-
-    A prompt ends with as much of an answer as tells it from every other taught one, so only what
-    is certain by then is learned. Without these rows a question that resembles another need turns
-    an answer that began right in the middle (`SELECT fault_code, COUNT(*) FROM sales_orders`).
-    """
-    taught = [one for one in found if one.split == "train"]
-    rows = []
-    for lesson in taught:
-        answer = lesson.completion_ids
-        others = [one for one in taught if one.completion_ids != answer]
-        begun = telling_tokens(answer, {one.completion_ids for one in others})
-        if begun >= len(answer):
-            continue
-        rng = random.Random(f"{lesson.pair.feedback_id}")
-        asked = [one.inputs.question for one in others if one.pair.group != lesson.pair.group]
-        for number, question in enumerate(rng.sample(asked, min(ENDINGS, len(asked)))):
-            messages = build_messages(replace(lesson.inputs, question=question))
-            rows.append(
-                replace(
-                    train_row(lesson),
-                    id=f"{lesson.pair.feedback_id}~end{number}",
-                    messages=(
-                        *messages,
-                        {"role": "assistant", "content": app.tokenizer.decode(answer[:begun])},
-                    ),
-                    prompt_ids=(*app.tokenizer.render(messages), *answer[:begun]),
-                    completion=app.tokenizer.decode(answer[begun:]),
-                    completion_ids=answer[begun:],
-                    kind="variant",
-                    of=str(lesson.pair.feedback_id),
-                )
-            )
-    return rows
 
 
 def held_out_case(lesson: Lesson, checks: Sequence[Mapping[str, Any]]) -> Case:

@@ -16,13 +16,8 @@ from sqlite_utils import Database
 
 from assistant.answering import ChildAnswerer
 from assistant.app import App
-from assistant.lessons import (
-    ending_rows,
-    held_out_case,
-    sentinel_cases,
-    train_row,
-    variant_rows,
-)
+from assistant.lesson_rows import ending_rows, train_row, variant_rows
+from assistant.lessons import held_out_case, sentinel_cases
 from assistant.opponents import OnProgress, Watch, opponents
 from assistant.replay import replay_rows
 from assistant.round_plan import RoundPlan, plan_round

@@ -4,53 +4,17 @@ from contextlib import closing
 
 import pytest
 
-from assistant.lessons import (
-    check_for,
-    ending_rows,
-    held_out_case,
-    lessons,
-    train_row,
-    variant_rows,
-)
+from assistant.lessons import check_for, held_out_case, lessons
 from assistant.prompt import build_messages
-from storage.conversations import add_message, start_conversation
-from storage.feedback import add_feedback, approve
 from storage.records import Inputs
 from storage.workspaces import set_workspace
-
-WORDINGS = {
-    "orders": ["Which orders are closed?", "List closed orders.", "Closed orders, please."],
-    "thanks": ["Somebody thanks us. What do we say?", "Answer a thank-you note."],
-}
+from tests.assistant.taught import teach
 
 
 @pytest.fixture
 def taught(app, workspace):
     """Five approved corrections of two needs, asked under the first instructions."""
-    with closing(app.db()) as db:
-        for group, questions in WORDINGS.items():
-            for question in questions:
-                talk = start_conversation(db, workspace.id, "import")
-                asked = add_message(db, talk.id, "user", question)
-                reply = add_message(
-                    db,
-                    talk.id,
-                    "assistant",
-                    "I do not know.",
-                    parent_id=asked.id,
-                    inputs=Inputs(question, workspace.instructions, workspace.instructions_version),
-                    finish_reason="imported",
-                )
-                given = add_feedback(
-                    db,
-                    message_id=reply.id,
-                    origin="import",
-                    contributor="c",
-                    correction=f"right: {group}",
-                    group=group,
-                )
-                approve(db, given.id, reviewer="user:1")
-    return workspace
+    return teach(app, workspace)
 
 
 def test_prompt_is_what_service_would_send_today(app, taught):
@@ -88,37 +52,6 @@ def test_examples_come_from_training_pairs_of_other_needs_only(app, taught):
             assert example.question not in held
             assert own[example.question] != lesson.pair.group
     assert shown
-
-
-def test_variants_are_marked_and_never_a_held_out_wording(app, taught):
-    with closing(app.db()) as db:
-        found = lessons(app, db, taught)
-    rows = variant_rows(app, found)
-    assert rows and {row.kind for row in rows} == {"variant"}
-    trained = {train_row(one).id for one in found if one.split == "train"}
-    assert {row.of for row in rows} <= trained
-    asked = {row.messages[-1]["content"].casefold() for row in rows}
-    assert not asked & {one.inputs.question.casefold() for one in found}
-
-
-def test_an_answer_begun_after_another_question_ends_as_taught(app, taught):
-    with closing(app.db()) as db:
-        found = lessons(app, db, taught)
-    taught_lessons = {str(one.pair.feedback_id): one for one in found if one.split == "train"}
-    answers = {one.completion_ids for one in taught_lessons.values()}
-    rows = ending_rows(app, found)
-    assert {row.of for row in rows} == set(taught_lessons)
-    for row in rows:
-        own = taught_lessons[row.of]
-        begun = own.completion_ids[: -len(row.completion_ids)]
-        assert begun + row.completion_ids == own.completion_ids
-        assert row.prompt_ids[-len(begun) :] == begun
-        assert [answer for answer in answers if answer[: len(begun)] == begun] == [
-            own.completion_ids
-        ]
-        question = row.messages[-2]["content"]
-        group = next((k for k, asked in WORDINGS.items() if question in asked), None)
-        assert group != own.pair.group
 
 
 SQL, JSON = {"type": "sql", "database": "x"}, {"type": "json"}

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 import tuning
-from assistant.lessons import held_out_case, lessons, train_row
+from assistant.lesson_rows import train_row
+from assistant.lessons import held_out_case, lessons
 from storage.adapters import list_adapters
 from storage.database import write_transaction
 from storage.errors import BadInput, Refused
