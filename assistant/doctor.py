@@ -10,6 +10,7 @@ import sqlite3
 import stat
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -23,6 +24,7 @@ from assistant.settings import Settings
 from assistant.verbs import Event, Events, run
 from storage.adapters import list_adapters
 from storage.audit import first_altered_entry
+from storage.client_databases import copies
 from storage.database import faults, open_database, rows
 from storage.datadir import DataDir, DataDirBusy, open_datadir, own
 from storage.errors import ApprenticeError
@@ -89,6 +91,7 @@ def _on_database(settings: Settings, datadir: DataDir, db: Database) -> Iterator
     yield admins(db)
     yield base_model(settings, datadir)
     yield from adapters(datadir, db)
+    yield from client_copies(datadir)
     yield owner(datadir, db)
     yield from index(settings)
 
@@ -262,6 +265,19 @@ def _adapter(datadir: DataDir, workspace: str, item: Adapter) -> Check:
             return Check(name, "fail", str(error), remedy)
         return Check(name, "warn", str(error), f"`apprentice adapters delete {item.id}`.")
     return Check(name, "ok", f"{item.status} in {workspace}, files verified")
+
+
+def client_copies(datadir: DataDir) -> Iterator[Check]:
+    """How old the copies of clients' databases are, which checks query."""
+    for copy in copies(datadir.client_databases):
+        name, days = f"copy of {Path(copy.source).name}", (time.time() - copy.made_at) / 86_400
+        text = f"{copy.source}, copied {days:.1f} days ago"
+        if copy.gone:
+            remedy = "Put the file back, or take the check away: `apprentice workspaces set`."
+            yield Check(name, "warn", f"{text}; the file is gone, its copy is in use", remedy)
+        else:
+            changed = "; the file has changed since: the next check copies it again"
+            yield Check(name, "ok", text + (changed if copy.outdated else ""))
 
 
 def owner(datadir: DataDir, db: Database) -> Check:

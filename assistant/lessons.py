@@ -21,6 +21,7 @@ from assistant.replay import plain_inputs
 from assistant.reply import examples_for
 from storage.pairs import approved_pairs
 from storage.records import ChatMessage, Inputs, Pair, Split, Workspace
+from tuning.checks import usable_check
 from tuning.evaluate import Case
 from tuning.split import split
 
@@ -81,20 +82,8 @@ def held_out_case(lesson: Lesson, checks: Sequence[Mapping[str, Any]]) -> Case:
         messages=lesson.messages,
         prompt_ids=lesson.prompt_ids,
         expected=lesson.pair.chosen,
-        check=check_for(lesson.pair.chosen, checks),
+        check=usable_check(lesson.pair.chosen, checks),
     )
-
-
-def check_for(expected: str, checks: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The first declared check that applies to this text; exact text otherwise.
-
-    `sql` applies to a select, `json` to an object or a list; a check with `match` applies where
-    that word occurs in the expected text.
-    """
-    for check in checks:
-        if _applies(check, expected):
-            return check
-    return {"type": "exact"}
 
 
 def sentinel_cases(app: App, workspace: Workspace) -> list[Case]:
@@ -134,14 +123,3 @@ def _as_today(
         instructions_version=workspace.instructions_version,
         examples=examples,
     )
-
-
-def _applies(check: Mapping[str, Any], expected: str) -> bool:
-    text = expected.lstrip()
-    if check.get("match") is not None:
-        return str(check["match"]) in expected
-    if check["type"] == "sql":
-        return text[:7].lower().startswith(("select", "with"))
-    if check["type"] == "json":
-        return text[:1] in "{["
-    return True

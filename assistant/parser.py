@@ -181,6 +181,9 @@ def _feedback(verbs: Verbs) -> None:
     approve.add_argument("ids", metavar="ID", nargs="+", type=int)
     approve.add_argument("--correction", metavar="TEXT", help="an edited correction, for one ID")
     approve.add_argument("--group", help="the need it belongs to")
+    approve.add_argument(
+        "--despite-check", metavar="REASON", help="why it may be taught although its check fails"
+    )
     reject = _add(group, "reject", "feedback reject", "reject feedback", workspace=True)
     reject.add_argument("ids", metavar="ID", nargs="+", type=int)
     export = _add(group, "export", "feedback export", "training rows as JSON lines", workspace=True)

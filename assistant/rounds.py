@@ -16,6 +16,7 @@ from sqlite_utils import Database
 
 from assistant.answering import ChildAnswerer
 from assistant.app import App
+from assistant.declared_checks import declared_checks
 from assistant.lesson_rows import ending_rows, train_row, variant_rows
 from assistant.lessons import held_out_case, sentinel_cases
 from assistant.opponents import OnProgress, Watch, opponents
@@ -166,6 +167,7 @@ def _run(
     if plan.replay:
         with ChildAnswerer(app.base, app.settings, folder / "answers.log") as child:
             replay = replay_rows(app, db, workspace, child, watch, seed=plan.config.seed)
+    checks = declared_checks(app, workspace)
     bundle = write_bundle(
         folder / "bundle",
         config=plan.config,
@@ -178,11 +180,7 @@ def _run(
             *ending_rows(app, plan.lessons),
             *replay,
         ],
-        heldout=[
-            held_out_case(one, workspace.settings.checks)
-            for one in plan.lessons
-            if one.split != "train"
-        ],
+        heldout=[held_out_case(one, checks) for one in plan.lessons if one.split != "train"],
         sentinel=sentinel_cases(app, workspace),
     )
     with opponents(app, db, queued, bundle, watch) as (rows, answer):

@@ -60,6 +60,11 @@ class DataDir:
         return self.root / "backups"
 
     @property
+    def client_databases(self) -> Path:
+        """Copies of clients' SQLite files, which checks query."""
+        return self.root / "client-databases"
+
+    @property
     def secret(self) -> Path:
         """Random secrets, one file each (see `read_secret`)."""
         return self.root / "secrets"
@@ -90,6 +95,7 @@ def open_datadir(root: Path) -> DataDir:
         datadir.rounds,
         datadir.adapters,
         datadir.backups,
+        datadir.client_databases,
         datadir.secret,
     )
     for folder in folders:

@@ -162,6 +162,8 @@ def approve(
     reviewer: str,
     correction: str | None = None,
     group: str | None = None,
+    fault: str | None = None,
+    despite_check: str | None = None,
 ) -> Feedback:
     """Say yes: it becomes a pair for the next round, and an override at once.
 
@@ -169,7 +171,8 @@ def approve(
     belongs to (None: as it is). An active override that says otherwise for the same question and
     history is retired. Approving again changes the wording. A bare thumb is approved as it stands
     and answers nothing; `storage.pairs` gives it out. BadInput with neither a correction nor a
-    thumb, or when the reply has no stored inputs to learn from.
+    thumb, or when the reply has no stored inputs to learn from. `fault` says why the text fails
+    its own check: then it is Refused, unless `despite_check` gives a reason, for the audit.
     """
     with write_transaction(db):
         known = feedback(db, feedback_id)
@@ -183,7 +186,8 @@ def approve(
         if chosen is None:
             _approve_thumb(db, known, reply, reviewer, group)
             return feedback(db, feedback_id)
-        _review(db, known, "approved", reviewer, chosen, group)
+        reason = _reason(known, fault, despite_check)
+        _review(db, known, "approved", reviewer, chosen, group, reason)
         put_override(
             db,
             known.workspace_id,
@@ -199,7 +203,7 @@ def reject(db: Database, feedback_id: int, *, reviewer: str) -> Feedback:
     """Say no: it is not taught. One that was approved before is served no more either."""
     with write_transaction(db):
         known = feedback(db, feedback_id)
-        _review(db, known, "rejected", reviewer, None, None)
+        _review(db, known, "rejected", reviewer, None)
         withdraw(db, known.id)
     return feedback(db, feedback_id)
 
@@ -318,6 +322,17 @@ def _duplicate_key(question_key: str, before: str, correction: str | None) -> st
     return hashlib.sha256(to_json(parts).encode()).hexdigest()
 
 
+def _reason(known: Feedback, fault: str | None, despite_check: str | None) -> str | None:
+    """Why it is approved although it fails its check; None when it does not fail."""
+    reason = " ".join(clean(despite_check or "").split())
+    if fault and not reason:
+        raise Refused(
+            f"Feedback {known.id} fails its own check ({fault}): correct it, or approve it "
+            "despite the check and say why (--despite-check REASON)."
+        )
+    return reason if fault else None
+
+
 def _keep_passages(db: Database, feedback_id: int, reply: dict[str, Any]) -> None:
     """Note which passages the reply was made from, so that a document can be traced to it."""
     inputs = _inputs(reply)
@@ -340,7 +355,8 @@ def _review(
     status: FeedbackStatus,
     reviewer: str,
     chosen: str | None,
-    group: str | None,
+    group: str | None = None,
+    despite_check: str | None = None,
 ) -> None:
     write(
         db,
@@ -352,5 +368,8 @@ def _review(
         _group(group or "") or known.group,
         known.id,
     )
-    detail = {"was": known.status, "edited": bool(chosen) and chosen != known.correction}
+    edited = bool(chosen) and chosen != known.correction
+    detail: dict[str, Any] = {"was": known.status, "edited": edited}
+    if despite_check:
+        detail["despite_check"] = despite_check
     audit(db, reviewer, f"feedback {status}", f"feedback:{known.id}", detail)

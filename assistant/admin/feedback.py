@@ -6,12 +6,12 @@ import gradio as gr
 from sqlite_utils import Database
 
 from assistant.admin.desk import QUIET, Desk, Refresh, Updates, at_desk
-from assistant.admin.feedback_view import STATUS_NAMES, detail, label
+from assistant.admin.feedback_view import STATUS_NAMES, detail, label, notes
+from assistant.review import approve_reviewed, look
 from assistant.security import may_review
 from storage.conversations import message
 from storage.errors import NotFound
 from storage.feedback import (
-    approve,
     count_feedback,
     duplicates_of,
     feedback,
@@ -33,6 +33,7 @@ class FeedbackTab:
     """The queue on the left, one row of it on the right."""
 
     def __init__(self, app: "App", workspace: gr.Dropdown) -> None:
+        self._app = app
         with gr.Row(elem_id="queue"):
             with gr.Column(scale=2, min_width=280):
                 self._lay_out_list()
@@ -51,6 +52,7 @@ class FeedbackTab:
 
     def _lay_out_row(self) -> None:
         self.shown = gr.Markdown(elem_id="feedback-detail")
+        self.told = gr.Markdown(elem_id="feedback-notes")
         self.need = gr.Dropdown(
             [],
             label="Need",
@@ -58,6 +60,9 @@ class FeedbackTab:
             allow_custom_value=True,
             visible=False,
             elem_id="need",
+        )
+        self.reason = gr.Textbox(
+            label="Why teach it although its check fails", visible=False, elem_id="despite-check"
         )
         with gr.Row(visible=False) as self.actions:
             self.approve = gr.Button("Approve", variant="primary", size="md")
@@ -75,7 +80,8 @@ class FeedbackTab:
         where = [self.status, self.before]
         outputs = {
             *(self.status, self.before, self.rows, self.newest, self.older),
-            *(self.shown, self.need, self.actions, self.approve, self.editor, self.text),
+            *(self.shown, self.told, self.need, self.reason),
+            *(self.actions, self.approve, self.editor, self.text),
         }
 
         def bind(event: Any, work: Any, *inputs: Any) -> None:
@@ -86,10 +92,11 @@ class FeedbackTab:
         bind(self.newest.click, self.first_page, self.status)
         bind(self.older.click, self.next_page, *where)
         bind(self.rows.input, self.show, *where, self.rows)
-        bind(self.approve.click, self.approve_it, *where, self.rows, self.need)
+        decided = [*where, self.rows, self.need, self.reason]
+        bind(self.approve.click, self.approve_it, *decided)
         bind(self.edit.click, self.open_editor, self.rows)
         bind(self.drop.click, self.close_editor)
-        bind(self.save.click, self.approve_edited, *where, self.rows, self.need, self.text)
+        bind(self.save.click, self.approve_edited, *decided, self.text)
         bind(self.reject.click, self.reject_it, *where, self.rows)
 
     # ---- what is shown
@@ -134,7 +141,8 @@ class FeedbackTab:
 
     def _row(self, desk: Desk, chosen: int | None) -> Updates:
         if chosen is None:
-            return {self.shown: "Nothing here.", **self._closed(visible=False)}
+            nothing = {self.shown: "Nothing here.", self.told: ""}
+            return {**nothing, **self._closed(visible=False)}
         item = self._item(desk, chosen)
         inputs = message(desk.db, item.message_id).inputs
         said = detail(
@@ -144,9 +152,12 @@ class FeedbackTab:
             duplicates_of(desk.db, chosen),
         )
         needs = sorted({pair.group for pair in approved_pairs(desk.db, desk.workspace.id)})
+        review = look(self._app, desk.db, item)
         return {
             self.shown: said,
+            self.told: notes(review),
             **self._closed(visible=True),
+            self.reason: gr.update(visible=review.fault is not None, value=""),
             self.approve: gr.update(visible=item.correction is not None or item.rating is not None),
             self.need: gr.update(choices=needs, value=item.group, visible=True),
         }
@@ -154,6 +165,7 @@ class FeedbackTab:
     def _closed(self, *, visible: bool) -> Updates:
         return {
             self.need: gr.update(visible=visible),
+            self.reason: gr.update(visible=False, value=""),
             self.actions: gr.update(visible=visible),
             self.editor: gr.update(visible=False),
             self.text: gr.update(value=""),
@@ -162,19 +174,11 @@ class FeedbackTab:
     # ---- what is decided
 
     def approve_it(
-        self, desk: Desk, status: str, before: int | None, chosen: int, need: str
+        self, desk: Desk, status: str, before: int | None, chosen: int, need: str, reason: str
     ) -> Updates:
         """Yes, as the contributor wrote it (or as it was approved before); a thumb as it stands."""
         item = self._item(desk, chosen)
-        following = self._following(desk, status, before, chosen)
-        approve(
-            desk.db,
-            item.id,
-            reviewer=desk.person.owner,
-            correction=item.approved_correction,
-            group=need or None,
-        )
-        return self.show(desk, status, before, following)
+        return self._approve(desk, status, before, item, need, reason, item.approved_correction)
 
     def open_editor(self, desk: Desk, chosen: int) -> Updates:
         """The text to be learned, to be changed first."""
@@ -191,12 +195,43 @@ class FeedbackTab:
         return {self.actions: gr.update(visible=True), self.editor: gr.update(visible=False)}
 
     def approve_edited(
-        self, desk: Desk, status: str, before: int | None, chosen: int, need: str, text: str
+        self,
+        desk: Desk,
+        status: str,
+        before: int | None,
+        chosen: int,
+        need: str,
+        reason: str,
+        text: str,
     ) -> Updates:
         """Yes, in the reviewer's wording; the contributor's is kept beside it."""
         item = self._item(desk, chosen)
-        following = self._following(desk, status, before, chosen)
-        approve(desk.db, item.id, reviewer=desk.person.owner, correction=text, group=need or None)
+        return self._approve(desk, status, before, item, need, reason, text)
+
+    def _approve(
+        self,
+        desk: Desk,
+        status: str,
+        before: int | None,
+        item: Feedback,
+        need: str,
+        reason: str,
+        text: str | None,
+    ) -> Updates:
+        """Approve and go on; what fails its check first needs a reason from the person."""
+        review = look(self._app, desk.db, item, text)
+        if review.fault and not reason.strip():
+            return {self.told: notes(review), self.reason: gr.update(visible=True)}
+        following = self._following(desk, status, before, item.id)
+        approve_reviewed(
+            desk.db,
+            item,
+            review,
+            reviewer=desk.person.owner,
+            correction=text,
+            group=need or None,
+            despite_check=reason,
+        )
         return self.show(desk, status, before, following)
 
     def reject_it(self, desk: Desk, status: str, before: int | None, chosen: int) -> Updates:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from assistant.admin.word_diff import mark_changes
 from assistant.chat_view import one_line
+from assistant.review import Review
 from storage.records import Feedback, Inputs
 
 STATUS_NAMES = {
@@ -37,6 +38,14 @@ def detail(
         _passages(inputs),
     ]
     return f'<div class="detail">{"".join(parts)}</div>'
+
+
+def notes(review: Review) -> str:
+    """What the reviewer should know before approving."""
+    if not review.fault:
+        return ""
+    check = f"It fails its {one_line(review.check)} check: {one_line(review.fault)}."
+    return f'<p role="alert">{check}</p>'
 
 
 def day_and_time(iso: str | None) -> str:

@@ -14,14 +14,14 @@ from typing import Any
 from assistant.app import App
 from assistant.commands.ask import Asked, answers, chosen
 from assistant.commands.rows import read_rows, required_text, turns_of
-from assistant.lessons import check_for
+from assistant.declared_checks import on_a_copy
 from assistant.reply import ReplyOptions
 from assistant.verbs import Event
 from storage.conversations import delete_conversation
 from storage.errors import BadInput
 from storage.records import Workspace
 from storage.workspaces import workspace as workspace_named
-from tuning.checks import judge
+from tuning.checks import check_for, judge
 
 Z = 1.959964
 """Standard deviations of a 95% interval."""
@@ -50,7 +50,7 @@ def evaluate(
     )
     with closing(app.db()) as db:
         found = workspace_named(db, workspace)
-        rows, _ = read_rows(file, lambda row: _question(row, found, Path(file).parent))
+        rows, _ = read_rows(file, lambda row: _question(app, row, found, Path(file).parent))
         questions = [question for _, question in rows]
         waiting, judged = list(questions), []
         for event in answers(app, found, [item.asked for item in questions], options):
@@ -98,9 +98,9 @@ def _said(event: Event) -> str:
     return str(event.get("answer", f"(no answer: {event.get('error')})"))
 
 
-def _question(row: dict[str, Any], found: Workspace, folder: Path) -> Question:
+def _question(app: App, row: dict[str, Any], found: Workspace, folder: Path) -> Question:
     expected = required_text(row, "expected")
-    check = _check(row, found, folder)
+    check = on_a_copy(app, _check(row, found, folder))
     if not judge(check, expected, expected):
         raise BadInput(f"its expected answer is wrong by its own {check['type']} check.")
     return Question(Asked(turns_of(row)), expected, check)

@@ -13,11 +13,12 @@ from assistant.app import App
 from assistant.commands.folders import unwritable
 from assistant.commands.who import actor
 from assistant.prompt import build_messages
+from assistant.review import approve_reviewed, look
 from assistant.verbs import Event
 from storage import feedback, pairs
 from storage.database import write_transaction
 from storage.errors import BadInput, NotFound
-from storage.records import Inputs, Pair, Workspace
+from storage.records import Feedback, Inputs, Pair, Workspace
 from storage.workspaces import workspace as workspace_named
 
 
@@ -36,17 +37,22 @@ def approve(
     ids: list[int],
     correction: str | None = None,
     group: str | None = None,
+    despite_check: str | None = None,
 ) -> Iterator[Event]:
-    """Approve corrections and thumbs, all or none; `answers` says whether it is served at once."""
+    """Approve corrections and thumbs, all or none; `answers` says whether it is served at once.
+
+    Refused for one that fails its own check, unless `despite_check` gives a reason.
+    """
     if correction is not None and len(ids) != 1:
         raise BadInput(f"--correction edits one correction, but {len(ids)} are named.")
+    said = {"correction": correction, "group": group, "despite_check": despite_check}
     with closing(app.db()) as db:
-        found = workspace_named(db, workspace)
+        items = _here(db, workspace_named(db, workspace), ids)
+        reviews = [look(app, db, item, correction) for item in items]
         with write_transaction(db):
-            _must_be_here(db, found, ids)
             done = [
-                feedback.approve(db, id, reviewer=actor(), correction=correction, group=group)
-                for id in ids
+                approve_reviewed(db, item, review, reviewer=actor(), **said)
+                for item, review in zip(items, reviews, strict=True)
             ]
         for item in done:
             yield {
@@ -62,7 +68,7 @@ def reject(app: App, *, workspace: str, ids: list[int]) -> Iterator[Event]:
     with closing(app.db()) as db:
         found = workspace_named(db, workspace)
         with write_transaction(db):
-            _must_be_here(db, found, ids)
+            _here(db, found, ids)
             done = [feedback.reject(db, id, reviewer=actor()) for id in ids]
         for item in done:
             yield {"feedback": item.id, "status": item.status}
@@ -123,12 +129,14 @@ def _said(text: str) -> list[dict[str, str]]:
     return [{"role": "assistant", "content": text}]
 
 
-def _must_be_here(db: Database, found: Workspace, ids: list[int]) -> None:
-    for id in ids:
-        if feedback.feedback(db, id).workspace_id != found.id:
+def _here(db: Database, found: Workspace, ids: list[int]) -> list[Feedback]:
+    items = [feedback.feedback(db, id) for id in ids]
+    for item in items:
+        if item.workspace_id != found.id:
             raise NotFound(
-                f"There is no feedback {id} in {found.name!r}: `feedback list` shows it."
+                f"There is no feedback {item.id} in {found.name!r}: `feedback list` shows it."
             )
+    return items
 
 
 def _write_new(path: Path, rows: Iterator[Event]) -> int:

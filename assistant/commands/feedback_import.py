@@ -8,7 +8,7 @@ says, so importing a file twice adds nothing.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,13 +20,14 @@ from assistant.commands.ask import Asked, add_history, answers, instructions
 from assistant.commands.rows import Turns, optional_text, read_rows, turns_of
 from assistant.commands.who import actor
 from assistant.reply import ReplyOptions, retrieve
+from assistant.review import approve_reviewed, look
 from assistant.verbs import Event
 from storage import feedback
 from storage.audit import audit
 from storage.conversations import add_message, delete_conversation, start_conversation
 from storage.database import write_transaction
 from storage.errors import BadInput
-from storage.records import Inputs, Passage, Workspace
+from storage.records import Feedback, Inputs, Passage, Workspace
 from storage.text import clean
 from storage.workspaces import workspace as workspace_named
 
@@ -78,7 +79,8 @@ def import_file(
 ) -> Iterator[Event]:
     """Take the rows of `file` in; with `approve`, approve those with a correction or a thumb.
 
-    BadInput names every bad line (unless `skip_bad`), and then nothing is taken.
+    One that fails its own check stays new and is named. BadInput names every bad line (unless
+    `skip_bad`), and then nothing is taken.
     """
     with closing(app.db()) as db:
         found = workspace_named(db, workspace)
@@ -95,10 +97,11 @@ def import_file(
         with write_transaction(db):
             for row in complete:
                 _add(db, found, row)
-            approved = _approve(db, found, [row for _, row in rows]) if approve else 0
             audit(
                 db, actor(), "feedback imported", f"workspace:{found.id}", {"rows": len(complete)}
             )
+        waiting = _to_approve(db, found, [row for _, row in rows]) if approve else []
+        approved = yield from _approved(app, db, waiting)
     yield {
         "file": file,
         "rows": len(rows) + len(bad),
@@ -290,16 +293,35 @@ def _add_reply(db: Database, found: Workspace, row: Judged) -> str:
     ).id
 
 
-def _approve(db: Database, found: Workspace, rows: Sequence[Judged]) -> int:
-    """Approve the new rows with a correction or a thumb, those of an earlier import too.
+def _to_approve(db: Database, found: Workspace, rows: Sequence[Judged]) -> list[Feedback]:
+    """The new feedback with a correction or a thumb, that of an earlier import too.
 
-    A thumb on a reply that teaches nothing waits for a person. Returns how many were approved.
+    A thumb on a reply that teaches nothing waits for a person.
     """
-    approved = 0
-    for key in dict.fromkeys(row.key for row in rows):
-        item = feedback.feedback_by_key(db, found.id, key)
-        judged = item is not None and (item.correction or (item.rating and item.answer))
-        if item is not None and item.status == "new" and judged:
-            feedback.approve(db, item.id, reviewer=actor())
-            approved += 1
-    return approved
+    keys = dict.fromkeys(row.key for row in rows)
+    items = [feedback.feedback_by_key(db, found.id, key) for key in keys]
+    return [
+        item
+        for item in items
+        if item and item.status == "new" and (item.correction or (item.rating and item.answer))
+    ]
+
+
+def _approved(app: App, db: Database, waiting: Sequence[Feedback]) -> Generator[Event, None, int]:
+    """Approve what passes its own check, name what does not; returns how many were approved.
+
+    Apart from the import itself: a check may take seconds, and nobody else writes meanwhile.
+    """
+    passing = []
+    for number, item in enumerate(waiting):
+        review = look(app, db, item)
+        if review.fault:
+            text = f"feedback {item.id} ({item.question[:60]!r}) stays new: it fails its check"
+            yield {"warning": f"{text}: {review.fault}."}
+        else:
+            passing.append((item, review))
+        yield {"progress": number / len(waiting), "note": f"checking {number + 1}"}
+    with write_transaction(db):
+        for item, review in passing:
+            approve_reviewed(db, item, review, reviewer=actor())
+    return len(passing)

@@ -10,6 +10,7 @@ from sqlite_utils import Database
 
 from assistant.app import App
 from assistant.commands.who import actor
+from assistant.declared_checks import checks_as_declared, forget_unused_copies
 from assistant.verbs import Event
 from storage.adapters import list_adapters, serving_adapter
 from storage.database import write_transaction
@@ -45,12 +46,12 @@ def set_values(app: App, *, name: str, values: list[str]) -> Iterator[Event]:
     """Set `key=value` pairs, all or none. BadInput for one that cannot be."""
     with closing(app.db()) as db:
         workspace(db, name)
+        given = [_key_and_value(app, pair) for pair in values]
         with write_transaction(db):
-            for pair in values:
-                key, equals, value = pair.partition("=")
-                if not equals:
-                    raise BadInput(f"{pair!r} sets nothing: write KEY=VALUE, such as top_k=5.")
-                set_workspace(db, name, key.strip(), _text(value), actor=actor())
+            for key, value in given:
+                set_workspace(db, name, key, value, actor=actor())
+        if any(key == "checks" for key, _ in given):
+            forget_unused_copies(app)
         yield _event(db, workspace(db, name))
 
 
@@ -63,6 +64,7 @@ def delete(app: App, *, name: str) -> Iterator[Event]:
         folders = _folders(app, db, known)
         delete_workspace(db, name, actor=actor())
         forget_workspace(app.datadir, app.index, known.id)
+    forget_unused_copies(app)
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
     yield {"workspace": name, "deleted": True}
@@ -72,6 +74,14 @@ def _folders(app: App, db: Database, known: Workspace) -> list[Path]:
     rounds = [app.datadir.rounds / str(item.id) for item in list_rounds(db, known.id, limit=-1)]
     made = [app.adapter_folder(item.id) for item in list_adapters(db, known.id)]
     return rounds + made
+
+
+def _key_and_value(app: App, pair: str) -> tuple[str, str]:
+    key, equals, value = pair.partition("=")
+    if not equals:
+        raise BadInput(f"{pair!r} sets nothing: write KEY=VALUE, such as top_k=5.")
+    key, text = key.strip(), _text(value)
+    return key, checks_as_declared(app, text) if key == "checks" else text
 
 
 def _text(value: str) -> str:

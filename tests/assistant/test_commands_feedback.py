@@ -1,10 +1,14 @@
 """The feedback queue as typed, and what is exported for other trainers."""
 
 import json
+import sqlite3
 import stat
+from contextlib import closing
 
 import pytest
+from sqlite_utils import Database
 
+from storage.audit import list_audit
 from tests.assistant.command_line import refusal, write_rows
 
 CORRECTED = {
@@ -78,6 +82,65 @@ def test_other_workspaces_feedback_is_not_there(queue):
 def test_refusals_name_the_value(queue, words, named):
     queue("feedback", *words, code=2)
     assert named in refusal(queue)
+
+
+@pytest.fixture
+def shop(queue, tmp_path):
+    """The queue in a workspace whose SQL is checked: the first correction fails."""
+    path = tmp_path / "shop.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("create table orders as select 1 as id, 'Closed' as status")
+        connection.commit()
+    checks = json.dumps([{"type": "sql", "database": str(path)}])
+    queue("workspaces", "set", "default", f"checks={checks}")
+    return path
+
+
+def test_a_correction_that_fails_its_check_is_not_approved(queue, shop):
+    queue("feedback", "approve", "1", "2", code=2)
+    assert "no table 'sales_orders'" in refusal(queue) and "--despite-check" in queue.said
+    assert queue.rows("feedback", "list", "--status", "approved") == []
+    queue("feedback", "approve", "1", "--despite-check", " ", code=2)
+    queue("feedback", "approve", "1", "--correction", "DELETE FROM orders", code=2)
+    assert "DELETE" in refusal(queue)
+    queue("feedback", "approve", "1", "--correction", "SELECT id FROM orders;")
+    assert queue.rows("feedback", "list", "--status", "approved")[0]["id"] == 1
+
+
+def test_an_override_of_the_check_keeps_its_reason(queue, shop):
+    queue("feedback", "approve", "1", "--despite-check", "the table comes next week")
+    with Database(queue.data / "apprentice.db") as db:
+        act = list_audit(db, 1)[0]
+    assert (act.action, act.subject) == ("feedback approved", "feedback:1")
+    assert act.detail["despite_check"] == "the table comes next week"
+    assert act.actor.startswith("cli:")
+
+
+def test_a_check_that_is_passed_needs_no_reason(queue, shop):
+    queue("feedback", "approve", "2", "--despite-check", "not needed")
+    with Database(queue.data / "apprentice.db") as db:
+        assert "despite_check" not in list_audit(db, 1)[0].detail
+
+
+def test_the_check_follows_the_clients_database(queue, shop):
+    with closing(sqlite3.connect(shop)) as connection:
+        connection.execute("alter table orders rename to sales_orders")
+        connection.commit()
+    before = shop.read_bytes()
+    queue("feedback", "approve", "1")
+    assert shop.read_bytes() == before
+
+
+def test_rows_that_fail_their_check_stay_new_when_a_file_is_approved(queue, shop, tmp_path):
+    good = {"question": "Which ids?", "correction": "SELECT id FROM orders;"}
+    bad = {"question": "Which names?", "correction": "SELECT name FROM orders;"}
+    path = write_rows(tmp_path / "more.jsonl", good, bad, TAUGHT)
+    (found,) = queue.rows("feedback", "import", path, "--approve")
+    assert (found["imported"], found["approved"]) == (2, 2)
+    assert "'Which names?') stays new" in queue.said and "no column 'name'" in queue.said
+    assert "Which names?" in {
+        row["question"] for row in queue.rows("feedback", "list", "--status", "new")
+    }
 
 
 def said(text):

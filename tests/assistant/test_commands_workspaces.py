@@ -1,5 +1,9 @@
 """Workspaces as typed."""
 
+import json
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 from tests.assistant.command_line import refusal
@@ -24,6 +28,60 @@ def test_settings_are_set_by_their_type(apprentice):
     changes = ("top_k=5", "relevance_floor=0.2", 'checks=[{"type": "json"}]')
     (row,) = apprentice.rows("workspaces", "set", "default", *changes)
     assert (row["top_k"], row["relevance_floor"], row["checks"]) == (5, 0.2, [{"type": "json"}])
+
+
+@pytest.fixture
+def shop(tmp_path):
+    path = tmp_path / "shop.sqlite"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("create table orders as select 1 as id")
+        connection.commit()
+    return path
+
+
+def set_checks(apprentice, *checks, code=0):
+    words = ("workspaces", "set", "default", f"checks={json.dumps(checks)}")
+    rows = apprentice.rows(*words, code=code)
+    return rows[0]["checks"] if rows else None
+
+
+def test_a_checks_database_is_copied_when_it_is_declared_and_forgotten_with_it(
+    apprentice, shop, monkeypatch
+):
+    monkeypatch.chdir(shop.parent)
+    (check,) = set_checks(apprentice, {"type": "sql", "database": "shop.sqlite"})
+    assert check["database"] == str(shop)
+    copies = apprentice.data / "client-databases"
+    assert len(list(copies.glob("*.sqlite"))) == 1
+    assert f"{shop}, copied 0.0 days ago" in apprentice("doctor")
+    assert set_checks(apprentice) == []
+    assert list(copies.iterdir()) == []
+
+
+def test_a_schema_is_read_from_its_file(apprentice, tmp_path):
+    schema = {"type": "object", "required": ["price"]}
+    (tmp_path / "price.json").write_text(json.dumps(schema))
+    check = {"type": "json", "schema": f"@{tmp_path / 'price.json'}"}
+    assert set_checks(apprentice, check) == [{"type": "json", "schema": schema}]
+
+
+@pytest.mark.parametrize(
+    ("check", "named"),
+    [
+        ({"type": "taste"}, "taste"),
+        ({"type": "sql", "database": "/no/such.sqlite"}, "/no/such.sqlite"),
+        ({"type": "sql", "database": __file__}, "SQLite"),
+        ({"type": "regex", "pattern": "("}, "regular expression"),
+        ({"type": "json", "schema": {"type": "thing"}}, "JSON Schema"),
+        ({"type": "json", "schema": "@/no/such.json"}, "/no/such.json"),
+        ({"type": "json", "schema": f"@{__file__}"}, "JSON"),
+    ],
+)
+def test_a_check_that_cannot_be_used_is_refused_when_it_is_set(apprentice, check, named):
+    set_checks(apprentice, {"type": "json"})
+    set_checks(apprentice, {"type": "json"}, check, code=2)
+    assert named in refusal(apprentice)
+    assert apprentice.rows("workspaces", "list")[0]["checks"] == [{"type": "json"}]
 
 
 def test_one_bad_setting_leaves_all_as_they_were(apprentice):

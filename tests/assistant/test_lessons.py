@@ -4,7 +4,7 @@ from contextlib import closing
 
 import pytest
 
-from assistant.lessons import check_for, held_out_case, lessons
+from assistant.lessons import held_out_case, lessons
 from assistant.prompt import build_messages
 from storage.records import Inputs
 from storage.workspaces import set_workspace
@@ -52,20 +52,3 @@ def test_examples_come_from_training_pairs_of_other_needs_only(app, taught):
             assert example.question not in held
             assert own[example.question] != lesson.pair.group
     assert shown
-
-
-SQL, JSON = {"type": "sql", "database": "x"}, {"type": "json"}
-
-
-@pytest.mark.parametrize(
-    ("expected", "checks", "chosen"),
-    [
-        ("SELECT 1", [SQL, JSON], SQL),
-        ("with a as (select 1) select * from a", [JSON, SQL], SQL),
-        ('{"a": 1}', [SQL, JSON], JSON),
-        ("Ahoy!", [SQL, JSON], {"type": "exact"}),
-        ("Ahoy!", [{"type": "contains", "match": "Ahoy"}], {"type": "contains", "match": "Ahoy"}),
-    ],
-)
-def test_the_check_that_fits_the_expected_text_judges(expected, checks, chosen):
-    assert check_for(expected, checks) == chosen

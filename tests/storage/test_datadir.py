@@ -18,7 +18,17 @@ def test_it_makes_folders_for_the_owner_only(tmp_path):
     datadir = open_datadir(tmp_path / "deep" / "data")
     folders = [path for path in datadir.root.iterdir() if path.is_dir()] + [datadir.root]
     assert {path.name for path in folders} == {
-        *("data", "documents", "chroma", "models", "rounds", "adapters", "backups", "secrets")
+        *(
+            "data",
+            "documents",
+            "chroma",
+            "models",
+            "rounds",
+            "adapters",
+            "backups",
+            "client-databases",
+            "secrets",
+        )
     }
     assert {path.stat().st_mode & 0o777 for path in folders} == {0o700}
 

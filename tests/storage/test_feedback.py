@@ -139,6 +139,16 @@ def test_approving_needs_a_correction_and_the_inputs(db, workspace, reply_to):
         reject(db, 99, reviewer="user:2")
 
 
+def test_what_fails_its_check_is_approved_with_a_reason_only(db, corrected):
+    given = corrected("q", "a")
+    for reason in (None, "  "):
+        with pytest.raises(Refused, match="fails its own check .it is not JSON.*despite"):
+            approve(db, given.id, reviewer="u", fault="it is not JSON", despite_check=reason)
+    assert feedback(db, given.id).status == "new"
+    approve(db, given.id, reviewer="u", fault="it is not JSON", despite_check="a draft")
+    assert list_audit(db, 1)[0].detail["despite_check"] == "a draft"
+
+
 def test_a_pair_is_the_correction_with_the_inputs_its_answer_had(
     db, workspace, reply_to, corrected
 ):

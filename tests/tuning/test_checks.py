@@ -5,8 +5,8 @@ import sqlite3
 import pytest
 
 from storage.errors import BadInput
-from tuning import checks
-from tuning.checks import judge
+from tuning import patterns, sql_check
+from tuning.checks import check_for, declared, fault, judge, usable_check
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +114,7 @@ ENDLESS = "with recursive n(i) as (select 1 union all select i + 1 from n) selec
 
 
 def test_a_query_without_end_is_wrong(shop, monkeypatch):
-    monkeypatch.setattr(checks, "SQL_SECONDS", 0.1)
+    monkeypatch.setattr(sql_check, "SQL_SECONDS", 0.1)
     assert judge({"type": "sql", "database": str(shop)}, CLOSED, ENDLESS + "sum(i) from n") is False
     assert judge({"type": "sql", "database": str(shop)}, CLOSED, ENDLESS + "i from n") is False
 
@@ -137,3 +137,93 @@ def test_a_check_that_cannot_be_used_is_named(check, expected, said):
 def test_expected_sql_that_does_not_run_is_named(shop):
     with pytest.raises(BadInput, match="does not run"):
         judge({"type": "sql", "database": str(shop)}, "select x from orders", "select 1")
+
+
+SQL, JSON = {"type": "sql", "database": "x"}, {"type": "json"}
+
+
+@pytest.mark.parametrize(
+    ("expected", "checks", "chosen"),
+    [
+        ("SELECT 1", [SQL, JSON], SQL),
+        ("with a as (select 1) select * from a", [JSON, SQL], SQL),
+        ("```sql\nselect 1\n```", [JSON, SQL], SQL),
+        ("DROP TABLE orders", [JSON, SQL], SQL),
+        ("With pleasure!", [SQL, JSON], {"type": "exact"}),
+        ('{"a": 1}', [SQL, JSON], JSON),
+        ("Ahoy!", [SQL, JSON], {"type": "exact"}),
+        ("Ahoy!", [{"type": "contains", "match": "Ahoy"}], {"type": "contains", "match": "Ahoy"}),
+    ],
+)
+def test_the_check_that_fits_the_expected_text_judges(expected, checks, chosen):
+    assert check_for(expected, checks) == chosen
+
+
+PRICED = {"type": "json", "schema": {"properties": {"price": {"type": "number"}}}}
+
+
+@pytest.mark.parametrize(
+    ("check", "text", "said"),
+    [
+        ({}, "anything", None),
+        ({"type": "json"}, '{"a": 1}', None),
+        ({"type": "json"}, '{"a": 1', "not JSON"),
+        (PRICED, '{"price": 1}', None),
+        (PRICED, '{"price": "1"}', "$.price"),
+        ({"type": "regex", "pattern": "^Ahoy"}, "Ahoy there", None),
+        ({"type": "regex", "pattern": "^Ahoy"}, "Hello", "'^Ahoy' is not found"),
+        ({"type": "contains", "all": ["tern"]}, "The tern flies.", None),
+        ({"type": "contains", "any": ["tern", "tiller"]}, "Hello", "'tern', 'tiller'"),
+        ({"type": "contains"}, "Hello", None),
+    ],
+)
+def test_a_text_is_told_why_it_fails_its_own_check(check, text, said):
+    found = fault(check, text)
+    assert found is None if said is None else said in found
+
+
+def test_sql_is_told_what_is_not_there(shop):
+    check = {"type": "sql", "database": str(shop)}
+    assert fault(check, f"```sql\n{CLOSED}\n```") is None
+    assert "no table 'order'" in fault(check, "select id from order")
+    assert "DELETE" in fault(check, "delete from orders")
+
+
+def test_what_was_approved_despite_its_check_is_judged_as_text(shop):
+    checks = [{"type": "sql", "database": str(shop)}]
+    assert usable_check(CLOSED, checks) == checks[0]
+    assert usable_check("select a from b", checks) == {"type": "exact"}
+
+
+def test_an_answer_must_fit_the_schema_and_be_equal():
+    assert judge(PRICED, '{"price": 1}', '{"price": 1}')
+    assert not judge(PRICED, '{"price": 1}', '{"price": 2}')
+    assert not judge(PRICED, '{"price": "x"}', '{"price": "x"}')
+
+
+def test_a_pattern_that_explodes_finds_nothing(monkeypatch):
+    monkeypatch.setattr(patterns, "SEARCH_SECONDS", 0.05)
+    assert not judge({"type": "regex", "pattern": "(a+)+$"}, "", "a" * 5000 + "b")
+
+
+def test_a_declared_check_names_its_database_wherever_one_is(shop, monkeypatch):
+    monkeypatch.chdir(shop.parent)
+    assert declared({"type": "sql", "database": shop.name})["database"] == str(shop)
+
+
+@pytest.mark.parametrize(
+    ("check", "said"),
+    [
+        ({"type": "magic"}, "magic"),
+        ({"type": "sql"}, "not a file"),
+        ({"type": "sql", "database": "no/such.sqlite"}, "no/such.sqlite"),
+        ({"type": "regex"}, "pattern None is no text"),
+        ({"type": "regex", "pattern": "("}, "no regular expression"),
+        ({"type": "json", "schema": {"type": "thing"}}, "no JSON Schema"),
+        ({"type": "contains", "all": "tern"}, "'all'"),
+        ({"type": "contains", "any": []}, "'any'"),
+    ],
+)
+def test_a_check_that_cannot_be_declared_is_named(check, said):
+    with pytest.raises(BadInput, match=said):
+        declared(check)

@@ -7,8 +7,10 @@ import pytest
 
 from assistant.admin.feedback import PAGE, FeedbackTab, contributor_name
 from assistant.security import may_review
+from storage.audit import list_audit
 from storage.feedback import feedback
 from storage.overrides import list_overrides, override_for
+from storage.workspaces import set_workspace
 
 
 @pytest.fixture
@@ -48,7 +50,7 @@ def test_an_empty_queue_has_no_buttons(office, queue):
 
 def test_approving_serves_the_correction_at_once_and_moves_to_the_next(office, queue):
     given = [office.correction(f"Question {number}?") for number in range(3)]
-    shown = press(office, queue.approve_it, "new", None, given[1].id, "returns")
+    shown = press(office, queue.approve_it, "new", None, given[1].id, "returns", "")
     approved = item(office, given[1])
     assert (approved.status, approved.approved_correction) == ("approved", "Yes.")
     assert approved.reviewer == office.people["rita"].person.owner
@@ -72,7 +74,7 @@ def test_editing_keeps_what_the_contributor_wrote(office, queue):
     opened = press(office, queue.open_editor, given.id)
     assert opened[queue.text]["value"] == "45"
     assert opened[queue.actions]["visible"] is False
-    press(office, queue.approve_edited, "new", None, given.id, "", "45 days.")
+    press(office, queue.approve_edited, "new", None, given.id, "", "", "45 days.")
     approved = item(office, given)
     assert (approved.correction, approved.approved_correction) == ("45", "45 days.")
     assert press(office, queue.open_editor, given.id)[queue.text]["value"] == "45 days."
@@ -81,7 +83,7 @@ def test_editing_keeps_what_the_contributor_wrote(office, queue):
 
 def test_a_mere_rating_can_be_answered_by_the_reviewer(office, queue):
     given = office.correction("How long?", wanted=None)
-    press(office, queue.approve_edited, "new", None, given.id, "", "45 days.")
+    press(office, queue.approve_edited, "new", None, given.id, "", "", "45 days.")
     assert item(office, given).approved_correction == "45 days."
 
 
@@ -90,7 +92,7 @@ def test_a_thumb_is_approved_as_it_stands(office, queue):
     shown = press(office, queue.show, "new", None)
     assert shown[queue.approve]["visible"] is True
     assert "A thumb down, without a correction" in shown[queue.shown]
-    press(office, queue.approve_it, "new", None, given.id, "")
+    press(office, queue.approve_it, "new", None, given.id, "", "")
     approved = item(office, given)
     assert (approved.status, approved.approved_correction) == ("approved", None)
     with closing(office.app.db()) as db:
@@ -99,7 +101,7 @@ def test_a_thumb_is_approved_as_it_stands(office, queue):
 
 def test_rejecting_an_approved_one_takes_it_out_of_service(office, queue):
     given = office.correction("How long?")
-    press(office, queue.approve_it, "new", None, given.id, "")
+    press(office, queue.approve_it, "new", None, given.id, "", "")
     press(office, queue.reject_it, "approved", None, given.id)
     with closing(office.app.db()) as db:
         assert list_overrides(db, office.team.id) == []
@@ -107,15 +109,40 @@ def test_rejecting_an_approved_one_takes_it_out_of_service(office, queue):
 
 def test_approving_again_keeps_the_reviewers_wording(office, queue):
     given = office.correction("How long?")
-    press(office, queue.approve_edited, "new", None, given.id, "", "In 45 days.")
-    press(office, queue.approve_it, "approved", None, given.id, "returns")
+    press(office, queue.approve_edited, "new", None, given.id, "", "", "In 45 days.")
+    press(office, queue.approve_it, "approved", None, given.id, "returns", "")
     approved = item(office, given)
     assert (approved.approved_correction, approved.group) == ("In 45 days.", "returns")
 
 
+def test_what_fails_its_check_needs_a_reason_from_the_reviewer(office, queue):
+    with closing(office.app.db()) as db:
+        set_workspace(db, office.team.name, "checks", '[{"type": "json"}]')
+    given = office.correction("As JSON?", wanted="{")
+    shown = press(office, queue.show, "new", None)
+    assert "fails its json check" in shown[queue.told]
+    assert shown[queue.reason]["visible"] is True
+    asked = press(office, queue.approve_it, "new", None, given.id, "", " ")
+    assert asked[queue.reason]["visible"] is True and item(office, given).status == "new"
+    asked = press(office, queue.approve_edited, "new", None, given.id, "", "", "[1")
+    assert "not JSON" in asked[queue.told] and item(office, given).status == "new"
+    press(office, queue.approve_it, "new", None, given.id, "", "half of it is right")
+    assert item(office, given).status == "approved"
+    with closing(office.app.db()) as db:
+        assert list_audit(db, 1)[0].detail["despite_check"] == "half of it is right"
+
+
+def test_an_edit_that_passes_its_check_needs_no_reason(office, queue):
+    with closing(office.app.db()) as db:
+        set_workspace(db, office.team.name, "checks", '[{"type": "json"}]')
+    given = office.correction("As JSON?", wanted="{")
+    press(office, queue.approve_edited, "new", None, given.id, "", "", "{}")
+    assert item(office, given).approved_correction == "{}"
+
+
 def test_needs_that_are_known_are_offered(office, queue):
     given = office.correction("How long?")
-    press(office, queue.approve_it, "new", None, given.id, "returns")
+    press(office, queue.approve_it, "new", None, given.id, "returns", "")
     office.correction("How many days?")
     assert press(office, queue.show, "new", None)[queue.need]["choices"] == ["returns"]
 
@@ -135,8 +162,8 @@ def test_pages_go_back_in_time_and_return(office, queue):
 def test_feedback_of_another_workspace_is_not_here(office, queue):
     given = office.correction("How long?")
     for work, *inputs in (
-        (queue.approve_it, "new", None, given.id, ""),
-        (queue.approve_edited, "new", None, given.id, "", "x"),
+        (queue.approve_it, "new", None, given.id, "", ""),
+        (queue.approve_edited, "new", None, given.id, "", "", "x"),
         (queue.reject_it, "new", None, given.id),
         (queue.open_editor, given.id),
     ):
