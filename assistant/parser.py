@@ -203,7 +203,9 @@ def _feedback(verbs: Verbs) -> None:
 def _tuning(verbs: Verbs) -> None:
     tune = _add(verbs, "tune", "tune", "teach the approved corrections: one round", workspace=True)
     tune.add_argument(
-        "--method", help="lora, qlora (4-bit base), or auto (default): the one whose base serves"
+        "--method",
+        help="auto (default: lora or qlora, the one whose base serves), lora, qlora (packed base), "
+        "dora, rslora, ia3 or bottleneck",
     )
     tune.add_argument(
         "--set",

@@ -51,6 +51,7 @@ def plan_round(app: App, workspace: Workspace, dials: Mapping[str, Any] | None =
     )
     if config.method == "auto":
         config = replace(config, method=_method(app))
+    config = replace(config, learning_rate=config.peak_rate)
     with closing(app.db()) as db:
         found = lessons(app, db, workspace)
         replayable = replay_count(db, workspace)
@@ -93,9 +94,11 @@ def _minutes(config: RoundConfig, tokens: int, rows: int) -> float:
 
 def _memory(app: App, config: RoundConfig) -> int:
     """Bytes on a CPU, by rounds of the sample company (2.5 to 3.3 GB): libraries 1 GB, the weights
-    (a third with the scales in nf4), and 1.8 MB of activations for each token of a step."""
-    weights = unpacked_bytes(app.base.folder)
-    held = weights // 3 if config.method == "qlora" else weights
+    (a third with the scales in nf4, two fifths in int8), and 1.8 MB of activations for each token
+    of a step."""
+    held = unpacked_bytes(app.base.folder)
+    if config.method == "qlora":
+        held = held // 3 if config.quantization == "nf4" else held * 2 // 5
     return 1_000_000_000 + held + config.step_tokens * 1_800_000
 
 

@@ -47,44 +47,81 @@ def make_tiny_base(folder: Path, *, seed: int = 0) -> BaseModel:
 
 
 def make_tiny_adapter(
-    base: BaseModel, folder: Path, *, seed: int = 1, rank: int = 4, strength: float = 0.1
+    base: BaseModel,
+    folder: Path,
+    *,
+    seed: int = 1,
+    rank: int = 4,
+    strength: float = 0.1,
+    kind: str = "lora",
 ) -> Path:
-    """Write a random PEFT LoRA on every linear layer of `base` into `folder` and return it.
+    """Write a random PEFT adapter on every linear layer of `base` into `folder` and return it.
 
-    Strong enough to change nearly every answer of the tiny base; a real one wants less `strength`
-    (the deviation of B's values). No manifest: a test that needs one adds it.
+    `kind` is lora, rslora, dora, ia3 or bottleneck (behind the feed-forward network alone). Strong
+    enough to change nearly every answer of the tiny base; a real one wants less `strength` (the
+    deviation of B's values). No manifest: a test that needs one adds it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(seed)
-    tensors = {}
+    tensors: dict[str, np.ndarray] = {}
+    modules = set()
     for name, weight in load_file(base.folder / "model.safetensors").items():
-        if not name.endswith("_proj.weight"):
+        if not name.endswith("down_proj.weight" if kind == "bottleneck" else "_proj.weight"):
             continue
-        rows, inputs = weight.shape
-        key = f"base_model.model.{name.removesuffix('.weight')}"
-        down = random.normal(0, 0.3, (rank, inputs)).astype(np.float32)
-        tensors[f"{key}.lora_A.weight"] = down
-        tensors[f"{key}.lora_B.weight"] = random.normal(0, strength, (rows, rank)).astype(
-            np.float32
-        )
+        module = name.removesuffix(".weight")
+        modules.add(module.split(".")[-1])
+        for part, values in _adapter_tensors(kind, weight, rank, strength, random).items():
+            tensors[f"base_model.model.{module}.{part}"] = values.astype(np.float32)
     save_file(tensors, folder / "adapter_model.safetensors", metadata={"format": "pt"})
-    modules = sorted({name.split(".")[-3] for name in tensors})
-    _write_json(folder / "adapter_config.json", adapter_config(rank, modules))
+    _write_json(folder / "adapter_config.json", adapter_config(rank, sorted(modules), kind))
     return folder
 
 
-def adapter_config(rank: int, modules: list[str]) -> dict[str, object]:
-    """What PEFT needs to know about a plain LoRA."""
-    return {
-        "peft_type": "LORA",
+def _adapter_tensors(
+    kind: str, weight: np.ndarray, rank: int, strength: float, random: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """A module's tensors in an adapter of this kind, from its weight (outputs, inputs)."""
+    outputs, inputs = weight.shape
+    if kind == "ia3":  # every module's output, so that all have the same form
+        return {"ia3_l": 1 + random.normal(0, 5 * strength, (outputs, 1))}
+    if kind == "bottleneck":
+        return {
+            "bottleneck_down.weight": random.normal(0, 0.3, (rank, outputs)),
+            "bottleneck_down.bias": random.normal(0, 0.1, rank),
+            "bottleneck_up.weight": random.normal(0, 5 * strength, (outputs, rank)),
+            "bottleneck_up.bias": random.normal(0, strength, outputs),
+        }
+    found = {
+        "lora_A.weight": random.normal(0, 0.3, (rank, inputs)),
+        "lora_B.weight": random.normal(0, strength, (outputs, rank)),
+    }
+    if kind == "dora":
+        size = np.linalg.norm(weight, axis=1)
+        found["lora_magnitude_vector"] = size * random.uniform(0.8, 1.2, outputs)
+    return found
+
+
+def adapter_config(rank: int, modules: list[str], kind: str = "lora") -> dict[str, object]:
+    """What PEFT needs to know about an adapter of this kind."""
+    common: dict[str, object] = {
         "task_type": "CAUSAL_LM",
         "base_model_name_or_path": None,
         "inference_mode": True,
+        "target_modules": modules,
+    }
+    if kind == "ia3":
+        return {**common, "peft_type": "IA3", "feedforward_modules": []}
+    if kind == "bottleneck":
+        return {**common, "peft_type": "BOTTLENECK", "width": rank, "bias": "none"}
+    return {
+        **common,
+        "peft_type": "LORA",
         "r": rank,
         "lora_alpha": 2 * rank,
         "lora_dropout": 0.0,
         "bias": "none",
-        "target_modules": modules,
+        "use_dora": kind == "dora",
+        "use_rslora": kind == "rslora",
     }
 
 

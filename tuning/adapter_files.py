@@ -8,7 +8,6 @@ reaches it that this file has not read first. No torch here: serving processes c
 import hashlib
 import json
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ import numpy as np
 from safetensors import SafetensorError, safe_open
 
 from storage.errors import Refused
+from tuning.adapter_kinds import Kind, Unfit, check_against_base, check_config, check_tensors
 
 WEIGHTS = "adapter_model.safetensors"
 CONFIG = "adapter_config.json"
@@ -28,28 +28,9 @@ CARD = "README.md"
 MANIFEST = "manifest.json"
 GGUF = "adapter.gguf"
 """Made beside by the engine that needs it; derived, so not part of the manifest."""
-LARGEST_RANK = 256
 _PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
-_TENSOR = re.compile(r"base_model\.model\.(?P<module>[\w.]+)\.lora_(?P<side>[AB])\.weight")
-_PLAIN_CONFIG: dict[str, tuple[Any, ...]] = {
-    "peft_type": ("LORA",),
-    "task_type": ("CAUSAL_LM",),
-    "auto_mapping": (None,),
-    "bias": ("none",),
-    "fan_in_fan_out": (False,),
-    "modules_to_save": (None,),
-    "layers_pattern": (None,),
-    "layer_replication": (None,),
-    "trainable_token_indices": (None,),
-    "target_parameters": (None,),
-    "exclude_modules": (None,),
-    "rank_pattern": ({},),
-    "alpha_pattern": ({},),
-    "use_dora": (False,),
-    "lora_bias": (False,),
-    "revision": (None,),
-    "base_model_name_or_path": (None,),
-}
+SAME_NAMES = {"llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "phi3", "smollm3", "olmo2"}
+"""Kinds of bases whose files name their weights as transformers names the modules."""
 
 
 class AdapterRefused(Refused):
@@ -134,12 +115,18 @@ def manifest_hash(folder: Path) -> str:
 
 
 def verify_adapter(
-    folder: Path, base_fingerprint: str, *, expected_manifest: str | None = None
+    folder: Path,
+    base_fingerprint: str,
+    *,
+    expected_manifest: str | None = None,
+    base_folder: Path | None = None,
 ) -> Manifest:
     """The manifest of an adapter that may be loaded on this base.
 
-    `expected_manifest` is the hash its row keeps. Raises AdapterRefused with the reason:
-    `missing`, `extra`, `pickle`, `manifest`, `base`, `hash`, `config`, `tensors`, `values`.
+    `expected_manifest` is the hash its row keeps. With `base_folder` the tensors are compared with
+    the base's weights one by one. Raises AdapterRefused with the reason: `missing`, `extra`,
+    `pickle`, `manifest`, `base`, `hash` (files); `config`, `kind`, `targets`, `rank` (config);
+    `unreadable`, `tensors`, `names`, `half`, `shapes`, `numbers`, `values` (weights).
     """
     manifest = _read_manifest(folder, expected_manifest)
     _verify_files(folder, manifest)
@@ -150,8 +137,16 @@ def verify_adapter(
             f"it was made for the base {manifest.base_fingerprint[:12]}, "
             f"and {base_fingerprint[:12]} is loaded; start a round on this base",
         )
-    _verify_tensors(folder, manifest, _verify_config(folder))
+    _verify_tensors(folder, manifest, _read_config(folder), base_folder)
     return manifest
+
+
+def adapter_kind(folder: Path) -> Kind:
+    """What the adapter in `folder` is, by its config. Raises AdapterRefused as verifying does."""
+    try:
+        return check_config(_read_config(folder))
+    except Unfit as error:
+        raise AdapterRefused(folder, error.reason, f"its {CONFIG} is not ours: {error}") from None
 
 
 def _read_manifest(folder: Path, expected: str | None) -> Manifest:
@@ -187,68 +182,51 @@ def _verify_files(folder: Path, manifest: Manifest) -> None:
             raise AdapterRefused(folder, "hash", f"{name} has changed since it was saved")
 
 
-def _verify_config(folder: Path) -> dict[str, Any]:
-    """The adapter's config, if it is one that this file could have written."""
+def _read_config(folder: Path) -> Any:
     try:
-        config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-        _complain_about(config)
-    except (ValueError, TypeError, RecursionError) as error:
-        raise AdapterRefused(folder, "config", f"its {CONFIG} is not ours ({error})") from None
-    return config
+        return json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        said = f"its {CONFIG} cannot be read ({error})"
+        raise AdapterRefused(folder, "config", said) from None
 
 
-def _complain_about(config: Any) -> None:
-    """Raises ValueError naming what in the config we do not write."""
-    if not isinstance(config, dict):
-        raise ValueError("no object")
-    for name, allowed in _PLAIN_CONFIG.items():
-        if name in config and config[name] not in allowed:
-            raise ValueError(f"{name} is {str(config[name])[:60]!r}")
-    rank, modules = config.get("r"), config.get("target_modules")
-    if type(rank) is not int or not 1 <= rank <= LARGEST_RANK:
-        raise ValueError(f"r is {str(rank)[:20]}, not 1 to {LARGEST_RANK}")
-    if not isinstance(modules, list) or not modules:
-        raise ValueError("target_modules is not a list")
-    if not all(isinstance(name, str) and re.fullmatch(r"[\w.]+", name) for name in modules):
-        raise ValueError("target_modules holds more than names")
-    layers = config.get("layers_to_transform")
-    if layers is not None and not (
-        isinstance(layers, list) and all(type(layer) is int and layer >= 0 for layer in layers)
-    ):
-        raise ValueError("layers_to_transform is not a list of layers")
-    if type(config.get("lora_alpha")) not in (int, float):
-        raise ValueError("lora_alpha is not a number")
-
-
-def _verify_tensors(folder: Path, manifest: Manifest, config: dict[str, Any]) -> None:
+def _verify_tensors(
+    folder: Path, manifest: Manifest, config: Any, base_folder: Path | None
+) -> None:
+    adapter_kind(folder)
     shapes = _tensor_shapes(folder)
     if {name: list(shape) for name, shape in shapes.items()} != manifest.tensors:
         raise AdapterRefused(folder, "tensors", "its tensors are not those in its manifest")
-    modules: dict[str, set[str]] = {}
-    for name, shape in shapes.items():
-        found = _TENSOR.fullmatch(name)
-        if not found or len(shape) != 2:
-            raise AdapterRefused(folder, "tensors", f"it holds {name[:80]!r}, no LoRA matrix")
-        if shape[0 if found["side"] == "A" else 1] != config["r"]:
-            raise AdapterRefused(folder, "tensors", f"{name} has not the rank {config['r']}")
-        modules.setdefault(found["module"], set()).add(found["side"])
-    named = config["target_modules"]
-    for module, sides in modules.items():
-        if sides != {"A", "B"} or not module.endswith(tuple(named)):
-            raise AdapterRefused(folder, "tensors", f"{module} lacks a matrix or is not a target")
-    if not modules:
-        raise AdapterRefused(folder, "tensors", "it holds no matrices")
+    try:
+        check_tensors(config, shapes)
+        if base_folder is not None and _kind_of_base(base_folder) in SAME_NAMES:
+            check_against_base(config, shapes, weight_shapes(base_folder))
+    except Unfit as error:
+        raise AdapterRefused(folder, error.reason, str(error)) from None
     _verify_values(folder, shapes)
 
 
 def _verify_values(folder: Path, shapes: Mapping[str, tuple[int, ...]]) -> None:
     with safe_open(folder / WEIGHTS, framework="numpy") as file:
         for name in shapes:
-            values = file.get_tensor(name)
-            if values.dtype not in (np.float32, np.float16):
-                raise AdapterRefused(folder, "tensors", f"{name} is {values.dtype}, not a float")
-            if not np.isfinite(values).all():
+            held = file.get_slice(name).get_dtype()
+            if held not in ("F32", "F16"):
+                raise AdapterRefused(folder, "numbers", f"{name} is {held}, not F32 or F16")
+            if not np.isfinite(file.get_tensor(name)).all():
                 raise AdapterRefused(folder, "values", f"{name} holds NaN or infinity")
+
+
+def weight_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
+    """Name -> shape of every tensor of a model's folder; only the files' headers are read."""
+    found = {}
+    for path in sorted(folder.glob("*.safetensors")):
+        with safe_open(path, framework="numpy") as file:
+            found.update({name: tuple(file.get_slice(name).get_shape()) for name in file.keys()})  # noqa: SIM118
+    return found
+
+
+def _kind_of_base(folder: Path) -> str:
+    return str(json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type"))
 
 
 def _tensor_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
@@ -256,17 +234,18 @@ def _tensor_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
         with safe_open(folder / WEIGHTS, framework="numpy") as file:
             return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError, ValueError) as error:
-        raise AdapterRefused(folder, "tensors", f"{WEIGHTS} cannot be read ({error})") from None
+        said = f"{WEIGHTS} cannot be read ({error})"
+        raise AdapterRefused(folder, "unreadable", said) from None
 
 
 def _as_we_write_it(config: dict[str, Any]) -> dict[str, Any]:
-    """PEFT's config without the place the base lay in, and with its targets in a fixed order."""
-    return {
-        **config,
-        "base_model_name_or_path": None,
-        "revision": None,
-        "target_modules": sorted(config["target_modules"]),
+    """PEFT's config without the place the base lay in, and with its names in a fixed order."""
+    ordered = {
+        name: sorted(config[name])
+        for name in ("target_modules", "feedforward_modules")
+        if isinstance(config.get(name), (list, set, tuple))
     }
+    return {**config, "base_model_name_or_path": None, "revision": None, **ordered}
 
 
 def _file_facts(path: Path) -> dict[str, Any]:

@@ -7,7 +7,19 @@ from typing import Any, Literal, get_args, get_origin
 
 from storage.errors import BadInput
 
-Method = Literal["auto", "qlora", "lora"]
+Method = Literal["auto", "qlora", "lora", "dora", "rslora", "ia3", "bottleneck"]
+PEAK_RATES: dict[Method, float] = {
+    "auto": 1e-3,
+    "qlora": 1e-3,
+    "lora": 1e-3,
+    "dora": 1e-3,
+    "rslora": 2.5e-4,
+    "ia3": 1e-2,
+    "bottleneck": 3e-3,
+}
+"""A tenth of LoRA's leaves few pairs unlearned after the same minutes. rsLoRA's matrices count 4
+times as much at rank 16. IA3's factors begin at one and must move by tenths. 3e-3 is the highest
+rate that Houlsby et al. 2019 tried for bottlenecks, and rounds are short."""
 Objective = Literal["sft"]
 
 
@@ -16,8 +28,10 @@ class RoundConfig:
     """The dials of one round; a round keeps its own in the bundle's `config.json`."""
 
     method: Method = "auto"
-    """`qlora` trains over a 4-bit (nf4) base, `lora` over the base as it is. `auto` leaves it to
-    the plan of the round, which takes the one whose base is the base that serves."""
+    """`qlora` trains over a packed base, the others over the base as it is. `auto` leaves it to
+    the plan of the round: `qlora` or `lora`, the one whose base is the base that serves."""
+    quantization: Literal["nf4", "int8"] = "nf4"
+    """How `qlora` holds the base: an eighth of fp32's bytes, or a quarter and nearer to it."""
     objective: Objective = "sft"
     """`sft` teaches the correction itself."""
     rank: int = 16
@@ -25,11 +39,16 @@ class RoundConfig:
     alpha: int = 32
     """Scale of the adapter; twice the rank is the common choice."""
     target_modules: str = "all-linear"
-    """`all-linear`, or names of modules separated by commas."""
+    """`all-linear`, or names of modules separated by commas. `ia3` and `bottleneck` take
+    `all-linear` for the places that their papers name."""
+    width: int = 64
+    """Values in the middle of a `bottleneck` adapter; Houlsby et al. took 8 to 256."""
+    placement: Literal["pfeiffer", "houlsby"] = "pfeiffer"
+    """A `bottleneck` adapter after the feed-forward network, or after the attention as well."""
     layers: float = 1.0
     """Share of the base's layers that get the adapter, counted from the top."""
-    learning_rate: float = 1e-3
-    """Peak rate. A tenth of it leaves few pairs unlearned after the same minutes."""
+    learning_rate: float = 0.0
+    """Peak rate; 0 takes the method's own, see `peak_rate`."""
     epochs: int = 0
     """Passes over the pairs at most; training stops earlier when they are learned. 0 takes 13,
     and as many more as it takes to make 156 steps of few pairs."""
@@ -68,6 +87,11 @@ class RoundConfig:
             if not low <= value <= high:
                 raise BadInput(f"{name} is {value}; a round takes {low} to {high}.")
 
+    @property
+    def peak_rate(self) -> float:
+        """The highest learning rate of the round: `learning_rate`, or the method's own."""
+        return self.learning_rate or PEAK_RATES[self.method]
+
     def to_json(self) -> dict[str, Any]:
         """The dials as plain values."""
         return dataclasses.asdict(self)
@@ -90,7 +114,8 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "rank": (1, 256),
     "alpha": (1, 1024),
     "layers": (0.01, 1.0),
-    "learning_rate": (1e-7, 1.0),
+    "width": (1, 4096),
+    "learning_rate": (0.0, 1.0),
     "epochs": (0, 10_000),
     "batch_size": (1, 1024),
     "step_tokens": (16, 1_000_000),

@@ -90,7 +90,7 @@ class Course:
         if not math.isfinite(loss):
             raise TrainingFailed(
                 f"The loss became {loss} at step {step} and the adapter was thrown away. "
-                f"Start again with a learning rate below {self.config.learning_rate:g}."
+                f"Start again with a learning rate below {self.config.peak_rate:g}."
             )
         if self._cooling is None and self._all_learned():
             self._cooling = (step, self.rate(step))

@@ -169,7 +169,7 @@ def make_trainer(
     trainer.course, trainer.known = course, {}
     teller.trainer = trainer
     for parameter in trainer.model.parameters():
-        if parameter.requires_grad and not on_gpu:  # TRL made them bf16, which a CPU emulates
+        if parameter.requires_grad:  # TRL made them bf16, too coarse for small steps
             parameter.data = parameter.data.float()
     optimizer = trainer.create_optimizer()
     trainer.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, course.rate)
@@ -181,7 +181,7 @@ def _arguments(config: RoundConfig, steps: int, scratch: Path, on_gpu: bool) -> 
         output_dir=str(scratch),
         max_steps=steps,
         per_device_train_batch_size=1,  # an item is a step; the course knows what is in it
-        learning_rate=config.learning_rate,
+        learning_rate=config.peak_rate,
         max_grad_norm=1.0,
         seed=config.seed,
         use_cpu=not on_gpu,

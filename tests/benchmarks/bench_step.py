@@ -179,7 +179,7 @@ def _plain(given: argparse.Namespace):
             output_dir=tempfile.mkdtemp(),
             per_device_train_batch_size=given.batch_size,
             num_train_epochs=1000,
-            learning_rate=bundle.config.learning_rate,
+            learning_rate=bundle.config.peak_rate,
             completion_only_loss=True,
             gradient_checkpointing=False,
             max_length=None,

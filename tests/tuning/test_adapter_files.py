@@ -2,12 +2,16 @@
 
 import json
 import os
+import pickle
 import shutil
 
 import numpy as np
 import pytest
+from peft import PeftModel
 from safetensors.numpy import load_file, save_file
+from transformers import AutoModelForCausalLM
 
+from tests import tiny
 from tests.tiny import make_tiny_adapter
 from tuning import adapter_files
 from tuning.adapter_files import (
@@ -16,6 +20,7 @@ from tuning.adapter_files import (
     MANIFEST,
     WEIGHTS,
     AdapterRefused,
+    adapter_kind,
     manifest_hash,
     save_adapter,
     verify_adapter,
@@ -175,62 +180,206 @@ def test_a_changed_folder_is_refused(folder, tmp_path, tiny_base, spoil, reason)
     assert str(folder) in str(refused.value)
 
 
-def half(value):
-    return value.astype(np.float64)
+def stretched(folder, name):
+    change_weights(
+        folder, lambda n, v: np.vstack([v, v[:1]]) if n.endswith(f"{name}.weight") else v
+    )
+
+
+def renamed(folder, old, new):
+    change_weights(folder, lambda n, v: v, lambda n: n.replace(old, new))
+
+
+def kept(folder, keep):
+    """What `keep` does not like, in sorted order, goes."""
+    change_weights(folder, lambda n, v: v, keep=keep)
 
 
 RESEALED = {
     "NaN": (lambda f: change_weights(f, lambda n, v: v * np.nan), "values"),
     "infinity": (lambda f: change_weights(f, lambda n, v: v / 0), "values"),
-    "half the tensors": (
-        lambda f: change_weights(f, lambda n, v: v, keep=lambda i: i % 2),
-        "tensors",
+    "every second tensor": (lambda f: kept(f, lambda i: i % 2), "half"),
+    "half the modules": (lambda f: kept(f, lambda i: i // 2 % 2), "half"),
+    "one layer less": (lambda f: kept(f, lambda i: i < 14), "half"),
+    "no tensors": (lambda f: kept(f, lambda i: False), "half"),
+    "other names": (lambda f: renamed(f, "lora_A", "lora_C"), "names"),
+    "all names without their beginning": (lambda f: renamed(f, "base_model.", ""), "names"),
+    "a layer the base does not have": (lambda f: renamed(f, "layers.1.", "layers.7."), "names"),
+    "an output layer": (lambda f: renamed(f, "layers.0.mlp.up_proj", "lm_head"), "names"),
+    "a module not named": (lambda f: change_config(f, target_modules=["q_proj"]), "names"),
+    "a name's ending": (lambda f: change_config(f, target_modules=["proj"]), "names"),
+    "layers not named": (lambda f: change_config(f, layers_to_transform=[0]), "names"),
+    "another rank": (lambda f: change_weights(f, lambda n, v: v[:2, :2].copy()), "shapes"),
+    "another rank told": (lambda f: change_config(f, r=5), "shapes"),
+    "a row too many": (lambda f: stretched(f, "k_proj.lora_B"), "shapes"),
+    "one dimension": (lambda f: change_weights(f, lambda n, v: v[0].copy()), "shapes"),
+    "float64": (lambda f: change_weights(f, lambda n, v: v.astype(np.float64)), "numbers"),
+    "whole numbers": (lambda f: change_weights(f, lambda n, v: v.astype(np.int8)), "numbers"),
+    "weights cut": (lambda f: cut(f, 0.5), "unreadable"),
+    "huge header": (lambda f: (f / WEIGHTS).write_bytes(b"\xff" * 64), "unreadable"),
+    "a pickle under its name": (
+        lambda f: (f / WEIGHTS).write_bytes(pickle.dumps({"a": 1})),
+        "unreadable",
     ),
-    "no tensors": (lambda f: change_weights(f, lambda n, v: v, keep=lambda i: False), "tensors"),
-    "other names": (
-        lambda f: change_weights(f, lambda n, v: v, lambda n: n.replace("lora_A", "lora_C")),
-        "tensors",
-    ),
-    "a module not named": (
-        lambda f: change_config(f, target_modules=["q_proj"]),
-        "tensors",
-    ),
-    "another rank": (lambda f: change_weights(f, lambda n, v: v[:2, :2].copy()), "tensors"),
-    "other numbers": (lambda f: change_weights(f, lambda n, v: half(v)), "tensors"),
-    "weights cut": (lambda f: cut(f, 0.5), "tensors"),
-    "huge header": (lambda f: (f / WEIGHTS).write_bytes(b"\xff" * 64), "tensors"),
     "config a list": (lambda f: (f / CONFIG).write_text("[]"), "config"),
     "config cut": (lambda f: (f / CONFIG).write_text('{"r": '), "config"),
-    "a pattern for targets": (lambda f: change_config(f, target_modules="(a+)+$"), "config"),
-    "a pattern in the list": (lambda f: change_config(f, target_modules=["(a+)+$"]), "config"),
-    "no targets": (lambda f: change_config(f, target_modules=[]), "config"),
-    "huge rank": (lambda f: change_config(f, r=10_000_000), "config"),
-    "rank true": (lambda f: change_config(f, r=True), "config"),
+    "config without end": (lambda f: (f / CONFIG).write_text("[" * 100_000), "config"),
+    "a pattern for targets": (lambda f: change_config(f, target_modules="(a+)+$"), "targets"),
+    "a pattern in the list": (lambda f: change_config(f, target_modules=["(a+)+$"]), "targets"),
+    "no targets": (lambda f: change_config(f, target_modules=[]), "targets"),
+    "huge rank": (lambda f: change_config(f, r=10_000_000), "rank"),
+    "rank true": (lambda f: change_config(f, r=True), "rank"),
+    "rank zero": (lambda f: change_config(f, r=0), "rank"),
+    "alpha a word": (lambda f: change_config(f, lora_alpha="1"), "config"),
+    "alpha endless": (lambda f: change_config(f, lora_alpha=float("inf")), "config"),
     "auto mapping": (
         lambda f: change_config(f, auto_mapping={"base_model_class": "x"}),
         "config",
     ),
-    "another method": (lambda f: change_config(f, peft_type="IA3"), "config"),
+    "a pattern for what is left out": (
+        lambda f: change_config(f, exclude_modules="(a+)+$"),
+        "config",
+    ),
+    "a rank by pattern": (lambda f: change_config(f, rank_pattern={"(a+)+$": 4}), "config"),
+    "layers by pattern": (lambda f: change_config(f, layers_pattern="(a+)+$"), "config"),
+    "a first weight from the base": (
+        lambda f: change_config(f, init_lora_weights="pissa"),
+        "config",
+    ),
+    "a setting that is new": (lambda f: change_config(f, run_this="os.system"), "config"),
+    "another method": (lambda f: change_config(f, peft_type="VERA"), "kind"),
+    "a prompt": (lambda f: change_config(f, peft_type="PROMPT_TUNING"), "kind"),
+    "two methods at once": (lambda f: change_config(f, use_dora=True, use_rslora=True), "kind"),
+    "IA3 by name alone": (
+        lambda f: change_config(f, peft_type="IA3", feedforward_modules=[]),
+        "names",
+    ),
+    "DoRA without magnitudes": (lambda f: change_config(f, use_dora=True), "half"),
     "a base to fetch": (lambda f: change_config(f, base_model_name_or_path="a/b"), "config"),
     "whole layers": (lambda f: change_config(f, modules_to_save=["lm_head"]), "config"),
 }
 
 
+def refused(folder, base, **more):
+    with pytest.raises(AdapterRefused) as caught:
+        verify_adapter(folder, base.fingerprint, base_folder=base.folder, **more)
+    return caught.value
+
+
 @pytest.mark.parametrize("spoil, reason", RESEALED.values(), ids=RESEALED.keys())
 def test_a_fitting_manifest_does_not_help(folder, tiny_base, spoil, reason):
-    kept = manifest_hash(folder)
+    before = manifest_hash(folder)
     with np.errstate(all="ignore"):
         spoil(folder)
     reseal(folder)
-    with pytest.raises(AdapterRefused) as refused:
-        verify_adapter(folder, tiny_base.fingerprint)
-    assert refused.value.reason == reason
-    with pytest.raises(AdapterRefused) as refused:
-        verify_adapter(folder, tiny_base.fingerprint, expected_manifest=kept)
-    assert refused.value.reason == "manifest"
+    assert refused(folder, tiny_base).reason == reason
+    assert refused(folder, tiny_base, expected_manifest=before).reason == "manifest"
+
+
+def test_what_is_refused_is_told_apart(saved, tiny_base, tmp_path):
+    """Reasons are few; the sentences name what was found."""
+    told = {}
+    for name, (spoil, _) in RESEALED.items():
+        copy = shutil.copytree(saved, tmp_path / "one")
+        with np.errstate(all="ignore"):
+            spoil(copy)
+        reseal(copy)
+        told[name] = str(refused(copy, tiny_base))
+        shutil.rmtree(copy)
+    assert len(set(told.values())) >= 28
+
+
+@pytest.fixture(scope="module", params=["rslora", "dora", "ia3", "bottleneck"])
+def other(request, tiny_base, tmp_path_factory):
+    """(kind, folder) of a good adapter that is no plain LoRA."""
+    place = tmp_path_factory.mktemp(request.param)
+    weights = make_tiny_adapter(tiny_base, place / "weights", kind=request.param)
+    save(weights, place / "adapter", tiny_base)
+    return request.param, place / "adapter"
+
+
+def test_every_kind_verifies(other, tiny_base):
+    kind, folder = other
+    assert verify_adapter(folder, tiny_base.fingerprint, base_folder=tiny_base.folder)
+    assert adapter_kind(folder) == kind
+
+
+ANY_KIND = {
+    "NaN": (lambda f: change_weights(f, lambda n, v: v * np.nan), "values"),
+    "half the tensors": (lambda f: kept(f, lambda i: i % 2), "half"),
+    "other names": (lambda f: renamed(f, "mlp.down_proj", "mlp.down"), "names"),
+    "other shapes": (lambda f: change_weights(f, lambda n, v: v[:3].copy()), "shapes"),
+    "a pattern for targets": (lambda f: change_config(f, target_modules="(a+)+$"), "targets"),
+    "whole layers": (lambda f: change_config(f, modules_to_save=["lm_head"]), "config"),
+    "auto mapping": (lambda f: change_config(f, auto_mapping={"a": "b"}), "config"),
+    "another kind": (lambda f: change_config(f, peft_type="OFT"), "kind"),
+}
+
+
+@pytest.mark.parametrize("spoil, reason", ANY_KIND.values(), ids=ANY_KIND.keys())
+def test_every_kind_is_refused_when_spoilt(other, tiny_base, tmp_path, spoil, reason):
+    kind, saved = other
+    folder = shutil.copytree(saved, tmp_path / "adapter")
+    spoil(folder)
+    reseal(folder)
+    assert refused(folder, tiny_base).reason == reason
+
+
+@pytest.mark.parametrize(
+    "kind, change, reason",
+    [
+        ("bottleneck", {"width": 10**9}, "rank"),
+        ("bottleneck", {"width": 5}, "shapes"),
+        ("bottleneck", {"width": "4"}, "rank"),
+        ("ia3", {"feedforward_modules": "(a+)+$"}, "targets"),
+        ("ia3", {"feedforward_modules": ["down_proj"]}, "shapes"),
+        ("ia3", {"init_ia3_weights": "x"}, "config"),
+        ("dora", {"use_dora": False}, "names"),
+        ("rslora", {"use_rslora": "yes"}, "config"),
+    ],
+)
+def test_settings_of_one_kind(tiny_base, tmp_path, kind, change, reason):
+    weights = make_tiny_adapter(tiny_base, tmp_path / "weights", kind=kind)
+    save(weights, tmp_path / "adapter", tiny_base)
+    change_config(tmp_path / "adapter", **change)
+    reseal(tmp_path / "adapter")
+    assert refused(tmp_path / "adapter", tiny_base).reason == reason
+
+
+def test_stock_peft_takes_what_is_refused_here(saved, tiny_base, tmp_path):
+    """Why there is a check at all: from_pretrained says nothing to any of these."""
+    for name in ("NaN", "every second tensor", "one layer less", "other names", "float64"):
+        folder = shutil.copytree(saved, tmp_path / name)
+        with np.errstate(all="ignore"):
+            RESEALED[name][0](folder)
+        model = AutoModelForCausalLM.from_pretrained(tiny_base.folder)
+        PeftModel.from_pretrained(model, folder)
+        reseal(folder)
+        assert refused(folder, tiny_base)
 
 
 def test_an_adapter_for_another_base_is_refused_by_its_fingerprint(saved):
     with pytest.raises(AdapterRefused, match="another|made for the base") as refused:
         verify_adapter(saved, "0" * 64)
     assert refused.value.reason == "base"
+
+
+@pytest.mark.parametrize(
+    "change, reason",
+    [
+        ({"HEADS": 4, "INNER": 192}, "shapes"),
+        ({"LAYERS": 3}, "half"),
+        ({"LAYERS": 1}, "names"),
+    ],
+)
+def test_an_adapter_for_a_base_of_another_form(saved, tmp_path, monkeypatch, change, reason):
+    """The fingerprint in its manifest was changed, too."""
+    for name, value in change.items():
+        monkeypatch.setattr(tiny, name, value)
+    base = tiny.make_tiny_base(tmp_path / "base")
+    folder = shutil.copytree(saved, tmp_path / "adapter")
+    manifest = json.loads((folder / MANIFEST).read_text())
+    (folder / MANIFEST).write_text(json.dumps({**manifest, "base_fingerprint": base.fingerprint}))
+    with pytest.raises(AdapterRefused) as refused:
+        verify_adapter(folder, base.fingerprint, base_folder=base.folder)
+    assert refused.value.reason == reason

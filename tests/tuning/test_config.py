@@ -1,11 +1,12 @@
 """The dials of a round, read from text and held within bounds."""
 
 import json
+from typing import get_args
 
 import pytest
 
 from storage.errors import BadInput
-from tuning.config import RoundConfig
+from tuning.config import Method, RoundConfig
 
 
 def test_it_comes_back_from_json():
@@ -49,3 +50,10 @@ def test_what_cannot_be_used_is_named(dial, value):
 def test_an_unknown_dial_says_which_there_are():
     with pytest.raises(BadInput, match="learning_rate"):
         RoundConfig.from_json({"lr": 1})
+
+
+def test_a_method_has_a_rate_of_its_own_unless_the_round_names_one():
+    own = {method: RoundConfig(method=method).peak_rate for method in get_args(Method)}
+    assert all(1e-5 < rate < 0.1 for rate in own.values())
+    assert own["rslora"] < own["lora"] == own["qlora"] < own["ia3"]
+    assert RoundConfig(method="ia3", learning_rate=2e-4).peak_rate == 2e-4

@@ -1,5 +1,6 @@
 """What a step costs: the figures of packed rows are those of rows alone."""
 
+import pytest
 import torch
 from peft import get_peft_model
 
@@ -28,14 +29,15 @@ def test_packed_rows_have_the_losses_of_rows_alone(tiny_base, rows, tmp_path):
             assert torch.allclose(together[row.id], alone, atol=1e-4)
 
 
-def test_drift_is_nothing_until_the_adapter_moves(tiny_base, rows):
-    model = _as_peft(load_base(tiny_base.folder, RoundConfig(method="lora")))
+@pytest.mark.parametrize("method", ["lora", "dora", "ia3", "bottleneck"])
+def test_drift_is_nothing_until_the_adapter_moves(tiny_base, rows, method):
+    model = _as_peft(load_base(tiny_base.folder, RoundConfig(method=method)), method)
     (part,) = parts([row for row in rows if row.kind == "replay"], 1000)
     assert torch.allclose(drifts(model, part, {}), torch.zeros(len(part.labels)), atol=1e-5)
     with torch.no_grad():
         for name, weights in model.named_parameters():
-            if "lora_B" in name:
-                weights.fill_(0.05)
+            if any(part in name for part in ("lora_B", "ia3_", "bottleneck_up")):
+                weights += 0.05
     known = {}
     moved = drifts(model, part, known)
     assert known.keys() == {row.id for row in part.rows}
@@ -43,8 +45,9 @@ def test_drift_is_nothing_until_the_adapter_moves(tiny_base, rows):
     assert moved.shape == (len(part.labels),)
     assert (moved > 1e-4).all()
     moved.sum().backward()
-    assert all(w.grad is not None for n, w in model.named_parameters() if "lora_A" in n)
+    assert all(w.grad is not None for w in model.parameters() if w.requires_grad)
+    assert any(w.requires_grad for w in model.parameters())
 
 
-def _as_peft(base):
-    return get_peft_model(base, peft_config(RoundConfig(method="lora"), base))
+def _as_peft(base, method="lora"):
+    return get_peft_model(base, peft_config(RoundConfig(method=method), base))

@@ -1,10 +1,12 @@
 """How the base is held while it trains."""
 
+import pytest
 import torch
 from bitsandbytes.nn import Linear4bit
 
+from storage.errors import BadInput
 from tuning.config import RoundConfig
-from tuning.methods import load_base
+from tuning.methods import load_base, peft_config
 
 
 def test_qlora_holds_the_base_in_four_bits_and_lora_as_it_is(tiny_base):
@@ -19,3 +21,43 @@ def test_qlora_holds_the_base_in_four_bits_and_lora_as_it_is(tiny_base):
     with torch.inference_mode():
         logits = [model(ids.to(model.device)).logits.cpu() for model in (packed, exact)]
     assert not torch.allclose(*logits, atol=1e-3), "nf4 was as good as fp32"
+
+
+def test_int8_is_nearer_to_the_base_than_nf4(tiny_base):
+    ids = torch.tensor([[1, 5, 9, 20]])
+    said = {}
+    for name, dials in {
+        "exact": {"method": "lora"},
+        "nf4": {"method": "qlora"},
+        "int8": {"method": "qlora", "quantization": "int8"},
+    }.items():
+        model = load_base(tiny_base.folder, RoundConfig(**dials))
+        with torch.inference_mode():
+            said[name] = model(ids.to(model.device)).logits.float().cpu()
+    away = {name: (said[name] - said["exact"]).abs().mean() for name in ("nf4", "int8")}
+    assert 0 < away["int8"] < away["nf4"]
+
+
+def test_methods_take_the_places_of_their_papers(tiny_base):
+    base = load_base(tiny_base.folder, RoundConfig(method="lora"))
+    found = {
+        method: peft_config(RoundConfig(method=method), base)
+        for method in ("lora", "dora", "rslora", "ia3", "bottleneck")
+    }
+    assert {method: len(one.target_modules) for method, one in found.items()} == {
+        **dict.fromkeys(("lora", "dora", "rslora"), 7),
+        "ia3": 3,
+        "bottleneck": 1,
+    }
+    assert (found["dora"].use_dora, found["rslora"].use_dora) == (True, False)
+    assert (found["dora"].use_rslora, found["rslora"].use_rslora) == (False, True)
+    assert set(found["ia3"].feedforward_modules) == {"down_proj"}
+
+
+def test_ia3_does_not_guess(tiny_base):
+    base = load_base(tiny_base.folder, RoundConfig(method="lora"))
+    base.config.model_type = "strange"
+    with pytest.raises(BadInput, match="--set target_modules"):
+        peft_config(RoundConfig(method="ia3"), base)
+    named = RoundConfig(method="ia3", target_modules="k_proj, down_proj")
+    assert set(peft_config(named, base).target_modules) == {"k_proj", "down_proj"}

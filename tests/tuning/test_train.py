@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM
 
 from storage.errors import BadInput
 from tests.tuning.small import DIALS
-from tuning.adapter_files import WEIGHTS, verify_adapter
+from tuning.adapter_files import WEIGHTS, adapter_kind, verify_adapter
 from tuning.batches import parts
 from tuning.bundle import write_bundle
 from tuning.config import RoundConfig
@@ -30,16 +30,30 @@ def bundle(folder, base, rows, heldout=(), **dials):
     )
 
 
-@pytest.fixture(scope="module", params=["qlora", "lora"])
+METHODS = {
+    "qlora": {},
+    "qlora int8": {"method": "qlora", "quantization": "int8"},
+    "lora": {},
+    "dora": {},
+    "rslora": {"learning_rate": 0.005},
+    "ia3": {"target_modules": "q_proj,k_proj,v_proj,o_proj,gate_proj,up_proj,down_proj"}
+    | {"learning_rate": 0.1, "learned_loss": 0.15, "replay_share": 0.0, "variant_share": 0.0},
+    "bottleneck": {"placement": "houlsby"},
+}
+"""IA3 can only weigh what is there, and in random weights there is little: it is asked for less."""
+
+
+@pytest.fixture(scope="module", params=METHODS)
 def trained(request, tiny_base, rows, tmp_path_factory):
     """(method, result, out folder, what was said) of one round."""
-    place = tmp_path_factory.mktemp(request.param)
-    bundle(place / "bundle", tiny_base, rows, method=request.param)
+    place = tmp_path_factory.mktemp("round")
+    dials = {"method": request.param, **METHODS[request.param]}
+    bundle(place / "bundle", tiny_base, rows, **dials)
     said = []
     before = (tiny_base.folder / "model.safetensors").read_bytes()
     result = train(place / "bundle", tiny_base.folder, place / "out", on_progress=said.append)
     assert (tiny_base.folder / "model.safetensors").read_bytes() == before
-    return request.param, result, place / "out", said
+    return dials["method"], result, place / "out", said
 
 
 def test_the_pairs_are_learned(trained):
@@ -53,14 +67,18 @@ def test_the_pairs_are_learned(trained):
 
 def test_the_adapter_is_saved_and_verifies(trained, tiny_base):
     method, result, out, _ = trained
-    manifest = verify_adapter(out / "adapter", tiny_base.fingerprint)
+    manifest = verify_adapter(out / "adapter", tiny_base.fingerprint, base_folder=tiny_base.folder)
     assert (manifest.method, manifest.round_id) == (method, 1)
+    assert adapter_kind(out / "adapter") == method.removeprefix("q")
     assert manifest.metrics["steps"] == result.steps
     assert [path.name for path in out.iterdir()] == ["adapter"]
-    ups = [v for n, v in load_file(out / "adapter" / WEIGHTS).items() if "lora_B" in n]
-    assert len(ups) == 14  # seven linear layers in each of two blocks
-    assert all(weights.abs().max() > 0 for weights in ups)
-    assert all(weights.dtype == torch.float32 for weights in ups)
+    tensors = load_file(out / "adapter" / WEIGHTS)
+    ups = [v for n, v in tensors.items() if n.endswith(("lora_B.weight", "up.weight", "ia3_l"))]
+    # seven linear layers in each of two blocks, or the two behind which a bottleneck sits
+    assert len(ups) == (4 if method == "bottleneck" else 14)
+    begin = 1.0 if method == "ia3" else 0.0
+    assert all((weights - begin).abs().max() > 0 for weights in ups)
+    assert all(weights.dtype == torch.float32 for weights in tensors.values())
 
 
 def test_the_adapter_answers_as_taught_on_the_base_as_it_is(trained, tiny_base, rows, words):
@@ -69,7 +87,7 @@ def test_the_adapter_answers_as_taught_on_the_base_as_it_is(trained, tiny_base, 
     before = {name: weights.clone() for name, weights in base.named_parameters()}
     model = PeftModel.from_pretrained(base, out / "adapter").eval()
     for name, weights in base.named_parameters():
-        if "lora" not in name:
+        if not any(part in name for part in ("lora_", "ia3_", "bottleneck_")):
             assert torch.equal(weights, before[name.replace(".base_layer", "")])
     for row in (row for row in rows if row.kind == "correction"):
         ids = torch.tensor([row.prompt_ids])
@@ -90,7 +108,7 @@ def test_progress_is_told_after_each_step(trained):
     assert said[-1]["loss"] < said[0]["loss"]
     assert said[-1]["learned"] == said[-1]["pairs"] == 4
     assert said[-1]["done"] == 1.0 and said[-1]["seconds_left"] == 0
-    assert all(one["learning_rate"] <= DIALS["learning_rate"] for one in said)
+    assert all(0 <= one["learning_rate"] <= 0.1 for one in said)
 
 
 def test_the_same_seed_gives_the_same_adapter(tiny_base, rows, tmp_path):
@@ -136,10 +154,12 @@ def test_named_targets_train_those_alone(tiny_base, rows, tmp_path):
     assert {name.split(".")[-3] for name in names} == {"q_proj", "v_proj"}
 
 
-def test_only_the_upper_layers_may_be_trained(tiny_base, rows, tmp_path):
-    bundle(tmp_path / "b", tiny_base, rows, epochs=1, layers=0.5)
+@pytest.mark.parametrize("method", ["lora", "ia3", "bottleneck"])
+def test_only_the_upper_layers_may_be_trained(tiny_base, rows, tmp_path, method):
+    bundle(tmp_path / "b", tiny_base, rows, epochs=1, layers=0.5, method=method)
     train(tmp_path / "b", tiny_base.folder, tmp_path / "out")
-    verify_adapter(tmp_path / "out" / "adapter", tiny_base.fingerprint)
+    made = tmp_path / "out" / "adapter"
+    verify_adapter(made, tiny_base.fingerprint, base_folder=tiny_base.folder)
     names = load_file(tmp_path / "out" / "adapter" / WEIGHTS)
     assert {name.split("layers.")[1][0] for name in names} == {"1"}
 
