@@ -101,6 +101,7 @@ class App:
                         self.adapter_folder(adapter_id),
                         self.base.fingerprint,
                         expected_manifest=row.manifest_hash,
+                        base_folder=self.base.folder,
                     )
                     self._verified.add(adapter_id)
                 self.engine.load(adapter_id, self.adapter_folder(adapter_id))
