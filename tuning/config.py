@@ -72,6 +72,17 @@ class RoundConfig:
     """Keep one wording of a need out, to judge by. Without it the gate can never say promote."""
     gate_risk: float = 0.05
     """Chance the gate takes of promoting an adapter that is no better (one-sided sign test)."""
+    gate_many: int = 30
+    """Needs on new wordings from which the gain's bootstrap interval must lie above 0 too. With
+    fewer its bounds are too narrow (Efron and Tibshirani 1993, chapter 14), so the gate states the
+    error rates of its sign rule instead."""
+    gate_power: float = 0.8
+    """Chance with which the number of needs that the gate asks for shows the gain it saw."""
+    previous_lost: float = 0.1
+    """Share of the new wordings that may go from right to wrong; losing more than chance gives at
+    this share (`gate_risk`) is a veto, whatever was won: two rounds on the same pairs differ by a
+    case or three of 13. A share of what was right would veto any gain over a server that has hardly
+    anything right: of adapters that win 60% and lose 5% of 60 needs it let a quarter pass."""
     sentinel_keep: float = 0.9
     """Share of the general questions the base answers right that must stay right."""
     sentinel_nats: float = 0.02
@@ -125,6 +136,9 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "max_minutes": (0.01, 100_000.0),
     "threads": (0, 1024),
     "gate_risk": (0.0001, 0.5),
+    "gate_many": (1, 1_000_000),
+    "gate_power": (0.5, 0.99),
+    "previous_lost": (0.0, 1.0),
     "sentinel_keep": (0.0, 1.0),
     "sentinel_nats": (0.0, 100.0),
     "sentinel_lost": (0.0, 1.0),

@@ -33,6 +33,8 @@ class Evaluation:
     answer: str
     right: bool
     slice: Split
+    group: str = ""
+    """The case's need; '' counts it as a need of its own."""
 
 
 Scores = dict[str, dict[str, dict[str, int]]]
@@ -60,7 +62,7 @@ def evaluate(
             answers[adapter_id] = answer(list(cases), adapter_id)
         for case, text in zip(cases, answers[adapter_id], strict=True):
             right = judge(case.check, case.expected, text)
-            evaluations.append(Evaluation(case.id, row, text, right, case.slice))
+            evaluations.append(Evaluation(case.id, row, text, right, case.slice, case.group))
     return evaluations
 
 

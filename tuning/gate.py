@@ -1,25 +1,47 @@
 """The rule that decides whether an adapter may serve. Pure; reasons in words.
 
-The candidate must beat what serves on *new wordings*, case by case: of the cases that only one of
-the two has right, so many must be the candidate's that a fair coin would do it with a chance of
-`gate_risk` at most (the exact one-sided sign test, which is McNemar's exact test for pairs).
-*New needs*, the general questions and every other opponent can only veto.
+The candidate must beat what serves on *new wordings*, need by need: of the needs at which only one
+of the two is better, so many must be the candidate's that a fair coin would do it with a chance of
+`gate_risk` at most (the exact one-sided sign test, which is McNemar's exact test for pairs). With
+`gate_many` needs the gain's bootstrap interval must lie above 0 too.
+
+What can only veto: an opponent that has more right, among them the base with examples in its
+prompt; answers that were right and are lost; new needs; the general questions.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import comb
-
-from scipy.special import betaincinv
 
 from storage.records import Split, Verdict
 from tuning.config import RoundConfig
 from tuning.evaluate import Evaluation
+from tuning.evidence import (
+    MOST_NEEDS,
+    RESAMPLES,
+    SURE,
+    Duel,
+    chance_of_so_many,
+    chance_to_pass,
+    duel,
+    false_promotion,
+    gain_interval,
+    least_needs,
+    needs_for_power,
+    sign_test,
+    upper_bound,
+)
 
-MOST_CASES = 1_000
-"""Further cases looked at when saying how many are missing."""
-SURE = 0.95
-"""Confidence of the one-sided bound on the general items lost."""
+GAIN = (0.4, 0.1)
+"""Chances to win and to lose a need, for which the sign rule's misses are stated."""
+NAMES = {
+    "base": "the base",
+    "few_shot": "the base with examples",
+    "candidate_alone": "the candidate without examples",
+    "serving_alone": "what serves without examples",
+    "base_alone": "the base without examples",
+}
+"""How the reasons call the rows."""
+HOW = "a need counts from its third wording on, or with a paraphrase of its question"
 
 
 @dataclass(frozen=True)
@@ -28,17 +50,6 @@ class Decision:
 
     verdict: Verdict
     reasons: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Duel:
-    """Two rows on the same cases: `wins` only the candidate has right, `losses` only the other."""
-
-    cases: int
-    right: int
-    other_right: int
-    wins: int
-    losses: int
 
 
 @dataclass(frozen=True)
@@ -66,116 +77,169 @@ def decide(
     `sentinel` is what was measured by likelihood; without it only the answered general questions
     count. Raises ValueError when a row lacks a case: half an evaluation decides nothing.
     """
-    table = _table(evaluations)
-    rows = sorted({row for row, _ in table} - {"candidate"})
-    if evaluations and "serving" not in rows:
+    found = _Found(evaluations)
+    if evaluations and "serving" not in found.rows:
         raise ValueError("the row 'serving' was not evaluated")
+    verdict, reasons = _new_wordings(found.duel("serving", "new wordings"), config)
     measured = _likelihoods(sentinel, config)
-    vetoes = [*_vetoes(table, rows, config), *(said for said, bad in measured if bad)]
-    verdict, reason = _new_wordings(_duel(table, "serving", "new wordings"), config.gate_risk)
+    vetoes = [
+        *_forgotten(found, config.sentinel_keep),
+        *(said for said, bad in measured if bad),
+        *_new_needs(found, config.gate_risk),
+        *_lost_answers(found, config),
+        *_beaten(found),
+    ]
     if vetoes:
-        return Decision("reject", (*vetoes, reason))
-    return Decision(verdict, (reason, *_kept(table), *(said for said, _ in measured)))
+        return Decision("reject", (*vetoes, *reasons))
+    rest = (*_compared(found), *_kept(found), *(said for said, _ in measured))
+    return Decision(verdict, (*reasons, *rest))
 
 
-def sign_test(wins: int, losses: int) -> float:
-    """Chance that a fair coin gives at least `wins` heads in `wins + losses` throws."""
-    throws = wins + losses
-    return sum(comb(throws, heads) for heads in range(wins, throws + 1)) / 2**throws
+class _Found:
+    """The evaluations by row and slice, checked to be whole."""
+
+    def __init__(self, evaluations: Sequence[Evaluation]) -> None:
+        self._table: dict[tuple[str, Split], dict[str, bool]] = {}
+        self._need_of = {one.case_id: one.group for one in evaluations}
+        for one in evaluations:
+            self._table.setdefault((one.row, one.slice), {})[one.case_id] = one.right
+        for (row, part), cases in self._table.items():
+            if cases.keys() != self._table.get(("candidate", part), {}).keys():
+                raise ValueError(f"candidate and {row} were not asked the same cases of {part!r}")
+        self.rows = sorted({row for row, _ in self._table} - {"candidate"})
+
+    def has(self, row: str, part: Split) -> bool:
+        """Whether this row answered cases of this slice."""
+        return (row, part) in self._table
+
+    def duel(self, other: str, part: Split) -> Duel:
+        """The candidate against `other`, of no cases where one of them was not asked."""
+        mine = self._table.get(("candidate", part), {})
+        theirs = self._table.get((other, part))
+        return duel({} if theirs is None else mine, theirs or {}, self._need_of)
 
 
-def cases_missing(duel: Duel, risk: float) -> int | None:
-    """Further cases until the test would say yes if wins and losses go on as they did.
-
-    A duel without a win is taken to win every further case. None: never within MOST_CASES.
-    """
-    cases = max(duel.cases, 1)
-    win_rate = duel.wins / cases if duel.wins else 1.0
-    loss_rate = duel.losses / cases
-    for more in range(1, MOST_CASES + 1):
-        wins = duel.wins + int(more * win_rate)
-        losses = duel.losses + -int(-more * loss_rate // 1)
-        if sign_test(wins, losses) <= risk:
-            return more
-    return None
-
-
-Table = dict[tuple[str, Split], dict[str, bool]]
-
-
-def _table(evaluations: Sequence[Evaluation]) -> Table:
-    table: Table = {}
-    for one in evaluations:
-        table.setdefault((one.row, one.slice), {})[one.case_id] = one.right
-    for (row, part), cases in table.items():
-        if cases.keys() != table.get(("candidate", part), {}).keys():
-            raise ValueError(f"candidate and {row} were not asked the same cases of {part!r}")
-    return table
-
-
-def _duel(table: Table, other: str, part: Split) -> Duel:
-    mine, theirs = table.get(("candidate", part), {}), table.get((other, part), {})
-    both = [(mine[case], theirs[case]) for case in mine]
-    return Duel(
-        cases=len(both),
-        right=sum(one for one, _ in both),
-        other_right=sum(two for _, two in both),
-        wins=sum(one and not two for one, two in both),
-        losses=sum(two and not one for one, two in both),
-    )
-
-
-def _new_wordings(duel: Duel, risk: float) -> tuple[Verdict, str]:
-    if not duel.cases:
-        return "not enough evidence", (
-            "No new wording was held out: a need is judged from its third wording on, "
-            f"and {_needed(risk)} such needs are the least that can decide."
-        )
+def _new_wordings(found: Duel, config: RoundConfig) -> tuple[Verdict, list[str]]:
+    least = least_needs(config.gate_risk)
+    if not found.cases:
+        return "not enough evidence", [
+            f"No new wording was held out, and {least} needs are the least that can decide: {HOW}."
+        ]
     said = (
-        f"On {duel.cases} new wordings the candidate has {duel.right} right "
-        f"and what serves has {duel.other_right}"
+        f"On {_cases(found, 'new wording')} the candidate has {found.right} right "
+        f"and what serves has {found.other_right}"
     )
-    chance = sign_test(duel.wins, duel.losses)
-    if duel.wins > duel.losses and chance <= risk:
-        return "promote", f"{said}; chance alone would do that once in {_once_in(chance)} rounds."
-    if duel.cases < _needed(risk):
-        return "not enough evidence", (
-            f"{said}; {_needed(risk)} cases are the least that can decide, "
-            f"so {_needed(risk) - duel.cases} more are needed."
-        )
-    if duel.wins <= duel.losses:
-        return "reject", f"{said}: it does not beat what serves."
-    more = cases_missing(duel, risk)
-    wanted = f"about {more} more are needed" if more else "no number of cases would show it"
-    return "not enough evidence", f"{said}: better, but it may be chance; at this rate {wanted}."
+    if found.needs < least:
+        more = max(_needed(found, config) or 0, least) - found.needs
+        return "not enough evidence", [
+            f"{said}; {least} needs are the least that can decide, so about {more} more are "
+            f"needed on new wordings ({HOW})."
+        ]
+    if found.wins <= found.losses:
+        return "reject", [f"{said}: it does not beat what serves.", *_sureness(found, config)]
+    chance = sign_test(found.wins, found.losses)
+    once = f"chance alone would do that once in {int(1 / chance)} rounds ({_test(found, config)})"
+    if chance <= config.gate_risk and _clear(found, config):
+        return "promote", [f"{said}; {once}.", *_sureness(found, config)]
+    return "not enough evidence", [
+        f"{said}: better, but {once}; {_more(found, config)}.",
+        *_sureness(found, config),
+    ]
 
 
-def _needed(risk: float) -> int:
-    """Cases of which every one must be won."""
-    cases = 1
-    while sign_test(cases, 0) > risk:
-        cases += 1
-    return cases
+def _cases(found: Duel, name: str) -> str:
+    cases = f"{found.cases} {name}" + "s" * (found.cases != 1)
+    return cases if found.needs == found.cases else f"{cases} of {found.needs} needs"
 
 
-def _once_in(chance: float) -> int:
-    return int(1 / chance)
+def _test(found: Duel, config: RoundConfig) -> str:
+    """How the test is called, with what went into it."""
+    name = "exact McNemar test" if found.needs >= config.gate_many else "sign rule"
+    return f"{name}, {found.wins} needs better and {found.losses} worse"
 
 
-def _vetoes(table: Table, rows: Sequence[str], config: RoundConfig) -> list[str]:
-    vetoes = [*_forgotten(table, config.sentinel_keep), *_new_needs(table, config.gate_risk)]
-    for row in rows:
-        duel = _duel(table, row, "new wordings")
-        if row != "serving" and duel.right < duel.other_right:
-            vetoes.append(
-                f"On {duel.cases} new wordings {row.replace('_', '-')} has {duel.other_right} "
-                f"right and the candidate {duel.right}."
+def _more(found: Duel, config: RoundConfig) -> str:
+    total = _needed(found, config)
+    if total is None:
+        return f"at this rate no number of needs up to {MOST_NEEDS} would show it"
+    more = max(1, total - found.needs)
+    return (
+        f"at this rate about {more} more are needed on new wordings to show it with a chance of "
+        f"{config.gate_power:.0%} ({HOW})"
+    )
+
+
+def _needed(found: Duel, config: RoundConfig) -> int | None:
+    win, loss = found.wins / found.needs, found.losses / found.needs
+    return needs_for_power(win, loss, config.gate_risk, config.gate_power)
+
+
+def _clear(found: Duel, config: RoundConfig) -> bool:
+    """Whether the interval of the gain, where there are needs enough for one, lies above 0."""
+    return found.needs < config.gate_many or _interval(found, config)[0] > 0
+
+
+def _interval(found: Duel, config: RoundConfig) -> tuple[float, float]:
+    return gain_interval(found, 1 - 2 * config.gate_risk, config.seed)
+
+
+def _sureness(found: Duel, config: RoundConfig) -> list[str]:
+    """How far the comparison can be trusted: an interval, or with few needs the rule's errors."""
+    if found.needs >= config.gate_many:
+        low, high = _interval(found, config)
+        return [
+            f"The gain is {(found.right - found.other_right) / found.cases:+.1%} of the cases, "
+            f"with {1 - 2 * config.gate_risk:.0%} confidence {low:+.1%} to {high:+.1%} (paired "
+            f"bootstrap, {RESAMPLES} resamples, seed {config.seed})."
+        ]
+    wrong = false_promotion(found.needs, config.gate_risk)
+    missed = 1 - chance_to_pass(found.needs, *GAIN, config.gate_risk)
+    return [
+        f"With {found.needs} needs this rule lets an adapter that is no better serve in "
+        f"{wrong:.1%} of rounds at most, and misses one that wins {GAIN[0]:.0%} of them and "
+        f"loses {GAIN[1]:.0%} in {missed:.0%}."
+    ]
+
+
+def _beaten(found: _Found) -> list[str]:
+    """Opponents that have more right on new wordings; rows `_alone` are there to compare."""
+    said = []
+    for row in found.rows:
+        other = found.duel(row, "new wordings")
+        if row != "serving" and not row.endswith("_alone") and other.right < other.other_right:
+            said.append(
+                f"On {other.cases} new wordings {_name(row)} has {other.other_right} right "
+                f"and the candidate {other.right}."
             )
-    return vetoes
+    return said
 
 
-def _forgotten(table: Table, keep: float) -> list[str]:
-    before, kept = _sentinel(table)
+def _compared(found: _Found) -> list[str]:
+    """What the rows other than what serves have right of the same new wordings."""
+    rows = [row for row in found.rows if row != "serving" and found.has(row, "new wordings")]
+    had = [f"{_name(row)} has {found.duel(row, 'new wordings').other_right}" for row in rows]
+    return [f"Of the same new wordings {', '.join(had)} right."] * bool(had)
+
+
+def _name(row: str) -> str:
+    return NAMES.get(row, row.replace("_", "-"))
+
+
+def _lost_answers(found: _Found, config: RoundConfig) -> list[str]:
+    """A veto when more new wordings went from right to wrong than chance gives at their limit."""
+    other = found.duel("serving", "new wordings")
+    chance = chance_of_so_many(other.lost, other.cases, config.previous_lost)
+    if not other.lost or chance > config.gate_risk:
+        return []
+    return [
+        f"Of {other.other_right} new wordings that what serves has right the candidate loses "
+        f"{other.lost}; of all {other.cases} {config.previous_lost:.0%} may go, and what chance "
+        "adds to that."
+    ]
+
+
+def _forgotten(found: _Found, keep: float) -> list[str]:
+    before, kept = _sentinel(found)
     if not before or kept >= keep * before - 1e-9:
         return []
     return [
@@ -184,21 +248,21 @@ def _forgotten(table: Table, keep: float) -> list[str]:
     ]
 
 
-def _kept(table: Table) -> list[str]:
-    before, kept = _sentinel(table)
+def _kept(found: _Found) -> list[str]:
+    before, kept = _sentinel(found)
     return [f"Of {before} general questions that were right before, {kept} still are."] * bool(
         before
     )
 
 
-def _sentinel(table: Table) -> tuple[int, int]:
+def _sentinel(found: _Found) -> tuple[int, int]:
     """General questions right before, and how many of those the candidate still has right.
 
     "Before" is the base when it was asked: an adapter that forgot must not excuse the next.
     """
-    row = "base" if ("base", "sentinel") in table else "serving"
-    duel = _duel(table, row, "sentinel") if (row, "sentinel") in table else Duel(0, 0, 0, 0, 0)
-    return duel.other_right, duel.other_right - duel.losses
+    row = "base" if found.has("base", "sentinel") else "serving"
+    other = found.duel(row, "sentinel")
+    return other.other_right, other.other_right - other.lost
 
 
 def _likelihoods(report: SentinelReport | None, config: RoundConfig) -> list[tuple[str, bool]]:
@@ -222,16 +286,11 @@ def _likelihoods(report: SentinelReport | None, config: RoundConfig) -> list[tup
     ]
 
 
-def upper_bound(lost: int, of: int) -> float:
-    """One-sided upper bound of the share lost (Clopper and Pearson 1934), by SURE; 1.0 of none."""
-    return float(betaincinv(lost + 1, of - lost, SURE)) if lost < of else 1.0
-
-
-def _new_needs(table: Table, risk: float) -> list[str]:
-    duel = _duel(table, "serving", "new needs")
-    if duel.losses <= duel.wins or sign_test(duel.losses, duel.wins) > risk:
+def _new_needs(found: _Found, risk: float) -> list[str]:
+    other = found.duel("serving", "new needs")
+    if other.losses <= other.wins or sign_test(other.losses, other.wins) > risk:
         return []
     return [
-        f"On {duel.cases} cases of needs that were never taught it has {duel.right} right "
-        f"where what serves has {duel.other_right}."
+        f"On {_cases(other, 'case')} that were never taught the candidate has {other.right} right "
+        f"where what serves has {other.other_right}."
     ]
