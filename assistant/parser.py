@@ -194,6 +194,13 @@ def _feedback(verbs: Verbs) -> None:
         help="columns as TRL names them (default: preference)",
     )
     export.add_argument("--to", metavar="FILE", type=Path, help="a new file (default: stdout)")
+    group = _group(verbs, "style", "one's own writing as lessons in style: import")
+    style = _add(group, "import", "style import", "take mails and documents in", workspace=True)
+    style.add_argument("path", metavar="FILE|FOLDER", type=Path)
+    style.add_argument("--author", metavar="ADDRESS", help="whose mails count in a mailbox")
+    style.add_argument(
+        "--approve", action="store_true", help="approve the texts whose request was given"
+    )
     group = _group(verbs, "overrides", "approved corrections served at once: list, retire")
     _add(group, "list", "overrides list", "all overrides of the workspace", workspace=True)
     retire = _add(group, "retire", "overrides retire", "stop serving an override", workspace=True)

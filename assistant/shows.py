@@ -59,6 +59,16 @@ def _approved(row: Row) -> str:
     return f"Feedback {row['feedback']} is approved; {follows}."
 
 
+def _style(row: Row) -> str:
+    lines = [f"{row['imported']} texts taken in ({row['from']}), {row['approved']} approved."]
+    if row["to_review"]:
+        lines.append(
+            f"{row['to_review']} wait for a review of their request: `apprentice feedback list "
+            "--status new`, then `apprentice feedback approve ID`."
+        )
+    return "\n".join(lines)
+
+
 def _check(row: Row) -> str:
     line = f"{row['state']:<5} {row['check']}: {row['detail']}"
     return f"{line}\n      {row['remedy']}" if row["remedy"] else line
@@ -103,6 +113,7 @@ SHOWS: dict[str, Show] = {
     "feedback reject": _line("Feedback {feedback} is rejected."),
     # JSON lines for a person too: they are made to be piped into a file.
     "feedback export": Show(text=lambda row: as_json(row) if "prompt" in row else fields(row)),
+    "style import": Show(text=_style),
     "overrides list": Show(
         columns=("id", "question", "answer", "feedback_id"), empty="There is no override."
     ),

@@ -59,6 +59,7 @@ VERBS: dict[str, Verb] = {
     "feedback approve": Verb("feedback:approve"),
     "feedback reject": Verb("feedback:reject"),
     "feedback export": Verb("feedback:export"),
+    "style import": Verb("style:import_writing", owns=True),
     "overrides list": Verb("overrides:list_all"),
     "overrides retire": Verb("overrides:retire"),
     "tune": Verb("tune:tune", owns=True, outlives=True),

@@ -25,6 +25,7 @@ TYPED = {
     "feedback approve": "1 2 --group g",
     "feedback reject": "1",
     "feedback export": "--format unpaired --to f",
+    "style import": "p --author a@b.c --approve",
     "overrides list": "",
     "overrides retire": "1",
     "tune": "--method lora --set epochs=1 --set rank=2 --dry-run",

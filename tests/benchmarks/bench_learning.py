@@ -1,7 +1,7 @@
 """What a round learns from few real corrections: new wordings, and needs never taught.
 
-    python -m tests.benchmarks.bench_learning --cases FOLDER [--database NAME[:SEED]]... [--work DIR]
-                                              [--set KEY=VALUE]...
+    python -m tests.benchmarks.bench_learning --cases FOLDER [--database NAME[:SEED]]...
+                                              [--work DIR] [--set KEY=VALUE]...
 
 FOLDER holds for each database NAME.jsonl (question, gold_sql, gold_rows, sql_group) and
 NAME.sqlite. Everything goes through the command line, as a new user would do it: one wording of
@@ -222,7 +222,7 @@ def look_up(taught: Sequence[Question], asked: Sequence[Question]) -> list[str]:
 
 
 def plain_trl(house: House, task: Task, asked: Sequence[Question], work: Path) -> list[str]:
-    """What TRL's documentation gives: LoRA on the same pairs, 10 epochs; asked in bf16-free fp32."""
+    """What TRL's documentation gives: LoRA on the same pairs, ten epochs."""
     out = work / "plain"
     command = [sys.executable, "-m", "tests.benchmarks.plain_lora", str(house.data), str(out)]
     _write(work / "pairs.jsonl", [{"question": o.question, "sql": o.sql} for o in task.taught])

@@ -1,0 +1,150 @@
+"""`apprentice style import`: one's own writing as lessons in style.
+
+A text that answers nothing known gets an instruction drafted by the base model; a person reviews it
+like any correction before it trains. Lessons go into small groups, so that the split keeps a fifth
+of the texts back; on those the round measures how like the author's its answers are.
+"""
+
+import hashlib
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+from sqlite_utils import Database
+
+from assistant.app import App
+from assistant.commands.who import actor
+from assistant.commands.writing import Writing, by_source, read_writing
+from assistant.replay import plain_inputs
+from assistant.verbs import Event
+from storage import feedback
+from storage.audit import audit
+from storage.conversations import add_message, start_conversation
+from storage.database import write_transaction
+from storage.records import ChatMessage, Workspace
+from storage.workspaces import workspace as workspace_named
+from tuning.style import STYLE_GROUP
+
+OWNER = "import"
+A_GROUP = 5
+"""Texts of a group, of which the split holds one out."""
+DRAFT_TOKENS = 32
+DRAFT = "Write the request that the text answers, in one sentence."
+DRAFTED = (
+    (
+        "Dear Ms Lind, thank you for your order. The lamp leaves our house on Monday and should "
+        "be with you on Wednesday.",
+        "Write a mail to Ms Lind that tells when the lamp she ordered arrives.",
+    ),
+    (
+        "The ferry was late, the soup was cold, and still we would go again tomorrow. Nobody "
+        "hurries on the island, and after an hour nor did we.",
+        "Write a few sentences about a trip to an island.",
+    ),
+    (
+        "We cannot lower the price further. What we can do is deliver in two parts and send the "
+        "second invoice in March.",
+        "Tell a customer that the price stands, and offer delivery in two parts.",
+    ),
+)
+"""A small model drafts a request only when it is shown how."""
+
+
+def import_writing(
+    app: App, *, workspace: str, path: str, author: str | None = None, approve: bool = False
+) -> Iterator[Event]:
+    """Take the texts in; with `approve` those whose request was given train without a review.
+
+    Texts that are there already are passed over. BadInput for what holds no text.
+    """
+    found = read_writing(Path(path), author)
+    with closing(app.db()) as db:
+        house = workspace_named(db, workspace)
+        fresh = [one for one in found if feedback.feedback_by_key(db, house.id, _key(one)) is None]
+        drafted = [one for one in fresh if one.instruction is None]
+        known = {one.text for one in fresh if one.instruction is not None}
+        complete = [one for one in fresh if one.text in known]
+        for number, one in enumerate(_drafts(app, drafted), start=1):
+            complete.append(one)
+            note = f"drafting requests: {number} of {len(drafted)}"
+            yield {"progress": number / len(drafted), "note": note}
+        groups = max(1, len(found) // A_GROUP)
+        with write_transaction(db):
+            for one in complete:
+                _add(db, house, one, groups, approve=approve and one.text in known)
+            audit(db, actor(), "style imported", f"workspace:{house.id}", {"texts": len(complete)})
+    to_review = len(complete) - (len(known) if approve else 0)
+    yield {
+        "texts": len(found),
+        "from": by_source(found),
+        "imported": len(complete),
+        "already_there": len(found) - len(fresh),
+        "drafted": len(drafted),
+        "approved": len(complete) - to_review,
+        "to_review": to_review,
+    }
+
+
+def _drafts(app: App, texts: Sequence[Writing]) -> Iterator[Writing]:
+    """Each text with the request that the base model thinks it answers, as they are made."""
+    if not texts:
+        return
+    with ThreadPoolExecutor(4, thread_name_prefix="draft") as pool:
+        requests = pool.map(lambda one: _draft(app, one.text), texts)
+        for one, request in zip(texts, requests, strict=True):
+            yield replace(one, instruction=request)
+
+
+def _draft(app: App, text: str) -> str:
+    from assistant.engines.protocol import Sampling
+
+    ids = app.tokenizer.render(_please_draft(text))
+    sampling = Sampling(max_tokens=DRAFT_TOKENS)
+    pieces = app.engine.stream(ids, None, sampling, ("\n",), threading.Event())
+    said = " ".join("".join(piece.text for piece in pieces).split())
+    return said or f"Write a text that begins: {' '.join(text.split()[:5])}"
+
+
+def _please_draft(text: str) -> list[ChatMessage]:
+    messages: list[ChatMessage] = [{"role": "system", "content": DRAFT}]
+    for shown, request in DRAFTED:
+        messages.append({"role": "user", "content": shown})
+        messages.append({"role": "assistant", "content": request})
+    return [*messages, {"role": "user", "content": text}]
+
+
+def _add(db: Database, house: Workspace, one: Writing, groups: int, *, approve: bool) -> None:
+    assert one.instruction is not None
+    inputs = plain_inputs(house, one.instruction)
+    conversation = start_conversation(db, house.id, OWNER)
+    asked = add_message(db, conversation.id, "user", one.instruction)
+    reply = add_message(
+        db,
+        conversation.id,
+        "assistant",
+        "",
+        parent_id=asked.id,
+        inputs=inputs,
+        finish_reason="imported",
+        engine="import",
+    )
+    group = int(_key(one).rpartition(":")[2], 16) % groups
+    given = feedback.add_feedback(
+        db,
+        message_id=reply.id,
+        origin="import",
+        contributor=OWNER,
+        correction=one.text,
+        comment=f"style lesson from {one.source}",
+        group=f"{STYLE_GROUP}{group}",
+        idempotency_key=_key(one),
+    )
+    if approve:
+        feedback.approve(db, given.id, reviewer=actor())
+
+
+def _key(one: Writing) -> str:
+    return f"style:{hashlib.sha256(one.text.encode()).hexdigest()}"

@@ -1,0 +1,52 @@
+"""`style import`: drafted requests wait for a person, given ones may be approved at once."""
+
+import pytest
+
+from storage.feedback import list_feedback
+from storage.pairs import approved_pairs
+from storage.workspaces import workspace
+from tests.assistant.command_line import refusal, run_verb, write_rows
+from tuning.split import split
+from tuning.style import STYLE_GROUP
+
+TEXTS = [f"Well, number {n}: we shall see what the tide brings in tonight." for n in range(20)]
+
+
+def test_given_requests_are_approved_and_a_fifth_is_kept_back(app, tmp_path):
+    rows = [{"prompt": f"Say {n}", "completion": text} for n, text in enumerate(TEXTS)]
+    path = write_rows(tmp_path / "own.jsonl", *rows)
+    (said,), code = run_verb(app, "style import", workspace="default", path=str(path), approve=True)
+    assert (code, said["imported"], said["approved"], said["to_review"]) == (0, 20, 20, 0)
+    db = app.db()
+    pairs = approved_pairs(db, workspace(db, "default").id)
+    assert {pair.chosen for pair in pairs} == set(TEXTS)
+    assert all(pair.group.startswith(STYLE_GROUP) and pair.rejected is None for pair in pairs)
+    parts = split([(pair.feedback_id, pair.group) for pair in pairs], salt="default")
+    assert 2 <= list(parts.values()).count("new wordings") <= 4
+    (again,), _ = run_verb(app, "style import", workspace="default", path=str(path), approve=True)
+    assert (again["imported"], again["already_there"]) == (0, 20)
+
+
+def test_drafted_requests_wait_for_a_review(app, tmp_path):
+    (tmp_path / "own.txt").write_text(TEXTS[0] + "\n")
+    (said,), _ = run_verb(
+        app, "style import", workspace="default", path=str(tmp_path / "own.txt"), approve=True
+    )
+    assert (said["drafted"], said["approved"], said["to_review"]) == (1, 0, 1)
+    db = app.db()
+    (waiting,) = list_feedback(db, workspace(db, "default").id, status="new")
+    assert waiting.correction == TEXTS[0]
+    assert waiting.question.strip()
+
+
+def test_nothing_is_imported_from_nothing(apprentice, tmp_path):
+    (tmp_path / "empty").mkdir()
+    apprentice("style", "import", tmp_path / "empty", code=2)
+    assert "holds no text" in refusal(apprentice)
+
+
+@pytest.mark.parametrize("words", [["style"], ["style", "import"]])
+def test_the_verb_wants_a_path(apprentice, words):
+    with pytest.raises(SystemExit) as ended:
+        apprentice(*words)
+    assert ended.value.code == 2
