@@ -24,6 +24,7 @@ from storage.records import ChatMessage, Inputs, Pair, Split, Workspace
 from tuning.checks import usable_check
 from tuning.evaluate import Case
 from tuning.split import split
+from tuning.style import STYLE_GROUP, style_check
 
 SENTINEL = Path(tuning.__file__).parent / "sentinel.jsonl"
 
@@ -73,8 +74,23 @@ def lessons(app: App, db: Database, workspace: Workspace) -> list[Lesson]:
     return made
 
 
-def held_out_case(lesson: Lesson, checks: Sequence[Mapping[str, Any]]) -> Case:
-    """The lesson as a case of the evaluation, judged by the workspace's check that fits it."""
+def held_out_cases(found: Sequence[Lesson], checks: Sequence[Mapping[str, Any]]) -> list[Case]:
+    """The lessons that do not train as cases of the evaluation.
+
+    Each is judged by the workspace's check that fits it; a text of an author (`style import`) by
+    how like it the answer is to the author's taught ones.
+    """
+    own = [one.pair.chosen for one in found if one.split == "train" and _is_style(one)]
+    style = style_check(own) if own else None
+    return [
+        held_out_case(one, style if style and _is_style(one) else usable_check(chosen, checks))
+        for one in found
+        if one.split != "train" and (chosen := one.pair.chosen)
+    ]
+
+
+def held_out_case(lesson: Lesson, check: Mapping[str, Any]) -> Case:
+    """The lesson as a case of the evaluation."""
     return Case(
         id=str(lesson.pair.feedback_id),
         group=lesson.pair.group,
@@ -82,8 +98,12 @@ def held_out_case(lesson: Lesson, checks: Sequence[Mapping[str, Any]]) -> Case:
         messages=lesson.messages,
         prompt_ids=lesson.prompt_ids,
         expected=lesson.pair.chosen,
-        check=usable_check(lesson.pair.chosen, checks),
+        check=check,
     )
+
+
+def _is_style(lesson: Lesson) -> bool:
+    return lesson.pair.group.startswith(STYLE_GROUP)
 
 
 def sentinel_cases(app: App, workspace: Workspace) -> list[Case]:

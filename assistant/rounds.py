@@ -18,7 +18,7 @@ from assistant.answering import ChildAnswerer
 from assistant.app import App
 from assistant.declared_checks import declared_checks
 from assistant.lesson_rows import ending_rows, train_row, variant_rows
-from assistant.lessons import held_out_case, sentinel_cases
+from assistant.lessons import held_out_cases, sentinel_cases
 from assistant.opponents import OnProgress, Watch, opponents
 from assistant.replay import replay_rows
 from assistant.round_plan import RoundPlan, plan_round
@@ -180,7 +180,7 @@ def _run(
             *ending_rows(app, plan.lessons),
             *replay,
         ],
-        heldout=[held_out_case(one, checks) for one in plan.lessons if one.split != "train"],
+        heldout=held_out_cases(plan.lessons, checks),
         sentinel=sentinel_cases(app, workspace),
     )
     with opponents(app, db, queued, bundle, watch) as (rows, answer):

@@ -10,6 +10,8 @@
 | `regex` | `pattern` (or the expected text) is found in the answer | it is not found in it |
 | `contains` | the expected text, or each of `all`, or one of `any`, stands in the answer as words |
   they do not stand in it |
+| `style` | it is as like the author's other texts as most of those are; made by the round itself,
+  see `tuning.style` | none |
 """
 
 import re
@@ -25,6 +27,7 @@ from storage.errors import BadInput
 from tuning.json_check import bare, parse, schema_fault, shape, typed, value_fault
 from tuning.patterns import PatternTooSlow, find, pattern_fault
 from tuning.sql_check import QueryFailed, looks_like_sql, query_fault, run_query
+from tuning.style import likeness
 
 LONGEST_ANSWER = 20_000
 """Characters of an answer that are looked at."""
@@ -82,6 +85,8 @@ def declared(check: Check) -> dict[str, Any]:
     Raises BadInput for an unknown type and for a missing or broken database, pattern or schema.
     """
     kind, made = _kind(check), dict(check)
+    if kind == "style":
+        raise BadInput("A style check is made by the round itself: use `apprentice style import`.")
     if kind == "sql":
         made["database"] = str(_database(check).absolute())
     if kind == "json" and "schema" in check and (wrong := schema_fault(check["schema"])):
@@ -114,6 +119,10 @@ def _applies(check: Check, expected: str) -> bool:
 
 def _exact(check: Check, expected: str, answer: str) -> bool:
     return " ".join(expected.split()) == " ".join(answer.split())
+
+
+def _style(check: Check, expected: str, answer: str) -> bool:
+    return likeness(frozenset(check["grams"]), answer) >= check["floor"]
 
 
 def _contains(check: Check, expected: str, answer: str) -> bool:
@@ -201,4 +210,5 @@ _CHECKS: dict[str, Callable[[Check, str, str], bool]] = {
     "sql": _sql,
     "regex": _regex,
     "contains": _contains,
+    "style": _style,
 }

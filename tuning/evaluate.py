@@ -6,6 +6,7 @@ from typing import Any
 
 from storage.records import ChatMessage, Split
 from tuning.checks import judge
+from tuning.style import likeness
 
 Answer = Callable[[list["Case"], int | None], list[str]]
 """Answers the cases by an adapter (None: the base), in order, as service would."""
@@ -74,3 +75,19 @@ def tally(evaluations: Sequence[Evaluation]) -> Scores:
         count["right"] += one.right
         count["total"] += 1
     return scores
+
+
+def likeness_by_row(cases: Sequence[Case], evaluations: Sequence[Evaluation]) -> dict[str, float]:
+    """Row -> mean likeness of its answers to the cases judged by style, 0 to 1.
+
+    "author" is that of the texts themselves, which were kept back. Empty without such cases.
+    """
+    judged = {case.id: case for case in cases if case.check.get("type") == "style"}
+    texts = [
+        (one.row, judged[one.case_id], one.answer) for one in evaluations if one.case_id in judged
+    ]
+    texts += [("author", case, case.expected) for case in judged.values()]
+    found: dict[str, list[float]] = {}
+    for row, case, text in texts:
+        found.setdefault(row, []).append(likeness(frozenset(case.check["grams"]), text))
+    return {row: round(sum(each) / len(each), 4) for row, each in found.items()}

@@ -18,7 +18,7 @@ from storage.records import Verdict
 from tuning.adapter_files import verify_adapter
 from tuning.bundle import read_bundle
 from tuning.child import RoundCancelled, RoundFailed, become_child, train_in_child
-from tuning.evaluate import Answer, Evaluation, Scores, evaluate, tally
+from tuning.evaluate import Answer, Evaluation, Scores, evaluate, likeness_by_row, tally
 from tuning.gate import decide
 
 __all__ = ["RoundCancelled", "RoundFailed", "RoundResult", "judge_round", "main", "run_round"]
@@ -40,6 +40,8 @@ class RoundResult:
     evaluations: tuple[Evaluation, ...]
     scores: Scores
     """Row -> slice -> {"right", "total"}."""
+    style: Mapping[str, float]
+    """Row -> how like the author's its answers are; "author": the texts kept back. Often empty."""
     sentinel: Mapping[str, int]
     """{"before", "after"}: general questions right by the base and by the candidate."""
     steps: int
@@ -53,6 +55,7 @@ class RoundResult:
         """The figures as plain values, for the round's row."""
         return {
             "scores": self.scores,
+            "style": dict(self.style),
             "sentinel": dict(self.sentinel),
             "training": dict(self.training),
             "seconds": self.seconds,
@@ -111,6 +114,7 @@ def judge_round(
         adapter=out / ADAPTER,
         evaluations=tuple(evaluations),
         scores=scores,
+        style=likeness_by_row(cases, evaluations),
         sentinel={"before": _sentinel(scores, "base"), "after": _sentinel(scores, "candidate")},
         steps=training["steps"],
         losses=tuple(training["losses"]),

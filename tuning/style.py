@@ -8,11 +8,9 @@ profiles for authorship attribution".
 """
 
 import re
-from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
-
-from tuning.evaluate import Case, Evaluation
 
 STYLE_GROUP = "style "
 """How the group of a lesson in style begins; a number follows."""
@@ -49,31 +47,6 @@ def likeness(grams: Collection[str], text: str) -> float:
     """Share of the n-grams of `text` that are in the profile, 0 to 1; 0 for an empty text."""
     written = _grams(text)
     return sum(gram in grams for gram in written) / len(written) if written else 0.0
-
-
-def likeness_by_row(
-    cases: Sequence[Case], evaluations: Sequence[Evaluation]
-) -> Mapping[str, float]:
-    """Row -> mean likeness of its answers to the cases judged by style; "author" is the texts'
-    own, kept back from training. Empty without such cases."""
-    grams = {
-        case.id: frozenset(case.check["grams"])
-        for case in cases
-        if case.check.get("type") == "style"
-    }
-    found: dict[str, list[float]] = defaultdict(list)
-    for one in evaluations:
-        if one.case_id in grams:
-            found[one.row].append(likeness(grams[one.case_id], one.answer))
-    for case in cases:
-        if case.id in grams:
-            found["author"].append(likeness(grams[case.id], case.expected))
-    return {row: round(sum(each) / len(each), 4) for row, each in found.items()}
-
-
-def is_style(case: Case) -> bool:
-    """Whether the case is judged by how like the author's its answer is."""
-    return case.check.get("type") == "style"
 
 
 def _each_by_others(texts: Sequence[str]) -> list[float]:

@@ -101,16 +101,19 @@ def _drafts(app: App, texts: Sequence[Writing]) -> Iterator[Writing]:
 def _draft(app: App, text: str) -> str:
     from assistant.engines.protocol import Sampling
 
-    ids = app.tokenizer.render(_please_draft(text))
-    sampling = Sampling(max_tokens=DRAFT_TOKENS)
-    pieces = app.engine.stream(ids, None, sampling, ("\n",), threading.Event())
-    said = " ".join("".join(piece.text for piece in pieces).split())
+    sampling, said = Sampling(max_tokens=DRAFT_TOKENS), ""
+    for shown in range(len(DRAFTED), -1, -1):  # fewer where the context is short
+        ids = app.tokenizer.render(_please_draft(text, DRAFTED[:shown]))
+        if len(ids) + DRAFT_TOKENS <= app.engine.context_length:
+            pieces = app.engine.stream(ids, None, sampling, ("\n",), threading.Event())
+            said = " ".join("".join(piece.text for piece in pieces).split())
+            break
     return said or f"Write a text that begins: {' '.join(text.split()[:5])}"
 
 
-def _please_draft(text: str) -> list[ChatMessage]:
+def _please_draft(text: str, drafted: Sequence[tuple[str, str]]) -> list[ChatMessage]:
     messages: list[ChatMessage] = [{"role": "system", "content": DRAFT}]
-    for shown, request in DRAFTED:
+    for shown, request in drafted:
         messages.append({"role": "user", "content": shown})
         messages.append({"role": "assistant", "content": request})
     return [*messages, {"role": "user", "content": text}]

@@ -2,12 +2,13 @@
 
 import pytest
 
+from assistant.lessons import held_out_cases, lessons
 from storage.feedback import list_feedback
 from storage.pairs import approved_pairs
 from storage.workspaces import workspace
 from tests.assistant.command_line import refusal, run_verb, write_rows
 from tuning.split import split
-from tuning.style import STYLE_GROUP
+from tuning.style import STYLE_GROUP, style_check
 
 TEXTS = [f"Well, number {n}: we shall see what the tide brings in tonight." for n in range(20)]
 
@@ -23,6 +24,10 @@ def test_given_requests_are_approved_and_a_fifth_is_kept_back(app, tmp_path):
     assert all(pair.group.startswith(STYLE_GROUP) and pair.rejected is None for pair in pairs)
     parts = split([(pair.feedback_id, pair.group) for pair in pairs], salt="default")
     assert 2 <= list(parts.values()).count("new wordings") <= 4
+    found = lessons(app, db, workspace(db, "default"))
+    cases = held_out_cases(found, [{"type": "contains"}])
+    taught = [one.pair.chosen for one in found if one.split == "train"]
+    assert [case.check for case in cases] == [style_check(taught)] * len(cases)
     (again,), _ = run_verb(app, "style import", workspace="default", path=str(path), approve=True)
     assert (again["imported"], again["already_there"]) == (0, 20)
 
@@ -47,6 +52,5 @@ def test_nothing_is_imported_from_nothing(apprentice, tmp_path):
 
 @pytest.mark.parametrize("words", [["style"], ["style", "import"]])
 def test_the_verb_wants_a_path(apprentice, words):
-    with pytest.raises(SystemExit) as ended:
-        apprentice(*words)
-    assert ended.value.code == 2
+    apprentice(*words, code=2)
+    assert "required" in refusal(apprentice)

@@ -11,7 +11,7 @@ import pytest
 
 import tuning
 from assistant.lesson_rows import train_row
-from assistant.lessons import held_out_case, lessons
+from assistant.lessons import held_out_cases, lessons
 from storage.adapters import list_adapters
 from storage.database import write_transaction
 from storage.errors import BadInput, Refused
@@ -61,7 +61,7 @@ def origin(app, workspace, tmp_path):
         base_model="tiny",
         round_id=made.id,
         train=[train_row(one) for one in found if one.split == "train"],
-        heldout=[held_out_case(one, ()) for one in found if one.split != "train"],
+        heldout=held_out_cases(found, ()),
     )
     return made
 

@@ -2,8 +2,10 @@
 
 import pytest
 
-from tuning.evaluate import Case, Evaluation
-from tuning.style import TEXTS_NEEDED, likeness, likeness_by_row, profile, style_check
+from storage.errors import BadInput
+from tuning.checks import declared, judge
+from tuning.evaluate import Case, Evaluation, likeness_by_row
+from tuning.style import TEXTS_NEEDED, likeness, profile, style_check
 
 SHOUTED = [
     "HELLO THERE!!! WE SHIP ON MONDAY!!! THANKS!!!",
@@ -38,6 +40,8 @@ def test_floor_is_what_the_author_reaches_by_the_other_texts():
     reached = [likeness(check["grams"], text) >= check["floor"] for text in SHOUTED]
     assert all(reached)  # a text's own n-grams are in the whole profile
     assert likeness(check["grams"], QUIET) < check["floor"]
+    assert judge(check, SHOUTED[0], "HELLO!!! WE SHIP TODAY!!! THANKS!!!")
+    assert not judge(check, SHOUTED[0], QUIET)
 
 
 def test_few_texts_have_no_floor():
@@ -60,3 +64,8 @@ def test_mean_likeness_by_row():
 
 def test_nothing_is_said_without_such_cases():
     assert likeness_by_row([case("3", {"type": "exact"})], []) == {}
+
+
+def test_nobody_declares_a_style_by_hand():
+    with pytest.raises(BadInput, match="style import"):
+        declared({"type": "style"})
