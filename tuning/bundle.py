@@ -2,7 +2,7 @@
 
 | file | a row |
 |---|---|
-| `config.json` | the round's dials, the base's fingerprint and name, the round's id |
+| `config.json` | the round's dials, the base, the round's id, the adapter it goes on from if any |
 | `train.jsonl` | a `TrainRow`: finished prompt and completion, as text and as token ids |
 | `heldout.jsonl` | a `Case` that judges; it never trains |
 | `sentinel.jsonl` | a `Case` of general ability, the same shape |
@@ -62,6 +62,8 @@ class Bundle:
     train: tuple[TrainRow, ...]
     heldout: tuple[Case, ...]
     sentinel: tuple[Case, ...]
+    start: str | None = None
+    """Hash of the manifest of the adapter that training goes on from; None: from the base."""
 
 
 def write_bundle(
@@ -74,6 +76,7 @@ def write_bundle(
     train: Sequence[TrainRow],
     heldout: Sequence[Case],
     sentinel: Sequence[Case] = (),
+    start: str | None = None,
 ) -> Bundle:
     """The round written to `folder`, which must not hold anything yet. All of it or nothing.
 
@@ -89,6 +92,7 @@ def write_bundle(
         train=tuple(train),
         heldout=tuple(heldout),
         sentinel=tuple(sentinel),
+        start=start,
     )
     check_bundle(bundle)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -123,6 +127,7 @@ def read_bundle(folder: Path) -> Bundle:
             train=tuple(_train_row(row) for row in _read_lines(folder / "train.jsonl")),
             heldout=tuple(_case(row) for row in _read_lines(folder / "heldout.jsonl")),
             sentinel=tuple(_case(row) for row in _read_lines(folder / "sentinel.jsonl")),
+            start=facts.get("start"),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInput(f"The bundle in {folder} is damaged: {error!r}.") from error
@@ -184,6 +189,7 @@ def _facts(bundle: Bundle) -> dict[str, Any]:
         "round": bundle.round_id,
         "base_fingerprint": bundle.base_fingerprint,
         "base_model": bundle.base_model,
+        "start": bundle.start,
         "config": bundle.config.to_json(),
     }
 

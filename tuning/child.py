@@ -15,17 +15,22 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
+import psutil
+
 from storage.errors import ApprenticeError
+from tuning.memory import kernel_kills
 
 BEAT_SECONDS = 5.0
 """How often the child shows that it lives."""
 SILENCE_SECONDS = 120.0
 """Silence after which it is killed: a machine that swaps may well stop for a minute."""
+HELD_BY_ONE = 0.5
+"""Share of the machine's memory that, held by a child that was killed, says why it was."""
 POLL_SECONDS = 0.3
 """How often a wish to cancel is looked for."""
 LOG = "train.log"
@@ -51,6 +56,10 @@ class RoundFailed(ApprenticeError):
     """The round ended without an adapter; the sentence says why and what to do."""
 
 
+class MemoryRanOut(RoundFailed):
+    """The training process needed more memory than there was."""
+
+
 class RoundCancelled(RoundFailed):
     """Somebody asked the round to stop."""
 
@@ -62,16 +71,19 @@ def train_in_child(
     *,
     on_progress: Callable[[Said], None],
     cancelled: Callable[[], bool],
+    options: Sequence[str] = (),
     silence_seconds: float = SILENCE_SECONDS,
 ) -> Said:
-    """Runs `python -m tuning.run BUNDLE OUT --model FOLDER` and follows it to its end.
+    """Runs `python -m tuning.run BUNDLE OUT --model FOLDER *options` and follows it to its end.
 
     Returns what training came to (the fields of `TrainResult`). Raises RoundCancelled when
-    `cancelled()`, else RoundFailed with the child's own sentence or how it died.
+    `cancelled()`, MemoryRanOut when it needed too much, else RoundFailed with the child's own
+    sentence or how it died.
     """
     out.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, *PROGRAM, str(bundle), str(out)]
-    command += ["--model", str(model_folder), "--parent", str(os.getpid())]
+    command += ["--model", str(model_folder), "--parent", str(os.getpid()), *options]
+    kills = kernel_kills()
     with (out / LOG).open("ab") as log, _started(command, log) as child:
         last: Said = {}
         for said in _sayings(child, out / LOG, cancelled, silence_seconds):
@@ -79,11 +91,12 @@ def train_in_child(
                 child.wait()
                 return dict(said["result"])
             if "error" in said:
-                raise RoundFailed(said["error"])
+                kind = MemoryRanOut if said.get("memory") else RoundFailed
+                raise kind(said["error"])
             last.update(said)
-            if "step" in said:
+            if "step" in said or "note" in said:
                 on_progress(said)
-        raise RoundFailed(_how_it_died(child.wait(), last, out / LOG))
+        raise _death(child.wait(), last, out / LOG, kernel_kills() > kills)
 
 
 @contextmanager
@@ -161,16 +174,20 @@ def _ask_where_it_hangs(child: "subprocess.Popen[bytes]", log: Path) -> None:
             break
 
 
-def _how_it_died(code: int, last: Said, log: Path) -> str:
-    memory = f"; it held {last['rss_bytes'] / 1e9:.1f} GB" if "rss_bytes" in last else ""
+def _death(code: int, last: Said, log: Path, by_kernel: bool) -> RoundFailed:
+    """What to raise for a child that ended without a word."""
+    held = last.get("rss_bytes", 0)
+    memory = f"; it held {held / 1e9:.1f} GB" if held else ""
     step = f" after step {last['step']}" if "step" in last else " before its first step"
     if code == -signal.SIGKILL:
-        return (
+        said = (
             f"The training process was killed{step}{memory}. If nobody killed it, memory ran "
-            "out: lower step_tokens or batch_size, or end other programs, and start again."
+            "out: lower step_tokens, or end other programs, and start again."
         )
+        too_much = by_kernel or held > HELD_BY_ONE * psutil.virtual_memory().total
+        return MemoryRanOut(said) if too_much else RoundFailed(said)
     how = f"signal {-code}" if code < 0 else f"code {code}"
-    return f"Training ended with {how}{step}{memory}; its last words are in {log}."
+    return RoundFailed(f"Training ended with {how}{step}{memory}; its last words are in {log}.")
 
 
 def become_child(parent: int) -> Callable[[Said], None]:
@@ -179,6 +196,8 @@ def become_child(parent: int) -> Callable[[Said], None]:
     Call before torch is imported: its threads inherit the priority.
     """
     os.nice(19)
+    with suppress(OSError):  # when memory runs out, the kernel takes us and not the server
+        Path("/proc/self/oom_score_adj").write_text("1000")
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it died before we asked to follow it
         os._exit(1)

@@ -64,6 +64,8 @@ class RoundConfig:
     """Replay rows (what the base says to ordinary questions), as a share of the pairs."""
     max_minutes: float = 60.0
     """Minutes of training at most; the rate has come down to zero by then."""
+    checkpoint_steps: int = 100
+    """Steps between two checkpoints at most; a minute brings one too."""
     threads: int = 0
     """Threads to train with; 0 takes every core."""
     seed: int = 7
@@ -134,6 +136,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "variant_share": (0.0, 1.0),
     "replay_share": (0.0, 10.0),
     "max_minutes": (0.01, 100_000.0),
+    "checkpoint_steps": (1, 1_000_000),
     "threads": (0, 1024),
     "gate_risk": (0.0001, 0.5),
     "gate_many": (1, 1_000_000),

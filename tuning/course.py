@@ -8,8 +8,9 @@ comes down over the next few epochs and training ends.
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from storage.errors import ApprenticeError
 from tuning.batches import Part, epochs, parts, passes, steps_an_epoch
@@ -62,6 +63,7 @@ class Course:
         self._to_come = (step for epoch in epochs(rows, config) for step in epoch)
         self._clock = clock
         self._started = clock()
+        self._seconds_before = 0.0
         self._tokens = 0
         self._own_losses: dict[str, float] = {}
         self._exact: dict[str, bool] = {}
@@ -70,7 +72,30 @@ class Course:
 
     def start(self) -> None:
         """Starts the clock: minutes are minutes of training, not of loading."""
-        self._started = self._clock()
+        self._started = self._clock() - self._seconds_before
+
+    def state(self) -> dict[str, Any]:
+        """How far it is, as plain values for `restore`."""
+        return {
+            "losses": self._step_losses,
+            "own_losses": self._own_losses,
+            "exact": self._exact,
+            "cooling": self._cooling,
+            "tokens": self._tokens,
+            "seconds": self.seconds,
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Goes on where a course of the same rows and config was; call it before any step.
+
+        Raises StopIteration when there are more steps behind than this course has.
+        """
+        for _ in state["losses"]:
+            next(self._to_come)
+        self._step_losses = list(state["losses"])
+        self._own_losses, self._exact = dict(state["own_losses"]), dict(state["exact"])
+        self._cooling = tuple(state["cooling"]) if state["cooling"] else None
+        self._tokens, self._seconds_before = state["tokens"], state["seconds"]
 
     def next_parts(self) -> list[Part]:
         """The parts of the next step."""
@@ -86,7 +111,7 @@ class Course:
     def end_step(self, loss: float) -> None:
         """Closes a step with its mean loss; raises TrainingFailed when that is no number."""
         self._step_losses.append(loss)
-        step = len(self._step_losses)
+        step = self.step
         if not math.isfinite(loss):
             raise TrainingFailed(
                 f"The loss became {loss} at step {step} and the adapter was thrown away. "
@@ -94,6 +119,14 @@ class Course:
             )
         if self._cooling is None and self._all_learned():
             self._cooling = (step, self.rate(step))
+
+    def check_gradient(self, norm: float) -> None:
+        """Raises TrainingFailed when a gradient is no number: the weights would be none either."""
+        if not math.isfinite(norm):
+            raise TrainingFailed(
+                f"The gradient became {norm} at step {self.step} and the adapter was thrown away. "
+                f"Start again with a learning rate below {self.config.learning_rate:g}."
+            )
 
     def rate(self, step: int) -> float:
         """The learning rate after `step` steps, as a share of the peak."""
@@ -105,7 +138,7 @@ class Course:
 
     def done(self) -> bool:
         """Whether training ends here."""
-        step = len(self._step_losses)
+        step = self.step
         if self._cooling is not None and step >= self._cooling[0] + self._cool_down:
             self.stopped = "learned"
         elif self._minutes_spent() >= 1 and step < self.steps:
@@ -113,6 +146,11 @@ class Course:
         else:
             return step >= self.steps
         return True
+
+    @property
+    def step(self) -> int:
+        """Steps behind."""
+        return len(self._step_losses)
 
     @property
     def learned(self) -> int:
@@ -127,13 +165,13 @@ class Course:
     @property
     def share_done(self) -> float:
         """How much of the run is behind, 0 to 1: of its steps, its minutes, or its cooling down."""
-        step = len(self._step_losses)
+        step = self.step
         cooled = (step - self._cooling[0]) / self._cool_down if self._cooling is not None else 0.0
         return min(1.0, max(self._spent(step), cooled))
 
     @property
     def seconds(self) -> float:
-        """Seconds since the course was made."""
+        """Seconds of training, those before an interruption included."""
         return round(self._clock() - self._started, 2)
 
     def result(self) -> TrainResult:

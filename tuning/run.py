@@ -17,16 +17,13 @@ from storage.errors import ApprenticeError, BadInput
 from storage.records import Verdict
 from tuning.adapter_files import verify_adapter
 from tuning.bundle import read_bundle
-from tuning.child import RoundCancelled, RoundFailed, become_child, train_in_child
+from tuning.child import RoundCancelled, RoundFailed, become_child
 from tuning.evaluate import Answer, Evaluation, Scores, evaluate, likeness_by_row, tally
 from tuning.gate import decide
+from tuning.memory import ran_out
+from tuning.supervise import ADAPTER, TRAINING, train_supervised
 
 __all__ = ["RoundCancelled", "RoundFailed", "RoundResult", "judge_round", "main", "run_round"]
-
-ADAPTER = "adapter"
-"""Folder of the candidate, inside the round's out folder."""
-TRAINING = "training.json"
-"""What training came to, beside the candidate: the fields of `course.TrainResult`."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +47,8 @@ class RoundResult:
     """The fields of `course.TrainResult`."""
     seconds: float
     peak_rss_bytes: int
+    notes: tuple[str, ...] = ()
+    """What a person should know of how the training went, such as that memory ran out."""
 
     def summary(self) -> dict[str, Any]:
         """The figures as plain values, for the round's row."""
@@ -60,6 +59,7 @@ class RoundResult:
             "training": dict(self.training),
             "seconds": self.seconds,
             "peak_rss_bytes": self.peak_rss_bytes,
+            "notes": list(self.notes),
         }
 
 
@@ -70,18 +70,30 @@ def run_round(
     model_folder: Path,
     rows: Mapping[str, int | None],
     answer: Answer,
+    start: Path | None = None,
+    resume: bool = False,
     on_progress: Callable[[dict[str, Any]], None] = lambda said: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> RoundResult:
     """The round in the folder `bundle`; its adapter is left in `out/adapter`.
 
+    `start` is the folder of the adapter that it goes on from, if the bundle names one. `resume`
+    goes on with what an earlier run of the same bundle left in `out`.
     `on_progress` gets what `train` says after each step. Raises RoundCancelled when
     `cancelled()`, RoundFailed when training dies or goes wrong, and what `judge_round` raises.
     """
     started = time.monotonic()
-    train_in_child(bundle, out, model_folder, on_progress=on_progress, cancelled=cancelled)
+    notes = train_supervised(
+        read_bundle(bundle),
+        out,
+        model_folder,
+        start=start,
+        resume=resume,
+        on_progress=on_progress,
+        cancelled=cancelled,
+    )
     result = judge_round(bundle, out, rows=rows, answer=answer, cancelled=cancelled)
-    return replace(result, seconds=round(time.monotonic() - started, 1))
+    return replace(result, notes=notes, seconds=round(time.monotonic() - started, 1))
 
 
 def judge_round(
@@ -150,18 +162,24 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("bundle", type=Path, help="folder of the round")
     parser.add_argument("out", type=Path, help="folder for the adapter and the figures")
     parser.add_argument("--model", type=Path, required=True, help="folder of the base model")
+    parser.add_argument("--start", type=Path, help="folder of the adapter that it goes on from")
+    parser.add_argument("--resume", action="store_true", help="go on from OUT's last checkpoint")
+    parser.add_argument("--step-tokens", type=int, help="tokens computed at once: less memory")
     parser.add_argument("--parent", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
     say = become_child(given.parent) if given.parent else _print
     from tuning.train import train  # late: torch and TRL take seconds, and threads their priority
 
+    options = {key: getattr(given, key) for key in ("start", "resume", "step_tokens")}
     try:
-        result = asdict(train(given.bundle, given.model, given.out, on_progress=say))
+        result = asdict(train(given.bundle, given.model, given.out, on_progress=say, **options))
     except ApprenticeError as error:
         say({"error": str(error)})
         return 2
-    except MemoryError:
-        say({"error": "Memory ran out while training: lower step_tokens or batch_size."})
+    except Exception as error:
+        if not ran_out(error):
+            raise
+        say({"error": "Memory ran out while training: lower step_tokens.", "memory": True})
         return 1
     (given.out / TRAINING).write_text(json.dumps(result, indent=1), encoding="utf-8")
     say({"result": result})

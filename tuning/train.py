@@ -8,6 +8,7 @@ computes every word of the vocabulary for every token of the prompts too.
 import resource
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Any
 
 import torch
 from datasets import Dataset
+from peft import PeftModel
 from transformers import (
     AutoTokenizer,
     PrinterCallback,
@@ -27,16 +29,20 @@ from transformers import (
 from trl import SFTConfig, SFTTrainer
 
 from storage.errors import BadInput
-from tuning.adapter_files import save_adapter
+from tuning.adapter_files import save_adapter, verify_adapter
 from tuning.batches import Part
 from tuning.bundle import Bundle, bundle_hash, read_bundle
+from tuning.checkpoint import drop_checkpoints, last_checkpoint
 from tuning.config import RoundConfig
 from tuning.course import Course, TrainResult
 from tuning.losses import drifts, token_losses
 from tuning.methods import load_base, peft_config
+from tuning.state import restore_state, save_state
 
 OnProgress = Callable[[dict[str, Any]], None]
 
+CHECKPOINT_SECONDS = 60.0
+"""Seconds between two checkpoints: what a kill can cost at most."""
 HOLD = 6.0
 """What a nat of drift on ordinary text counts, where a nat of a taught token counts 1."""
 
@@ -46,25 +52,37 @@ def train(
     model_folder: Path,
     out_folder: Path,
     *,
+    start: Path | None = None,
+    resume: bool = False,
+    step_tokens: int | None = None,
     on_progress: OnProgress = lambda said: None,
 ) -> TrainResult:
     """Teaches the bundle to an adapter on the base in `model_folder`; saves `out_folder/adapter`.
 
+    `start` is the folder of the adapter that the bundle goes on from. `resume` goes on from the
+    last complete checkpoint in `out_folder`, if there is one. `step_tokens` overrides the bundle's
+    where memory is short: it changes what is computed at once, not what is learned.
+
     `on_progress` gets {"step", "steps", "epoch", "loss", "learned", "pairs", "learning_rate",
     "seconds", "done", "seconds_left"} after each step; `done` is a share, and the rest an estimate
-    that an early end undercuts. Raises BadInput for a bundle or base that cannot be used and
-    TrainingFailed when the loss is no number.
+    that an early end undercuts. Raises BadInput for a bundle or base that cannot be used,
+    AdapterRefused for a `start` that cannot, and TrainingFailed when the loss is no number.
     """
     bundle = read_bundle(bundle_folder)
+    if step_tokens is not None:
+        bundle = replace(bundle, config=replace(bundle.config, step_tokens=step_tokens))
+    start = _verified(bundle, start)
     if not (model_folder / "config.json").is_file():
         raise BadInput(f"There is no base model in {model_folder}: it has no config.json.")
     if bundle.config.threads:
         torch.set_num_threads(bundle.config.threads)
     set_seed(bundle.config.seed)
     with tempfile.TemporaryDirectory(prefix="apprentice-") as scratch:
-        trainer = make_trainer(bundle, model_folder, Path(scratch), on_progress)
+        trainer = make_trainer(bundle, model_folder, Path(scratch), on_progress, start)
+        _keep_checkpoints(trainer, out_folder, bundle_hash(bundle_folder), resume)
         trainer.course.start()
-        trainer.train()
+        if not trainer.course.done():
+            trainer.train()
         trainer.model.save_pretrained(scratch, save_embedding_layers=False)
         result = replace(trainer.course.result(), peak_rss_bytes=peak_rss_bytes())
         save_adapter(
@@ -77,7 +95,33 @@ def train(
             metrics=asdict(result),
             extra={"bundle": bundle_hash(bundle_folder)},
         )
+    drop_checkpoints(out_folder)
     return result
+
+
+def _verified(bundle: Bundle, start: Path | None) -> Path | None:
+    """The folder of the adapter that the bundle names, or None; raises for another one."""
+    if bundle.start is None:
+        return None
+    start = start or bundle.folder / "start"
+    if not start.is_dir():
+        raise BadInput(
+            f"The bundle goes on from an adapter that is not in {start}: "
+            "name its folder with --start."
+        )
+    verify_adapter(start, bundle.base_fingerprint, expected_manifest=bundle.start)
+    return start
+
+
+def _keep_checkpoints(trainer: "PackedTrainer", out: Path, bundle: str, resume: bool) -> None:
+    """From here on checkpoints are saved into `out`; with `resume` the last one is gone on from."""
+    checkpoint = last_checkpoint(out, bundle) if resume else None
+    if checkpoint is None:
+        drop_checkpoints(out)
+    else:
+        trainer.teller.restore_chance = restore_state(trainer, checkpoint)
+        trainer.args.max_steps = max(1, trainer.course.steps - checkpoint.step)
+    trainer.teller.keep = lambda: save_state(trainer, out, bundle)
 
 
 class PackedTrainer(SFTTrainer):
@@ -85,6 +129,7 @@ class PackedTrainer(SFTTrainer):
 
     course: Course
     known: dict[str, torch.Tensor]
+    teller: "_Teller"
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Any:
         """Gradients of one step; returns its mean loss a learned token, replay left out."""
@@ -106,6 +151,12 @@ class PackedTrainer(SFTTrainer):
         self.course.end_step(mean)
         return torch.tensor(mean, device=self.args.device)
 
+    def _clip_grad_norm(self, model: Any) -> Any:
+        """transformers' own, which would scale every weight by a norm that is no number."""
+        norm = super()._clip_grad_norm(model)
+        self.course.check_gradient(float(norm))
+        return norm
+
 
 def _tell(course: Course, part: Part, losses: torch.Tensor, likeliest: torch.Tensor) -> None:
     """Hands the course each row's mean loss and whether all its labels were likeliest."""
@@ -116,11 +167,28 @@ def _tell(course: Course, part: Part, losses: torch.Tensor, likeliest: torch.Ten
 
 
 class _Teller(TrainerCallback):
-    """Reports each step, and ends the training when the course is done."""
+    """Reports each step, keeps checkpoints, and ends the training when the course is done."""
 
     def __init__(self, on_progress: OnProgress) -> None:
         self._on_progress = on_progress
         self.trainer: PackedTrainer | None = None
+        self.keep: Callable[[], object] = lambda: None
+        self.restore_chance: Callable[[], None] | None = None
+        self._kept_at = time.monotonic()
+        self._kept_step = 0
+
+    def on_step_begin(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        **kwargs: Any,
+    ) -> None:
+        if self.restore_chance is not None:
+            self.restore_chance()
+            self.restore_chance = None
+            assert self.trainer is not None
+            self._kept_step = self.trainer.course.step
 
     def on_step_end(
         self,
@@ -133,41 +201,61 @@ class _Teller(TrainerCallback):
         course = self.trainer.course
         self._on_progress(
             {
-                "step": state.global_step,
+                "step": course.step,
                 "steps": course.steps,
-                "epoch": round(state.global_step / course.steps_an_epoch, 2),
+                "epoch": round(course.step / course.steps_an_epoch, 2),
                 "loss": round(course.last_loss, 5),
                 "learned": course.learned,
                 "pairs": course.pairs,
-                "learning_rate": args.learning_rate * course.rate(state.global_step),
+                "learning_rate": args.learning_rate * course.rate(course.step),
                 "seconds": course.seconds,
                 "done": round(course.share_done, 4),
                 "seconds_left": round(course.seconds * (1 / course.share_done - 1), 1),
             }
         )
         control.should_training_stop = course.done()
+        if not control.should_training_stop:
+            self._keep_one(course)
+
+    def _keep_one(self, course: Course) -> None:
+        """A checkpoint if one is due; a disk that does not take it does not end the training."""
+        due = time.monotonic() - self._kept_at > CHECKPOINT_SECONDS
+        if not due and course.step - self._kept_step < course.config.checkpoint_steps:
+            return
+        try:
+            self.keep()
+        except OSError as error:
+            self._on_progress({"note": f"no checkpoint could be saved: {error.strerror}"})
+        self._kept_at, self._kept_step = time.monotonic(), course.step
 
 
 def make_trainer(
-    bundle: Bundle, model_folder: Path, scratch: Path, on_progress: OnProgress
+    bundle: Bundle,
+    model_folder: Path,
+    scratch: Path,
+    on_progress: OnProgress,
+    start: Path | None = None,
 ) -> PackedTrainer:
-    """The trainer of a round, its course set; TRL's only file output goes to `scratch`."""
+    """The trainer of a round, its course set; TRL's only file output goes to `scratch`.
+
+    With `start`, a verified adapter's folder, its weights are trained on.
+    """
     on_gpu = torch.cuda.is_available()
     course = Course(bundle.train, bundle.config)
     teller = _Teller(on_progress)
     base = load_base(model_folder, bundle.config)
     trainer = PackedTrainer(
-        model=base,
+        model=PeftModel.from_pretrained(base, start, is_trainable=True) if start else base,
         args=_arguments(bundle.config, course.steps, scratch, on_gpu),
         train_dataset=Dataset.from_dict({"step": list(range(course.steps))}),
         data_collator=_no_batch,
         processing_class=AutoTokenizer.from_pretrained(model_folder, local_files_only=True),
-        peft_config=peft_config(bundle.config, base),
+        peft_config=None if start else peft_config(bundle.config, base),
         callbacks=[teller],
     )
     trainer.remove_callback(PrinterCallback)  # standard output is ours
     trainer.course, trainer.known = course, {}
-    teller.trainer = trainer
+    teller.trainer, trainer.teller = trainer, teller
     for parameter in trainer.model.parameters():
         if parameter.requires_grad:  # TRL made them bf16, too coarse for small steps
             parameter.data = parameter.data.float()
