@@ -32,7 +32,7 @@ def start_job(db: Database, job_id: int, pid: int) -> Job:
             raise Refused(f"Job {job_id} is already {known.state}: start a new one.")
         write(
             db,
-            f"""update jobs set state = 'running', pid = ?, process = ?, started_at = {NOW},
+            f"""update jobs set state = 'running', note = '', pid = ?, process = ?, started_at = {NOW},
             heartbeat_at = {NOW} where id = ?""",
             pid,
             _process(pid),
@@ -53,6 +53,18 @@ def beat(db: Database, job_id: int, progress: float, note: str = "") -> bool:
             job_id,
         )
     return job(db, job_id).cancel_requested
+
+
+def note_waiting(db: Database, job_id: int, note: str) -> None:
+    """Say what a queued job waits for; one that has started is left as it is."""
+    with write_transaction(db):
+        write(
+            db,
+            "update jobs set note = ? where id = ? and state = 'queued' and note != ?",
+            clean(note),
+            job_id,
+            clean(note),
+        )
 
 
 def finish_job(db: Database, job_id: int, state: WorkState, error: str | None = None) -> Job:

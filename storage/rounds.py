@@ -12,9 +12,10 @@ from typing import Any, Protocol
 
 from sqlite_utils import Database
 
+from storage.audit import audit
 from storage.database import insert, one, rows, write, write_transaction
 from storage.errors import NotFound, Refused
-from storage.jobs import create_job, finish_job
+from storage.jobs import create_job, finish_job, note_waiting, start_job
 from storage.records import (
     EvaluationRow,
     ExampleKind,
@@ -91,6 +92,113 @@ def create_round(
                 pair_hash=example.pair_hash,
             )
     return tuning_round(db, round_id)
+
+
+def resume_round(db: Database, round_id: int, *, actor: str) -> TuningRound:
+    """Queue a round again that failed or was cancelled; its former job stays, as history.
+
+    Refused when it runs, came to a verdict, or holds corrections that were erased or rejected
+    since, or goes on from an adapter that is tainted: then only a new round is right.
+    """
+    with write_transaction(db):
+        known = tuning_round(db, round_id)
+        if known.state not in ("failed", "cancelled"):
+            raise Refused(
+                f"Round {round_id} is {known.state}: only one that failed or was cancelled resumes."
+            )
+        gone = withdrawn_examples(db, round_id)
+        if gone:
+            raise Refused(
+                f"Round {round_id} holds {gone} corrections that were erased or withdrawn since: "
+                "start a new one with `apprentice tune`."
+            )
+        _untainted_start(db, known)
+        try:
+            queued = create_job(db, JOB_KIND, known.workspace_id)
+        except sqlite3.IntegrityError as error:
+            raise _already_running(db, known.workspace_id) from error
+        write(db, "update rounds set job_id = ? where id = ?", queued.id, round_id)
+        detail = {"job": queued.id, "before": known.job_id}
+        audit(db, actor, "round resumed", f"round:{round_id}", detail)
+    return tuning_round(db, round_id)
+
+
+def withdrawn_examples(db: Database, round_id: int) -> int:
+    """How many corrections of the round may be taught no more: erased, or rejected since."""
+    row = one(
+        db,
+        """select count(*) as count from round_examples e
+        left join feedback f on f.id = e.feedback_id
+        where e.round_id = ? and e.kind = 'correction'
+        and (f.id is null or f.status = 'rejected')""",
+        round_id,
+    )
+    return int(row["count"]) if row else 0
+
+
+def taught_before(db: Database, adapter_id: int) -> dict[int, bool]:
+    """What the adapter or one of its parents was taught: feedback id -> as it is worded now.
+
+    A correction that was approved again since is there with False: its wording may be another.
+    """
+    found = rows(
+        db,
+        """with recursive family(round_id, parent_id) as (
+            select round_id, parent_id from adapters where id = ?
+            union
+            select a.round_id, a.parent_id from adapters a join family on a.id = family.parent_id
+        )
+        select e.feedback_id, max(f.reviewed_at <= r.created_at) as same
+        from family join rounds r on r.id = family.round_id
+        join round_examples e on e.round_id = r.id and e.split = 'train'
+        join feedback f on f.id = e.feedback_id
+        group by e.feedback_id""",
+        adapter_id,
+    )
+    return {row["feedback_id"]: bool(row["same"]) for row in found}
+
+
+def measured_trainings(db: Database, base_fingerprint: str, limit: int = 5) -> list[TuningRound]:
+    """The newest rounds on this base that came to a verdict, of all workspaces: what it cost."""
+    found = rows(
+        db,
+        f"""{_SELECT} where r.base_fingerprint = ? and j.state = 'done'
+        and json_extract(r.scores, '$.training.seconds') > 0 order by r.id desc limit ?""",
+        base_fingerprint,
+        limit,
+    )
+    return [_round(row) for row in found]
+
+
+def last_start(db: Database, workspace_id: int) -> str | None:
+    """When the workspace's newest round was asked for; None before the first."""
+    row = one(
+        db, "select max(created_at) as at from rounds where workspace_id = ?", workspace_id
+    )
+    return row["at"] if row else None
+
+
+def take_turn(db: Database, round_id: int, pid: int) -> str | None:
+    """Start the round if no other of this machine is before it; else which one, in words.
+
+    Rounds run one at a time, in the order they were queued: two would share cores and memory. The
+    words are noted in the waiting job too.
+    """
+    with write_transaction(db):
+        known = tuning_round(db, round_id)
+        ahead = one(
+            db,
+            """select r.id, w.name from jobs j join rounds r on r.job_id = j.id
+            join workspaces w on w.id = r.workspace_id
+            where j.state in ('queued', 'running') and j.id < ? order by j.id limit 1""",
+            known.job_id,
+        )
+        if ahead is None:
+            start_job(db, known.job_id, pid)
+            return None
+        said = f"waiting for round {ahead['id']} of {ahead['name']}"
+        note_waiting(db, known.job_id, said)
+    return said
 
 
 def finish_round(
@@ -209,6 +317,15 @@ def evaluations(db: Database, round_id: int) -> list[EvaluationRow]:
         round_id,
     )
     return [EvaluationRow(**{**row, "right": bool(row["right"])}) for row in found]
+
+
+def _untainted_start(db: Database, known: TuningRound) -> None:
+    row = one(db, "select status from adapters where id = ?", known.start_adapter_id)
+    if row is not None and row["status"] == "tainted":
+        raise Refused(
+            f"Round {known.id} goes on from adapter {known.start_adapter_id}, which is tainted: "
+            "start a new one with `apprentice tune`."
+        )
 
 
 def _already_running(db: Database, workspace_id: int) -> Refused:
