@@ -41,7 +41,10 @@ class Watch:
         self._on_progress(share, note)
 
     def training(self, said: Mapping[str, Any]) -> None:
-        """One step of the training, as `tuning.train` tells it."""
+        """One step of the training, as `tuning.train` tells it, or a note of its supervisor."""
+        if "note" in said:
+            now = jobs.job(self._db, self._round.job_id)
+            self.say(now.progress, said["note"])
         if "step" not in said:
             return
         for name in ("loss", "learning_rate", "learned"):

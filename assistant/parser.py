@@ -222,13 +222,23 @@ def _tuning(verbs: Verbs) -> None:
         default=[],
         help="another dial of the round, for example epochs=10",
     )
+    tune.add_argument(
+        "--from",
+        dest="start",
+        metavar="base|ADAPTER",
+        help="train everything from the base, or teach an adapter on (default: by the minutes)",
+    )
     tune.add_argument("--dry-run", action="store_true", help="say what would be done, and the cost")
-    group = _group(verbs, "rounds", "rounds of training: list, show, cancel, export, import")
+    group = _group(
+        verbs, "rounds", "rounds of training: list, show, cancel, resume, export, import"
+    )
     _add(group, "list", "rounds list", "all rounds of the workspace", workspace=True)
     show = _add(group, "show", "rounds show", "one round with verdict and scores")
     show.add_argument("id", metavar="ID", type=int)
     cancel = _add(group, "cancel", "rounds cancel", "stop a round")
     cancel.add_argument("id", metavar="ID", type=int)
+    resume = _add(group, "resume", "rounds resume", "go on with a round that failed")
+    resume.add_argument("id", metavar="ID", type=int)
     export = _add(group, "export", "rounds export", "copy a round's bundle, to train elsewhere")
     export.add_argument("id", metavar="ID", type=int)
     export.add_argument("to", metavar="DIR", type=Path)

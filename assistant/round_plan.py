@@ -2,25 +2,24 @@
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
 from assistant.app import App
 from assistant.engines.choose import has_cuda
+from assistant.estimate import pace, training_minutes
 from assistant.lessons import Lesson, lessons
 from assistant.replay import REPLAY_TOKENS, replay_count
+from assistant.round_start import choose_start
 from storage.errors import BadInput
-from storage.records import Workspace
-from tuning.batches import passes
+from storage.records import Adapter, Workspace
 from tuning.config import Method, RoundConfig
-from tuning.memory import fits, unpacked_bytes
+from tuning.memory import fits
 
 PAIRS_NEEDED = 8
 """Approved corrections under which a round is refused: two held-out cases decide nothing."""
-TOKENS_A_SECOND = {"cpu": 150.0, "cuda": 8000.0}
-"""Training speed assumed for the estimate (135M base; two cores, one H200)."""
 
 
 @dataclass(frozen=True)
@@ -38,44 +37,84 @@ class RoundPlan:
     advice: str
     config: RoundConfig
     lessons: tuple[Lesson, ...]
+    start: Adapter | None = None
+    """The adapter that is taught on; None: the base."""
+    notes: tuple[str, ...] = ()
+    """Why it starts where it does."""
+    measured: str = ""
+    """Where minutes and memory come from."""
 
 
-def plan_round(app: App, workspace: Workspace, dials: Mapping[str, Any] | None = None) -> RoundPlan:
-    """What a round would train on and cost. Raises BadInput when there are too few pairs."""
+def plan_round(
+    app: App,
+    workspace: Workspace,
+    dials: Mapping[str, Any] | None = None,
+    start: str | None = None,
+) -> RoundPlan:
+    """What a round would train on and cost.
+
+    `start` is "base", an adapter's id, or None: by the budget of minutes. Raises BadInput when
+    there are too few pairs, and what `choose_start` raises.
+    """
+    asked = dials or {}
+    config = _config(app, workspace, asked)
+    with closing(app.db()) as db:
+        found = lessons(app, db, workspace)
+        _enough(workspace, found)
+        replayable = replay_count(db, workspace)
+        known = pace(app, db, config)
+
+        def minutes(some: Sequence[Lesson]) -> float:
+            return training_minutes(config, known, *_size(some, config, replayable))
+
+        chosen = choose_start(
+            app, db, workspace, found, config, wanted=start, asked=asked, minutes=minutes
+        )
+    trained = [lesson for lesson in chosen.lessons if lesson.split == "train"]
+    tokens, rows = _size(chosen.lessons, config, replayable)
+    return RoundPlan(
+        workspace=workspace.name,
+        train=len(trained),
+        held_out=len(chosen.lessons) - len(trained),
+        replay=rows - len(trained),
+        needs=len({lesson.pair.group for lesson in chosen.lessons}),
+        tokens_a_pass=tokens,
+        minutes=round(min(config.max_minutes, minutes(chosen.lessons)) + known.rest_minutes, 1),
+        memory_bytes=known.peak_bytes,
+        advice=_advice(found),
+        config=chosen.config,
+        lessons=chosen.lessons,
+        start=chosen.adapter,
+        notes=chosen.notes,
+        measured=known.source,
+    )
+
+
+def _config(app: App, workspace: Workspace, asked: Mapping[str, Any]) -> RoundConfig:
+    """The dials: what was asked, else the workspace's, else the server's."""
+    minutes = workspace.settings.round_minutes or app.settings.round_minutes
     config = RoundConfig.from_json(
-        {
-            "threads": app.settings.threads,
-            "max_minutes": app.settings.round_minutes,
-            **(dials or {}),
-        }
+        {"threads": app.settings.threads, "max_minutes": minutes, **asked}
     )
     if config.method == "auto":
         config = replace(config, method=_method(app))
-    config = replace(config, learning_rate=config.peak_rate)
-    with closing(app.db()) as db:
-        found = lessons(app, db, workspace)
-        replayable = replay_count(db, workspace)
+    return replace(config, learning_rate=config.peak_rate)
+
+
+def _enough(workspace: Workspace, found: Sequence[Lesson]) -> None:
     if len(found) < PAIRS_NEEDED:
         raise BadInput(
             f"Workspace {workspace.name!r} has {len(found)} approved corrections and a round needs "
             f"{PAIRS_NEEDED}: approve {PAIRS_NEEDED - len(found)} more."
         )
+
+
+def _size(found: Sequence[Lesson], config: RoundConfig, replayable: int) -> tuple[int, int]:
+    """(tokens, rows) of a pass over these lessons with their share of replay."""
     trained = [lesson for lesson in found if lesson.split == "train"]
     replay = min(math.ceil(config.replay_share * len(trained)), replayable)
     tokens = sum(lesson.tokens for lesson in trained) + replay * 2 * REPLAY_TOKENS
-    return RoundPlan(
-        workspace=workspace.name,
-        train=len(trained),
-        held_out=len(found) - len(trained),
-        replay=replay,
-        needs=len({lesson.pair.group for lesson in found}),
-        tokens_a_pass=tokens,
-        minutes=_minutes(config, tokens, len(trained) + replay),
-        memory_bytes=_memory(app, config),
-        advice=_advice(found),
-        config=config,
-        lessons=tuple(found),
-    )
+    return tokens, len(trained) + replay
 
 
 def _method(app: App) -> Method:
@@ -84,22 +123,6 @@ def _method(app: App) -> Method:
     48 of 56 held-out questions right; taught over what served, 55."""
     serves_nf4 = has_cuda() and app.settings.engine != "llamacpp"
     return "qlora" if serves_nf4 or not fits(app.base.folder) else "lora"
-
-
-def _minutes(config: RoundConfig, tokens: int, rows: int) -> float:
-    turns = passes(math.ceil(rows / config.batch_size), config)
-    rate = TOKENS_A_SECOND["cuda" if has_cuda() else "cpu"]
-    return round(min(config.max_minutes, tokens * turns / rate / 60) + 2, 1)
-
-
-def _memory(app: App, config: RoundConfig) -> int:
-    """Bytes on a CPU, by rounds of the sample company (2.5 to 3.3 GB): libraries 1 GB, the weights
-    (a third with the scales in nf4, two fifths in int8), and 1.8 MB of activations for each token
-    of a step."""
-    held = unpacked_bytes(app.base.folder)
-    if config.method == "qlora":
-        held = held // 3 if config.quantization == "nf4" else held * 2 // 5
-    return 1_000_000_000 + held + config.step_tokens * 1_800_000
 
 
 def _advice(found: list[Lesson]) -> str:

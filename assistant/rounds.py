@@ -7,6 +7,7 @@ import logging
 import os
 import shutil
 import threading
+import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -24,28 +25,70 @@ from assistant.replay import replay_rows
 from assistant.round_plan import RoundPlan, plan_round
 from storage import adapters, jobs, rounds
 from storage.database import write_transaction
-from storage.errors import ApprenticeError
-from storage.pairs import pairs_since_last_round
+from storage.errors import ApprenticeError, Refused
 from storage.records import RoundExample, TuningRound, Workspace
-from storage.workspaces import list_workspaces, workspace_by_id
+from storage.workspaces import workspace_by_id
 from tuning.adapter_files import manifest_hash
-from tuning.bundle import TrainRow, write_bundle
-from tuning.run import RoundResult, run_round
+from tuning.bundle import Bundle, TrainRow, bundle_hash, read_bundle, write_bundle
+from tuning.checkpoint import last_checkpoint
+from tuning.run import RoundCancelled, RoundResult, run_round
 
 log = logging.getLogger(__name__)
 
+TURN_S = 0.5
+"""How often a round that waits for another one looks whether it is its turn."""
+_STARTING = threading.Lock()
+
 
 def start_round(
-    app: App, workspace: Workspace, *, dials: Mapping[str, Any] | None = None, actor: str
+    app: App,
+    workspace: Workspace,
+    *,
+    dials: Mapping[str, Any] | None = None,
+    start: str | None = None,
+    actor: str,
 ) -> TuningRound:
     """Queue a round and run it in a background thread; pages watch its job row.
 
-    Raises BadInput for too few pairs and Refused while another round of the workspace runs.
+    `start` is "base" or an adapter's id; None leaves it to the budget. Raises BadInput for too few
+    pairs and Refused while another round of the workspace is not finished.
     """
-    plan = plan_round(app, workspace, dials)
-    queued = _queue(app, workspace, plan, actor)
+    queued, plan = _planned(app, workspace, dials, start, actor)
     in_background(queued, lambda: execute(app, queued, plan, lambda share, note: None))
     return queued
+
+
+def resume_round(app: App, round_id: int, *, actor: str) -> tuple[TuningRound, str]:
+    """Run a round again that failed or was cancelled, with its own bundle, in the background.
+
+    Returns it queued, and in words from where it goes on. Raises Refused when it cannot: it runs
+    or is done, its bundle is gone or for another base, or something in it was erased since.
+    """
+    folder = app.datadir.rounds / str(round_id)
+    with closing(app.db()) as db:
+        rounds.tuning_round(db, round_id)
+        if not (folder / "bundle").is_dir():
+            raise Refused(
+                f"Round {round_id} ended before its bundle was written: "
+                "start a new one with `apprentice tune`."
+            )
+        bundle = read_bundle(folder / "bundle")
+        if bundle.base_fingerprint != app.base.fingerprint:
+            raise Refused(
+                f"Round {round_id} is for another base model than {app.base.name}: "
+                "start a new one with `apprentice tune`."
+            )
+        queued = rounds.resume_round(db, round_id, actor=actor)
+    in_background(queued, lambda: _go_on(app, queued, bundle))
+    return queued, goes_on_from(folder / "out", bundle.folder)
+
+
+def goes_on_from(out: Path, bundle: Path) -> str:
+    """Where a resumed training would go on, in words."""
+    if (out / "adapter").is_dir():
+        return "from the end of its training"
+    checkpoint = last_checkpoint(out, bundle_hash(bundle))
+    return f"from step {checkpoint.step}" if checkpoint else "from its start"
 
 
 def in_background(queued: TuningRound, work: Callable[[], object]) -> None:
@@ -61,31 +104,18 @@ def run_round_here(
     workspace: Workspace,
     *,
     dials: Mapping[str, Any] | None = None,
+    start: str | None = None,
     actor: str,
     on_progress: OnProgress = lambda share, note: None,
 ) -> TuningRound:
     """One round in the foreground; returns it finished. Raises what ended it early."""
-    plan = plan_round(app, workspace, dials)
-    queued = _queue(app, workspace, plan, actor)
+    queued, plan = _planned(app, workspace, dials, start, actor)
     return execute(app, queued, plan, on_progress)
 
 
 def cancel_round(db: Database, round_id: int) -> None:
     """Ask a round to stop; whoever runs it does so at its next step."""
     jobs.request_cancel(db, rounds.tuning_round(db, round_id).job_id)
-
-
-def due(app: App) -> list[Workspace]:
-    """Workspaces whose newly approved pairs have reached their `tune_after`."""
-    with closing(app.db()) as db:
-        busy = {job.workspace_id for job in jobs.running_jobs(db)}
-        return [
-            workspace
-            for workspace in list_workspaces(db)
-            if workspace.settings.tune_after
-            and workspace.id not in busy
-            and pairs_since_last_round(db, workspace.id) >= workspace.settings.tune_after
-        ]
 
 
 def execute(app: App, queued: TuningRound, plan: RoundPlan, on_progress: OnProgress) -> TuningRound:
@@ -107,9 +137,12 @@ def conduct(
     method: str,
     pairs: Mapping[str, int],
 ) -> TuningRound:
-    """Do the `work` of a queued round and record how it ended; `pairs` counts what it is about."""
+    """Do the `work` of a queued round and record how it ended; `pairs` counts what it is about.
+
+    It waits while another round of this machine is at work.
+    """
     with closing(app.db()) as db:
-        jobs.start_job(db, queued.job_id, os.getpid())
+        _wait_for_turn(db, queued)
         try:
             return _record(app, db, queued, work(db), method=method, pairs=pairs)
         except ApprenticeError as error:
@@ -126,13 +159,60 @@ def conduct(
             raise
 
 
+def _wait_for_turn(db: Database, queued: TuningRound) -> None:
+    """Until the round has started. Raises RoundCancelled when it is called off before."""
+    while rounds.take_turn(db, queued.id, os.getpid()) is not None:
+        if jobs.job(db, queued.job_id).cancel_requested:
+            rounds.finish_round(db, queued.id, state="cancelled")
+            raise RoundCancelled(f"Round {queued.id} was cancelled while it waited.")
+        time.sleep(TURN_S)
+
+
+def _go_on(app: App, queued: TuningRound, bundle: Bundle) -> TuningRound:
+    kinds = [row.kind for row in bundle.train]
+    return conduct(
+        app,
+        queued,
+        lambda db: _train_and_judge(
+            app, db, queued, bundle, Watch(db, queued, lambda share, note: None), resume=True
+        ),
+        method=bundle.config.method,
+        pairs={
+            "train": kinds.count("correction"),
+            "held_out": len(bundle.heldout),
+            "replay": kinds.count("replay"),
+        },
+    )
+
+
+def _planned(
+    app: App,
+    workspace: Workspace,
+    dials: Mapping[str, Any] | None,
+    start: str | None,
+    actor: str,
+) -> tuple[TuningRound, RoundPlan]:
+    """One round queued with its plan; of many that ask at once, one is planned and gets it."""
+    with _STARTING:
+        with closing(app.db()) as db:
+            rounds.refuse_second(db, workspace.id)
+        plan = plan_round(app, workspace, dials, start)
+        return _queue(app, workspace, plan, actor), plan
+
+
 def _queue(app: App, workspace: Workspace, plan: RoundPlan, actor: str) -> TuningRound:
     with closing(app.db()) as db:
         return rounds.create_round(
             db,
             workspace.id,
-            config={**plan.config.to_json(), "actor": actor},
+            config={
+                **plan.config.to_json(),
+                "actor": actor,
+                "tokens_a_pass": plan.tokens_a_pass,
+                "notes": list(plan.notes),
+            },
             base_fingerprint=app.base.fingerprint,
+            start_adapter_id=plan.start.id if plan.start else None,
             examples=[
                 RoundExample(
                     round_id=0,
@@ -182,7 +262,22 @@ def _run(
         ],
         heldout=held_out_cases(plan.lessons, checks),
         sentinel=sentinel_cases(app, workspace),
+        start=plan.start.manifest_hash if plan.start else None,
     )
+    return _train_and_judge(app, db, queued, bundle, watch)
+
+
+def _train_and_judge(
+    app: App,
+    db: Database,
+    queued: TuningRound,
+    bundle: Bundle,
+    watch: Watch,
+    *,
+    resume: bool = False,
+) -> RoundResult:
+    folder = app.datadir.rounds / str(queued.id)
+    parent = queued.start_adapter_id
     with opponents(app, db, queued, bundle, watch) as (rows, answer):
         return run_round(
             bundle.folder,
@@ -190,6 +285,8 @@ def _run(
             model_folder=app.base.folder,
             rows=rows,
             answer=answer,
+            start=app.adapter_folder(parent) if parent else None,
+            resume=resume,
             on_progress=watch.training,
             cancelled=watch.cancelled,
         )

@@ -16,12 +16,12 @@ from queue import Empty, SimpleQueue
 from assistant.app import App, open_app
 from assistant.commands.documents import sync
 from assistant.control import control_socket
+from assistant.schedule import Refusals, start_due
 from assistant.settings import Settings
 from storage.adapters import serving_adapter
 from storage.conversations import mark_interrupted
 from storage.errors import ApprenticeError, BadInput
 from storage.jobs import mark_dead
-from storage.pairs import pairs_since_last_round
 from storage.users import list_users
 from storage.workspaces import list_workspaces
 
@@ -51,9 +51,9 @@ def serve(settings: Settings) -> int:
         with control_socket(app), _web(app, listener):
             threading.Thread(target=_load, args=(app,), name="load", daemon=True).start()
             _greet(app, listener)
-            refused: dict[int, int] = {}
+            refused: Refusals = {}
             while not _stopped(stops):
-                _start_due_rounds(app, refused)
+                start_due(app, refused)
             # A request that the stop cuts off is no fault to report with a traceback.
             logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
             # Whatever still runs then (a long generation) ends with us; SQLite outlives that.
@@ -157,29 +157,6 @@ def _load_adapter(app: App, adapter_id: int) -> None:
         app.load_adapter(adapter_id)
     except ApprenticeError as error:
         log.error("adapter %d does not serve: %s", adapter_id, error)
-
-
-def _start_due_rounds(app: App, refused: dict[int, int]) -> None:
-    """Start the rounds that are due; nothing that goes wrong here ends the pages.
-
-    `refused` remembers at how many new pairs a workspace was refused, so that a refusal is told
-    once and not at each look.
-    """
-    try:
-        from assistant.rounds import due, start_round
-
-        for workspace in due(app):
-            with closing(app.db()) as db:
-                pairs = pairs_since_last_round(db, workspace.id)
-            if refused.get(workspace.id) == pairs:
-                continue
-            try:
-                start_round(app, workspace, actor="schedule")
-            except ApprenticeError as error:
-                refused[workspace.id] = pairs
-                log.warning("no round for %s: %s", workspace.name, error)
-    except Exception:
-        log.exception("the schedule of rounds failed")
 
 
 def _stopped(stops: "SimpleQueue[int]") -> bool:

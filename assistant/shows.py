@@ -126,6 +126,7 @@ SHOWS: dict[str, Show] = {
     "rounds show": DONE,
     "rounds cancel": _line("Round {round} stops at its next step."),
     "rounds import": Show(text=_round),
+    "rounds resume": Show(text=_round),
     "rounds export": _line("The bundle of round {round} is in {folder}."),
     "adapters list": Show(
         columns=("id", "status", "method", "round_id", "created_at"),

@@ -66,6 +66,7 @@ VERBS: dict[str, Verb] = {
     "rounds list": Verb("rounds:list_all"),
     "rounds show": Verb("rounds:show"),
     "rounds cancel": Verb("rounds:cancel"),
+    "rounds resume": Verb("rounds:resume", owns=True, outlives=True),
     "rounds export": Verb("rounds:export"),
     "rounds import": Verb("rounds:import_out", owns=True, outlives=True),
     "adapters list": Verb("adapters:list_all"),

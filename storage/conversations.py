@@ -263,3 +263,14 @@ def _message(row: dict[str, Any]) -> Message:
     inputs = inputs_from_json(row["inputs"]) if row["inputs"] else None
     sent_ids = tuple(json.loads(row["sent_ids"])) if row["sent_ids"] else ()
     return Message(**{**row, "inputs": inputs, "sent_ids": sent_ids})
+
+
+def last_reply(db: Database) -> str | None:
+    """When anybody was last answered, in any workspace; imported replies do not count."""
+    row = one(
+        db,
+        """select m.created_at as at from messages m
+        join conversations c on c.id = m.conversation_id
+        where m.role = 'assistant' and c.owner != 'import' order by m.rowid desc limit 1""",
+    )
+    return row["at"] if row else None

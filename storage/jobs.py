@@ -32,8 +32,8 @@ def start_job(db: Database, job_id: int, pid: int) -> Job:
             raise Refused(f"Job {job_id} is already {known.state}: start a new one.")
         write(
             db,
-            f"""update jobs set state = 'running', note = '', pid = ?, process = ?, started_at = {NOW},
-            heartbeat_at = {NOW} where id = ?""",
+            f"""update jobs set state = 'running', note = '', pid = ?, process = ?,
+            started_at = {NOW}, heartbeat_at = {NOW} where id = ?""",
             pid,
             _process(pid),
             job_id,

@@ -46,6 +46,12 @@ class WorkspaceSettings:
     """Sampling temperature; 0 takes the likeliest token."""
     tune_after: int = 0
     """Start a round by itself after this many newly approved pairs (0: never)."""
+    schedule: str = ""
+    """When rounds start by themselves: a crontab line or "every N"; "": by `tune_after`."""
+    idle_hours: str = ""
+    """Hours in which they may, such as 22-6, and then only while nobody chats; "": any."""
+    round_minutes: float = 0.0
+    """Minutes a round of this workspace may train (0: what the server says)."""
     checks: tuple[dict[str, Any], ...] = ()
     """How answers are judged, e.g. {"type": "sql", "database": "shop.sqlite"}."""
     embed_origins: tuple[str, ...] = ()

@@ -15,7 +15,7 @@ from sqlite_utils import Database
 from storage.audit import audit
 from storage.database import insert, one, rows, write, write_transaction
 from storage.errors import NotFound, Refused
-from storage.jobs import create_job, finish_job, note_waiting, start_job
+from storage.jobs import create_job, finish_job, note_waiting, running_jobs, start_job
 from storage.records import (
     EvaluationRow,
     ExampleKind,
@@ -92,6 +92,12 @@ def create_round(
                 pair_hash=example.pair_hash,
             )
     return tuning_round(db, round_id)
+
+
+def refuse_second(db: Database, workspace_id: int) -> None:
+    """Refused when the workspace has a round that is queued or running."""
+    if any(work.kind == JOB_KIND for work in running_jobs(db, workspace_id)):
+        raise _already_running(db, workspace_id)
 
 
 def resume_round(db: Database, round_id: int, *, actor: str) -> TuningRound:
@@ -172,9 +178,7 @@ def measured_trainings(db: Database, base_fingerprint: str, limit: int = 5) -> l
 
 def last_start(db: Database, workspace_id: int) -> str | None:
     """When the workspace's newest round was asked for; None before the first."""
-    row = one(
-        db, "select max(created_at) as at from rounds where workspace_id = ?", workspace_id
-    )
+    row = one(db, "select max(created_at) as at from rounds where workspace_id = ?", workspace_id)
     return row["at"] if row else None
 
 

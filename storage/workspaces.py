@@ -12,6 +12,7 @@ from storage.audit import audit
 from storage.database import NOW, insert, one, rows, search_index_writes, write, write_transaction
 from storage.errors import BadInput, NotFound, Refused
 from storage.records import Access, Workspace, WorkspaceSettings
+from storage.schedules import PARSERS
 from storage.text import clean, to_json
 
 DEFAULT = "default"
@@ -179,6 +180,17 @@ def _settings(db: Database, workspace_id: int) -> WorkspaceSettings:
     return WorkspaceSettings(**values)
 
 
+def set_at(db: Database, workspace_id: int, key: str) -> str | None:
+    """When a setting was last set; None for one at its default."""
+    row = one(
+        db,
+        "select updated_at from settings where workspace_id = ? and key = ?",
+        workspace_id,
+        key,
+    )
+    return row["updated_at"] if row else None
+
+
 def _add_instructions(db: Database, workspace_id: int, text: str, author: str) -> None:
     last = one(
         db,
@@ -236,6 +248,8 @@ def _parse(key: str, value: str) -> Any:
         raise BadInput(f"A workspace has no setting {clean(key)!r}: use one of {known}.")
     if isinstance(defaults[key], tuple):
         return _parse_list(key, value)
+    if key in PARSERS:
+        return PARSERS[key](value)
     return _parse_number(key, value, type(defaults[key]))
 
 

@@ -62,6 +62,8 @@ class RoundConfig:
     """Share of the turns in which a pair is shown in varied wording instead of its own."""
     replay_share: float = 0.5
     """Replay rows (what the base says to ordinary questions), as a share of the pairs."""
+    earlier_share: float = 0.3
+    """Where an adapter is taught on: share of what it learned before that is trained again."""
     max_minutes: float = 60.0
     """Minutes of training at most; the rate has come down to zero by then."""
     checkpoint_steps: int = 100
@@ -135,6 +137,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "learned_loss": (0.0, 100.0),
     "variant_share": (0.0, 1.0),
     "replay_share": (0.0, 10.0),
+    "earlier_share": (0.0, 1.0),
     "max_minutes": (0.01, 100_000.0),
     "checkpoint_steps": (1, 1_000_000),
     "threads": (0, 1024),

@@ -1,4 +1,4 @@
-"""`apprentice rounds list|show|cancel|export|import`."""
+"""`apprentice rounds list|show|cancel|resume|export|import`."""
 
 import shutil
 from collections.abc import Iterator
@@ -82,6 +82,19 @@ def export(app: App, *, id: int, to: str) -> Iterator[Event]:
             )
             audit(db, actor(), "round exported", f"round:{id}")
     yield {"round": id, "folder": to}
+
+
+def resume(app: App, *, id: int, detached: bool = False) -> Events:
+    """Go on with a round that failed or was cancelled, from its last complete checkpoint.
+
+    The exit code is 1 unless the gate said promote.
+    """
+    from assistant.commands.follow import followed
+    from assistant.rounds import resume_round
+
+    queued, where = resume_round(app, id, actor=actor())
+    yield {"progress": 0.0, "note": f"round {id} goes on {where}"}
+    return (yield from followed(app, queued, detached=detached))
 
 
 def import_out(app: App, *, folder: str, detached: bool = False) -> Events:

@@ -19,13 +19,15 @@ def tune(
     workspace: str,
     method: str | None = None,
     dials: list[str] | None = None,
+    start: str | None = None,
     dry_run: bool = False,
     detached: bool = False,
 ) -> Events:
     """Run one round and follow it; the exit code is 1 unless the gate said promote.
 
-    When the caller leaves, the round is cancelled, or goes on if `detached`. Raises BadInput for
-    too few pairs or an unknown dial, Refused while another round of the workspace runs.
+    `start` is "base" or an adapter's number. When the caller leaves, the round is cancelled, or
+    goes on if `detached`. Raises BadInput for too few pairs or an unknown dial, Refused while
+    another round of the workspace is not finished.
     """
     from assistant.round_plan import plan_round
     from assistant.rounds import start_round
@@ -35,10 +37,10 @@ def tune(
         found = workspace_named(db, workspace)
         yield {"progress": 0.0, "note": "reading the corrections"}
         if dry_run:
-            yield _planned(plan_round(app, found, wanted))
+            yield _planned(plan_round(app, found, wanted, start))
             return 0
         mend(app, db, found.id)
-        queued = start_round(app, found, dials=wanted, actor=actor())
+        queued = start_round(app, found, dials=wanted, start=start, actor=actor())
     return (yield from followed(app, queued, detached=detached))
 
 
@@ -57,8 +59,11 @@ def _planned(plan: RoundPlan) -> Event:
         "workspace": plan.workspace,
         "pairs": {"train": plan.train, "held_out": plan.held_out, "replay": plan.replay},
         "needs": plan.needs,
+        "start": plan.start.id if plan.start else "base",
+        "notes": list(plan.notes),
         "minutes": plan.minutes,
         "memory_bytes": plan.memory_bytes,
+        "estimated": plan.measured,
         "advice": plan.advice,
         "config": plan.config.to_json(),
     }

@@ -1,0 +1,87 @@
+"""What a round costs on this machine: learned from the last rounds here, assumed before the first.
+
+Minutes follow the tokens of a pass, which is what a plan knows, so a measured round gives tokens of
+its plan a second and not tokens computed: common beginnings and variants are in the figure.
+"""
+
+import math
+from dataclasses import dataclass
+from statistics import median
+
+from sqlite_utils import Database
+
+from assistant.app import App
+from assistant.engines.choose import has_cuda
+from storage.records import TuningRound
+from storage.rounds import measured_trainings
+from tuning.batches import passes
+from tuning.config import RoundConfig
+from tuning.memory import unpacked_bytes
+
+TOKENS_A_SECOND = {"cpu": 150.0, "cuda": 8000.0}
+"""Training speed before a round was measured (135M base; two cores, one H200)."""
+REST_MINUTES = 2.0
+"""What is not training (asking the base, judging) before a round was measured."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What rounds on this machine do. `measured` counts the rounds it was learned from."""
+
+    tokens_a_second: float
+    rest_minutes: float
+    peak_bytes: int
+    measured: int
+
+    @property
+    def source(self) -> str:
+        """Where the figures come from, in words."""
+        if not self.measured:
+            return "assumed: no round has been measured here"
+        return f"by the last {self.measured} round{'s' * (self.measured > 1)} here"
+
+
+def pace(app: App, db: Database, config: RoundConfig) -> Pace:
+    """By the last rounds on this base with this method, else with any method."""
+    found = [one for one in measured_trainings(db, app.base.fingerprint) if _speed(one)]
+    same = [one for one in found if one.config.get("method") == config.method]
+    used = same or found
+    assumed = TOKENS_A_SECOND["cuda" if has_cuda() else "cpu"]
+    peaks = [
+        one.scores.get("peak_rss_bytes") or 0
+        for one in same
+        if one.config.get("step_tokens") == config.step_tokens
+    ]
+    return Pace(
+        tokens_a_second=median(map(_speed, used)) if used else assumed,
+        rest_minutes=median(map(_rest, used)) if used else REST_MINUTES,
+        peak_bytes=max(peaks, default=0) or assumed_bytes(app, config),
+        measured=len(used),
+    )
+
+
+def training_minutes(config: RoundConfig, found: Pace, tokens: int, rows: int) -> float:
+    """Minutes of training if no budget ends it; less when the pairs are learned early."""
+    turns = passes(math.ceil(rows / config.batch_size), config)
+    return tokens * turns / found.tokens_a_second / 60
+
+
+def assumed_bytes(app: App, config: RoundConfig) -> int:
+    """Bytes on a CPU, by rounds of the sample company (2.5 to 3.3 GB): libraries 1 GB, the weights
+    (a third with the scales in nf4, two fifths in int8), and 1.8 MB of activations for each token
+    of a step."""
+    held = unpacked_bytes(app.base.folder)
+    if config.method == "qlora":
+        held = held // 3 if config.quantization == "nf4" else held * 2 // 5
+    return 1_000_000_000 + held + config.step_tokens * 1_800_000
+
+
+def _speed(done: TuningRound) -> float:
+    """Tokens of its plan a second; 0.0 for a round that does not say."""
+    training, tokens = done.scores["training"], done.config.get("tokens_a_pass", 0)
+    return float(tokens * training["epochs"] / training["seconds"])
+
+
+def _rest(done: TuningRound) -> float:
+    """Minutes that were not training; none are known of a round that was resumed."""
+    return max(0.0, float(done.scores["seconds"] - done.scores["training"]["seconds"]) / 60)

@@ -1,0 +1,114 @@
+"""Rounds that start by themselves: which workspace is due, and when the next one would start.
+
+Nothing is remembered but rows: a time is due when it lies after the last round's start, so a server
+that was down at two in the morning starts the missed round once, within the grace.
+"""
+
+import logging
+from contextlib import closing
+from datetime import datetime, timedelta
+
+from sqlite_utils import Database
+
+from assistant.app import App
+from storage import jobs, rounds
+from storage.conversations import last_reply
+from storage.errors import ApprenticeError
+from storage.pairs import pairs_since_last_round
+from storage.records import Workspace
+from storage.schedules import in_idle_hours, next_time, pairs_of
+from storage.workspaces import list_workspaces, set_at
+
+log = logging.getLogger(__name__)
+
+GRACE = timedelta(hours=12)
+"""How late a round by the clock may start, after a time when the server or the hours forbade it."""
+QUIET = timedelta(minutes=5)
+"""Time without a reply after which nobody chats."""
+Refusals = dict[int, int]
+"""Workspace id -> at how many new pairs its round was refused, so that it is told once."""
+
+
+def due(app: App, now: datetime | None = None) -> list[Workspace]:
+    """Workspaces whose round should start now. `now` is in local time, with its zone."""
+    now = now or datetime.now().astimezone()
+    with closing(app.db()) as db:
+        busy = {job.workspace_id for job in jobs.running_jobs(db) if job.kind == rounds.JOB_KIND}
+        return [
+            workspace
+            for workspace in list_workspaces(db)
+            if workspace.id not in busy
+            and _wanted(db, workspace, now)
+            and _undisturbing(db, workspace, now)
+        ]
+
+
+def start_due(app: App, refused: Refusals) -> None:
+    """Start the rounds that are due; nothing that goes wrong here ends the pages."""
+    try:
+        from assistant.rounds import start_round
+
+        for workspace in due(app):
+            with closing(app.db()) as db:
+                pairs = pairs_since_last_round(db, workspace.id)
+            if refused.get(workspace.id) == pairs:
+                continue
+            try:
+                start_round(app, workspace, actor="schedule")
+            except ApprenticeError as error:
+                refused[workspace.id] = pairs
+                log.warning("no round for %s: %s", workspace.name, error)
+    except Exception:
+        log.exception("the schedule of rounds failed")
+
+
+def next_planned(db: Database, workspace: Workspace, now: datetime | None = None) -> str:
+    """When the next round starts by itself, as a sentence; '' without a schedule."""
+    now = now or datetime.now().astimezone()
+    hours = workspace.settings.idle_hours
+    when = f" between {hours.replace('-', ' and ')} o'clock, when nobody chats" if hours else ""
+    new, every = pairs_since_last_round(db, workspace.id), _every(workspace)
+    if every:
+        left = max(0, every - new)
+        return f"A round starts by itself after {left} more approved corrections{when}."
+    if not workspace.settings.schedule:
+        return ""
+    time = next_time(workspace.settings.schedule, now)
+    if time is None:
+        return ""
+    said = f"The next round is planned for {time:%A %d %B, %H:%M}{when}"
+    return f"{said}, if a correction has been approved by then." if not new else f"{said}."
+
+
+def _wanted(db: Database, workspace: Workspace, now: datetime) -> bool:
+    """Whether pairs or the clock ask for a round; without a new pair there is nothing to teach."""
+    new, every = pairs_since_last_round(db, workspace.id), _every(workspace)
+    if every:
+        return new >= every
+    return bool(workspace.settings.schedule and new) and _time_came(db, workspace, now)
+
+
+def _every(workspace: Workspace) -> int:
+    """After how many pairs a round starts; 0 when the clock decides, or nothing does."""
+    schedule = workspace.settings.schedule
+    return pairs_of(schedule) if schedule else workspace.settings.tune_after
+
+
+def _time_came(db: Database, workspace: Workspace, now: datetime) -> bool:
+    """Whether a planned time lies between the last round (or the setting) and now, in the grace."""
+    known = [rounds.last_start(db, workspace.id), set_at(db, workspace.id, "schedule")]
+    since = [datetime.fromisoformat(at.replace("Z", "+00:00")) for at in known if at]
+    # a second on, so that the time which started the last round does not start another
+    first = max([now - GRACE, *(at + timedelta(seconds=1) for at in since)])
+    time = next_time(workspace.settings.schedule, first.astimezone(now.tzinfo), now.tzinfo)
+    return time is not None and time <= now
+
+
+def _undisturbing(db: Database, workspace: Workspace, now: datetime) -> bool:
+    """With idle hours set: it is one of them, and nobody was answered lately, here or next door."""
+    hours = workspace.settings.idle_hours
+    if not hours:
+        return True
+    last = last_reply(db)
+    quiet = last is None or now - datetime.fromisoformat(last.replace("Z", "+00:00")) > QUIET
+    return quiet and in_idle_hours(hours, now)
