@@ -32,6 +32,7 @@ TYPED = {
     "rounds list": "",
     "rounds show": "1",
     "rounds cancel": "1",
+    "rounds resume": "1",
     "rounds export": "1 d",
     "rounds import": "d",
     "adapters list": "",

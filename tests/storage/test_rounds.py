@@ -1,11 +1,15 @@
 import math
+import os
 import sqlite3
 import threading
 
 import pytest
 
-from storage.database import insert, open_database, write_transaction
+from storage.adapters import add_adapter
+from storage.audit import list_audit
+from storage.database import insert, open_database, write, write_transaction
 from storage.errors import NotFound, Refused
+from storage.feedback import approve, reject
 from storage.jobs import finish_job, job, running_jobs
 from storage.records import EvaluationRow, RoundExample
 from storage.rounds import (
@@ -14,9 +18,15 @@ from storage.rounds import (
     create_round,
     evaluations,
     finish_round,
+    last_start,
     list_rounds,
+    measured_trainings,
     metrics,
+    refuse_second,
+    resume_round,
     round_examples,
+    take_turn,
+    taught_before,
     tuning_round,
 )
 from storage.workspaces import create_workspace
@@ -82,23 +92,124 @@ def test_the_schema_itself_forbids_a_second_one(db, workspace, begin):
         insert(db, "jobs", kind="round", workspace_id=workspace.id, state="running")
 
 
-def test_many_that_start_one_at_once_get_one(datadir, db, workspace):
+@pytest.mark.parametrize("trial", range(10))
+def test_a_hundred_that_start_one_at_once_get_one(datadir, db, workspace, trial):
     outcomes = []
+    together = threading.Barrier(100)
 
     def start():
         with open_database(datadir.database) as own:
+            together.wait()
             try:
                 outcomes.append(create_round(own, workspace.id, config={}, base_fingerprint="b"))
             except Refused as refused:
                 outcomes.append(refused)
 
-    threads = [threading.Thread(target=start) for _ in range(4)]
+    threads = [threading.Thread(target=start) for _ in range(100)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert sum(isinstance(outcome, Refused) for outcome in outcomes) == 3
+    assert sum(isinstance(outcome, Refused) for outcome in outcomes) == 99
     assert len(running_jobs(db)) == 1
+    with pytest.raises(Refused, match="not finished"):
+        refuse_second(db, workspace.id)
+
+
+def test_rounds_of_a_machine_run_one_at_a_time_in_their_order(db, workspace, begin):
+    first = begin()
+    other = create_workspace(db, "other")
+    second = create_round(db, other.id, config={}, base_fingerprint="b")
+    assert take_turn(db, second.id, os.getpid()) == f"waiting for round {first.id} of default"
+    assert job(db, second.job_id).note == f"waiting for round {first.id} of default"
+    assert take_turn(db, first.id, os.getpid()) is None
+    assert take_turn(db, second.id, os.getpid()) is not None
+    finish_round(db, first.id, state="failed")
+    assert take_turn(db, second.id, os.getpid()) is None
+    assert (job(db, second.job_id).state, job(db, second.job_id).note) == ("running", "")
+
+
+@pytest.fixture
+def failed(db, begin, corrected):
+    """A round that failed after it was taught one correction; (round, feedback)."""
+    given = corrected("q", "a", yes=True)
+    made = begin(examples=[RoundExample(0, "correction", "train", given.id, "need", "h")])
+    return finish_round(db, made.id, state="failed", error="killed"), given
+
+
+def test_a_failed_round_is_queued_again_and_its_first_job_stays(db, failed):
+    before, _ = failed
+    again = resume_round(db, before.id, actor="user:1")
+    assert (again.id, again.state, again.error) == (before.id, "queued", None)
+    assert again.job_id != before.job_id
+    assert (job(db, before.job_id).state, job(db, before.job_id).error) == ("failed", "killed")
+    assert list_audit(db)[0].action == "round resumed"
+    with pytest.raises(Refused, match="is queued"):
+        resume_round(db, before.id, actor="user:1")
+    finish_round(db, before.id, state="cancelled")
+    assert resume_round(db, before.id, actor="user:1").state == "queued"
+    finish_round(db, before.id, state="done", verdict="reject")
+    with pytest.raises(Refused, match="is done"):
+        resume_round(db, before.id, actor="user:1")
+
+
+def test_while_another_round_runs_none_resumes(db, failed, begin):
+    begin()
+    with pytest.raises(Refused, match="not finished"):
+        resume_round(db, failed[0].id, actor="user:1")
+
+
+def test_a_round_with_what_was_erased_or_rejected_does_not_resume(db, failed):
+    known, given = failed
+    reject(db, given.id, reviewer="user:1")
+    with pytest.raises(Refused, match="1 corrections .*apprentice tune"):
+        resume_round(db, known.id, actor="user:1")
+    with write_transaction(db):
+        write(db, "delete from feedback where id = ?", given.id)
+    with pytest.raises(Refused, match="erased or withdrawn"):
+        resume_round(db, known.id, actor="user:1")
+    assert tuning_round(db, known.id).state == "failed"
+
+
+def test_a_round_on_a_tainted_adapter_does_not_resume(db, workspace, begin, candidate):
+    parent = candidate()
+    known = begin(start_adapter_id=parent.id)
+    finish_round(db, known.id, state="failed")
+    with write_transaction(db):
+        write(db, "update adapters set status = 'tainted' where id = ?", parent.id)
+    with pytest.raises(Refused, match="tainted"):
+        resume_round(db, known.id, actor="user:1")
+
+
+def test_what_an_adapter_and_its_parents_were_taught(db, workspace, begin, corrected):
+    def taught(*given, parent=None):
+        examples = [RoundExample(0, "correction", "train", one.id, "g", "h") for one in given]
+        made = begin(examples=examples, start_adapter_id=parent)
+        finish_round(db, made.id, state="done", verdict="promote")
+        return add_adapter(
+            *(db, workspace.id),
+            round_id=made.id,
+            parent_id=parent,
+            base_fingerprint="b",
+            method="lora",
+            manifest_hash="m",
+        )
+
+    first, second, third = (corrected(f"q{n}", f"a{n}", yes=True) for n in range(3))
+    parent = taught(first, second)
+    child = taught(third, parent=parent.id)
+    assert taught_before(db, parent.id) == {first.id: True, second.id: True}
+    approve(db, second.id, reviewer="user:1", correction="other words")
+    assert taught_before(db, child.id) == {first.id: True, second.id: False, third.id: True}
+
+
+def test_measured_rounds_are_those_with_a_training_on_this_base(db, workspace, begin):
+    assert measured_trainings(db, "b") == [] and last_start(db, workspace.id) is None
+    for scores in ({"training": {"seconds": 12.5}}, {}, {"training": {"seconds": 0}}):
+        ended = finish_round(db, begin().id, state="done", verdict="reject", scores=scores)
+    assert [one.id for one in measured_trainings(db, "b")] == [1]
+    assert measured_trainings(db, "another") == []
+    assert last_start(db, workspace.id) == ended.created_at
 
 
 def test_what_was_taught_and_what_was_kept_out(db, begin, corrected):
