@@ -24,7 +24,7 @@ from storage.records import Adapter, Workspace
 from tuning.adapter_files import CONFIG, AdapterRefused, verify_adapter
 from tuning.config import RoundConfig
 
-SHAPE = ("method", "rank", "alpha", "target_modules", "layers")
+SHAPE = ("method", "quantization", "rank", "alpha", "target_modules", "layers")
 """Dials that an adapter keeps for life."""
 
 
@@ -124,7 +124,11 @@ def _from_adapter(
     shape = _shape(app, db, parent)
     said = f"{new} corrections are new to it; {again} of {len(earlier)} earlier ones are repeated."
     notes = (said, *_kept(parent, shape, asked))
-    return Start(parent, chosen, replace(config, **shape), notes)
+    taught_on = replace(config, **shape)
+    if not float(asked.get("learning_rate") or 0):
+        own = replace(taught_on, learning_rate=0.0)
+        taught_on = replace(own, learning_rate=own.peak_rate)
+    return Start(parent, chosen, taught_on, notes)
 
 
 def _known(lesson: Lesson, before: Mapping[int, bool]) -> bool:
@@ -151,8 +155,8 @@ def _shape(app: App, db: Database, parent: Adapter) -> dict[str, Any]:
     """The parent's dials of SHAPE, from its round or, for an imported one, from its files."""
     if parent.round_id is not None:
         config = rounds.tuning_round(db, parent.round_id).config
-        if set(SHAPE) <= set(config):
-            return {name: config[name] for name in SHAPE}
+        if {"method", "rank"} <= set(config):
+            return {name: config[name] for name in SHAPE if name in config}
     written = json.loads((app.adapter_folder(parent.id) / CONFIG).read_text(encoding="utf-8"))
     found = {"rank": written.get("r"), "alpha": written.get("lora_alpha")}
     return {"method": parent.method, **{name: v for name, v in found.items() if v is not None}}
