@@ -28,9 +28,15 @@ class AnsweringFailed(ApprenticeError):
 
 
 class ChildAnswerer:
-    """Greedy answers from a child process; a context manager that ends the child."""
+    """Greedy answers from a child process; a context manager that ends the child.
 
-    def __init__(self, base: BaseModel, settings: Settings, log_file: Path) -> None:
+    With `on_cpu` it does not see a GPU.
+    """
+
+    def __init__(
+        self, base: BaseModel, settings: Settings, log_file: Path, *, on_cpu: bool = False
+    ) -> None:
+        self._hidden = {"CUDA_VISIBLE_DEVICES": ""} if on_cpu else {}
         self._spec = {
             "base": asdict(base),
             "engine": settings.engine,
@@ -49,7 +55,12 @@ class ChildAnswerer:
                 stderr=log,
                 text=True,
                 start_new_session=True,
-                env={**os.environ, "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"},
+                env={
+                    **os.environ,
+                    "HF_HUB_OFFLINE": "1",
+                    "TOKENIZERS_PARALLELISM": "false",
+                    **self._hidden,
+                },
             )
         self._send(self._spec)
         return self

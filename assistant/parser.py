@@ -262,11 +262,32 @@ def _adapters(verbs: Verbs) -> None:
     export = _add(group, "export", "adapters export", "copy an adapter's verified files")
     export.add_argument("id", metavar="ID", type=int)
     export.add_argument("--to", metavar="DIR", type=Path, required=True)
-    export.add_argument(
-        "--format", choices=("peft",), default="peft", help="form of the files (default: peft)"
-    )
+    _export(export)
     lineage = _add(verbs, "lineage", "lineage", "every correction and document an adapter learned")
     lineage.add_argument("id", metavar="ADAPTER_ID", type=int)
+
+
+def _export(export: Parser) -> None:
+    export.add_argument(
+        "--format",
+        choices=("peft", "merged", "gguf"),
+        default="peft",
+        help="the adapter alone (default), merged into its base, or that for llama.cpp",
+    )
+    export.add_argument(
+        "--quantization", choices=("f16", "q8_0"), default="f16", help="of a GGUF (default: f16)"
+    )
+    export.add_argument(
+        "--least", metavar="SHARE", type=_share, help="same verdicts wanted (default: 0.95)"
+    )
+    export.add_argument("--anyway", metavar="REASON", help="keep it when it answers unlike it")
+
+
+def _share(text: str) -> float:
+    number = float(text)
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a share from 0 to 1")
+    return number
 
 
 def _count(text: str) -> int:

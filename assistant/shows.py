@@ -69,6 +69,16 @@ def _style(row: Row) -> str:
     return "\n".join(lines)
 
 
+def _exported(row: Row) -> str:
+    said = f"\n{row['said']}" if "said" in row else ""
+    if row["folder"] is None:
+        return (
+            f"Adapter {row['adapter']} was not exported: merged, it is not the same.{said}\n"
+            "--anyway REASON keeps it."
+        )
+    return f"Adapter {row['adapter']} is in {row['folder']}.{said}"
+
+
 def _check(row: Row) -> str:
     line = f"{row['state']:<5} {row['check']}: {row['detail']}"
     return f"{line}\n      {row['remedy']}" if row["remedy"] else line
@@ -136,7 +146,7 @@ SHOWS: dict[str, Show] = {
     "adapters promote": _line("Adapter {adapter} serves."),
     "adapters rollback": _line("Now serving in {workspace}: {serving}."),
     "adapters delete": _line("Adapter {adapter} is deleted."),
-    "adapters export": _line("Adapter {adapter} is in {folder}."),
+    "adapters export": Show(text=_exported),
     "evaluate": Show(text=_scores),
     "lineage": Show(
         columns=("round", "split", "feedback", "group", "question", "taught", "documents"),

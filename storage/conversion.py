@@ -36,7 +36,7 @@ TOP_NAMES = {
     "output.weight": "lm_head.weight",
 }
 
-DIGITS_THEN_BYTES = {
+DIGITS_THEN_BYTES: dict[str, Any] = {
     "type": "Sequence",
     "pretokenizers": [
         {"type": "Digits", "individual_digits": True},

@@ -27,7 +27,7 @@ class Copy:
     place: str
     format: str
     hash: str
-    """sha256 of the manifest that lies with the copy; empty for none."""
+    """The adapter's manifest hash, or the bundle's hash: which version left."""
     actor: str
     created_at: str
 

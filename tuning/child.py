@@ -99,6 +99,35 @@ def train_in_child(
         raise _death(child.wait(), last, out / LOG, kernel_kills() > kills)
 
 
+def in_child(
+    arguments: list[str],
+    log_file: Path,
+    *,
+    on_said: Callable[[Said], None],
+    cancelled: Callable[[], bool] = lambda: False,
+    silence_seconds: float = SILENCE_SECONDS,
+) -> Said:
+    """Runs this Python with `arguments`, a program that calls `become_child`; returns its result.
+
+    `on_said` hears everything else it says. Raises RoundFailed with its own sentence or how it
+    died, RoundCancelled when `cancelled()`.
+    """
+    with log_file.open("ab") as log, _started([sys.executable, *arguments], log) as child:
+        for said in _sayings(child, log_file, cancelled, silence_seconds):
+            if "result" in said:
+                child.wait()
+                return dict(said["result"])
+            if "error" in said:
+                raise RoundFailed(said["error"])
+            on_said(said)
+        code = child.wait()
+    how = f"signal {-code}" if code < 0 else f"code {code}"
+    raise RoundFailed(
+        f"The process ended with {how} before it was done; if memory ran out, end other programs. "
+        f"Its last words are in {log_file}."
+    )
+
+
 @contextmanager
 def _started(command: list[str], log: IO[bytes]) -> Iterator["subprocess.Popen[bytes]"]:
     """The child; its whole process group is gone when the block is left."""

@@ -9,11 +9,9 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from assistant.app import App
-from assistant.commands.folders import new_folder
 from assistant.commands.who import actor
-from assistant.verbs import Event
+from assistant.verbs import Event, Events
 from storage import adapters
-from storage.audit import audit
 from storage.conversations import message
 from storage.errors import NotFound
 from storage.feedback import feedback
@@ -63,20 +61,44 @@ def delete(app: App, *, id: int) -> Iterator[Event]:
     yield {"adapter": id, "deleted": True}
 
 
-def export(app: App, *, id: int, to: str, format: str) -> Iterator[Event]:
-    """Copy an adapter's verified files to a new folder, in PEFT's own format."""
-    with closing(app.db()) as db:
-        _verify(app, db, id)
-        with new_folder(Path(to)) as draft:
-            # The GGUF form is made again where it is needed; it is no part of PEFT's format.
-            shutil.copytree(
-                app.adapter_folder(id),
-                draft,
-                dirs_exist_ok=True,
-                ignore=shutil.ignore_patterns("*.gguf"),
-            )
-        audit(db, actor(), "adapter exported", f"adapter:{id}")
-    yield {"adapter": id, "format": format, "folder": to}
+def export(
+    app: App,
+    *,
+    id: int,
+    to: str,
+    format: str = "peft",
+    quantization: str = "f16",
+    least: float | None = None,
+    anyway: str | None = None,
+) -> Events:
+    """Write an adapter to a new folder: as PEFT's own files, as one merged model, or as GGUF.
+
+    A merged form is asked the gate's questions; the exit code is 1 when it answers unlike the
+    adapter in more of them than `least` allows, and nothing is left then, but for a reason in
+    `anyway`.
+    """
+    from assistant.commands.working import working
+    from assistant.exports import export_adapter
+    from assistant.parity import LEAST_SAME_VERDICTS
+
+    made = yield from working(
+        lambda say: export_adapter(
+            app,
+            id,
+            Path(to),
+            format=format,
+            quantization=quantization,
+            least=LEAST_SAME_VERDICTS if least is None else least,
+            anyway=anyway,
+            actor=actor(),
+            say=say,
+        )
+    )
+    event: Event = {"adapter": id, "format": format, "folder": made.folder}
+    if made.parity:
+        event |= {"parity": made.parity.to_json(), "said": made.parity.sentence()}
+    yield event
+    return 0 if made.folder else 1
 
 
 def lineage(app: App, *, id: int) -> Iterator[Event]:

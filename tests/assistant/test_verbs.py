@@ -40,7 +40,7 @@ TYPED = {
     "adapters promote": "1 --reason r",
     "adapters rollback": "",
     "adapters delete": "1",
-    "adapters export": "1 --to d --format peft",
+    "adapters export": "1 --to d --format gguf --quantization q8_0 --least 0.9 --anyway r",
     "evaluate": "--file f --adapter 1 --no-examples",
     "lineage": "1",
 }
