@@ -107,6 +107,12 @@ class App:
                 self.engine.load(adapter_id, self.adapter_folder(adapter_id))
         return row
 
+    def forget_adapter(self, adapter_id: int) -> None:
+        """Take an adapter out of the engine if it is in there; replies under way still end."""
+        self._verified.discard(adapter_id)
+        if self.has("engine"):
+            self.engine.unload(adapter_id)
+
     def close(self) -> None:
         """Stop the engine and close the index."""
         for name in ("engine", "index"):

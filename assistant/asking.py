@@ -15,6 +15,8 @@ def ask_person(verb: str, arguments: dict[str, Any]) -> dict[str, Any]:
         return _with_password(arguments, wanted=arguments.pop("password"))
     if verb == "workspaces delete":
         return _with_consent(arguments)
+    if verb == "backup":
+        return _with_yes(arguments)
     return arguments
 
 
@@ -49,4 +51,14 @@ def _with_consent(arguments: dict[str, Any]) -> dict[str, Any]:
         print(f"This deletes {name!r} with its documents, conversations and adapters.")
         if input("Type its name to go on: ").strip() != name:
             raise Refused(f"{name!r} was not deleted.")
+    return arguments
+
+
+def _with_yes(arguments: dict[str, Any]) -> dict[str, Any]:
+    """Consent to deleting copies; making one needs none."""
+    if not arguments.pop("yes") and arguments["file"] == "purge":
+        if not sys.stdin.isatty():
+            raise Refused("Purging deletes the backups from before an erasure: confirm with --yes.")
+        if input("Delete the backups made before the last erasure? [y/N] ").strip().lower() != "y":
+            raise Refused("No backup was deleted.")
     return arguments

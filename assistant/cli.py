@@ -75,6 +75,10 @@ def _run_verb(settings: "Settings", given: "Namespace") -> int:
             from assistant.doctor import examine
 
             events = examine(settings)
+        elif given.verb == "restore":
+            from assistant.commands.backup import restore
+
+            events = restore(settings, given.file.expanduser().absolute())
         else:
             events = run(settings, given.verb, arguments, printer.progress)
         try:

@@ -31,6 +31,11 @@ class Watch:
     def __init__(self, db: Database, queued: TuningRound, on_progress: OnProgress) -> None:
         self._db, self._round, self._on_progress = db, queued, on_progress
 
+    @property
+    def round_id(self) -> int:
+        """Which round it is."""
+        return self._round.id
+
     def cancelled(self) -> bool:
         """Whether somebody asked the round to stop."""
         return jobs.job(self._db, self._round.job_id).cancel_requested

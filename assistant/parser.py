@@ -35,6 +35,7 @@ def build_parser() -> Parser:
     _feedback(verbs)
     _tuning(verbs)
     _adapters(verbs)
+    _keeping(verbs)
     return parser
 
 
@@ -288,6 +289,39 @@ def _share(text: str) -> float:
     if not 0 <= number <= 1:
         raise argparse.ArgumentTypeError(f"{text} is not a share from 0 to 1")
     return number
+
+
+def _keeping(verbs: Verbs) -> None:
+    erase = _add(verbs, "erase", "erase", "forget feedback, a conversation or a contributor")
+    erase.add_argument("--feedback", metavar="ID", help="one judgement")
+    erase.add_argument("--conversation", metavar="ID", help="a conversation and all feedback on it")
+    erase.add_argument("--contributor", metavar="ID", help="all that a person wrote")
+    erase.add_argument("--request", metavar="ID", type=int, help="what a person asked to erase")
+    erase.add_argument("--requests", action="store_true", help="list the requests that wait")
+    erase.add_argument("--refuse", action="store_true", help="say no to --request ID")
+    erase.add_argument(
+        "--retrain", action="store_true", help="teach what remains, where an adapter had learned it"
+    )
+    erase.add_argument(
+        "--set",
+        metavar="KEY=VALUE",
+        dest="dials",
+        action="append",
+        default=[],
+        help="a dial of that round, for example epochs=10",
+    )
+    backup = _add(
+        verbs, "backup", "backup", "a verified copy while serving; purge deletes old ones"
+    )
+    backup.add_argument(
+        "file",
+        metavar="FILE|purge",
+        type=lambda text: text if text == "purge" else Path(text),
+        help="a new file; purge: delete copies made before the last erasure",
+    )
+    backup.add_argument("--yes", action="store_true", help="purge without asking")
+    restore = _add(verbs, "restore", "restore", "make an empty data directory from a backup")
+    restore.add_argument("file", metavar="FILE", type=Path)
 
 
 def _count(text: str) -> int:

@@ -21,6 +21,7 @@ from assistant.prompt import build_messages
 from assistant.reply import retrieve
 from storage.documents import chunk_hashes, live_chunks
 from storage.records import ChatMessage, Inputs, Workspace
+from storage.round_documents import add_round_documents
 from tuning.bundle import TrainRow
 
 REPLAY_TOKENS = 24
@@ -73,7 +74,10 @@ def replay_rows(
     when the child dies or on a cancel.
     """
     asked = [plain_inputs(workspace, question) for question in ordinary_questions()]
-    asked += readings(app, db, workspace, _written(app, db, workspace, child, watch, seed))
+    read = readings(app, db, workspace, _written(app, db, workspace, child, watch, seed))
+    shown = [passage for inputs in read for passage in inputs.passages]
+    add_round_documents(db, watch.round_id, shown)
+    asked += read
     prompts = _fitting(app, [build_messages(inputs) for inputs in asked], REPLAY_TOKENS)
     answers = child.answer(
         [app.tokenizer.render(messages) for messages in prompts],

@@ -93,6 +93,24 @@ def _scores(row: Row) -> str:
     )
 
 
+def _erased(row: Row) -> str:
+    """A certificate, or a request that waits."""
+    if "text" in row:
+        return f"{row['text']}\nThis certificate is kept in {row['file']}."
+    if row["state"] == "pending":
+        what = f"{row['kind']} {row['subject']}, asked by {row['requester']}, {row['created_at']}"
+        return f"request {row['id']}: {what}"
+    return f"Request {row['id']} is {row['state']}."
+
+
+def _backup(row: Row) -> str:
+    if "found" in row:
+        said = {"deleted": "deleted", "gone": "was gone already"}
+        left = "another file lies there now; it was left alone"
+        return f"{row['file']}: {said.get(row['found'], left)}"
+    return f"{row['file']} holds everything ({row['size']:,} bytes), verified."
+
+
 SHOWS: dict[str, Show] = {
     "workspaces list": Show(columns=("name", "access", "instructions", "documents", "serving")),
     "workspaces create": DONE,
@@ -149,8 +167,14 @@ SHOWS: dict[str, Show] = {
     "adapters export": Show(text=_exported),
     "evaluate": Show(text=_scores),
     "lineage": Show(
-        columns=("round", "split", "feedback", "group", "question", "taught", "documents"),
+        columns=(
+            *("round", "kind", "split", "feedback", "erased", "question", "taught", "rating"),
+            *("documents", "pair_hash"),
+        ),
         empty="This adapter learned from nothing on record.",
     ),
+    "erase": Show(text=_erased),
+    "backup": Show(text=_backup),
+    "restore": Show(text=fields),
     "doctor": Show(text=_check),
 }

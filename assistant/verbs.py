@@ -77,6 +77,8 @@ VERBS: dict[str, Verb] = {
     "adapters export": Verb("adapters:export"),
     "evaluate": Verb("evaluate:evaluate", owns=True),
     "lineage": Verb("adapters:lineage"),
+    "erase": Verb("erase:erase_it", owns=True, outlives=True),
+    "backup": Verb("backup:backup"),
     "doctor index": Verb("doctor:index", owns=True),
 }
 

@@ -29,6 +29,8 @@ _Result = TypeVar("_Result")
 
 _DATABASE = "chroma.sqlite3"
 _SEALS = "seals.json"
+_COPIED = 1000
+"""Vectors read at once when the index is rewritten."""
 
 
 class DenseIndex:
@@ -124,6 +126,29 @@ class DenseIndex:
 
         self._call(write)
 
+    def rewrite(self) -> None:
+        """Move what is in the index into a new folder, so that nothing deleted is left in a file.
+
+        Chroma only marks a deleted vector, and keeps each one in its log too. A crash meanwhile
+        leaves the old folder, or none; the index is then filled again from SQLite.
+        """
+        new = self._path.with_name(f"{self._path.name}.new")
+
+        def move() -> None:
+            shutil.rmtree(new, ignore_errors=True)
+            fresh = DenseIndex(new)
+            for found in self._client.list_collections():
+                _copy(found, fresh)
+            fresh.close()
+            self._client.close()
+            shutil.rmtree(self._path)
+            new.rename(self._path)
+            shutil.rmtree(_aside(self._path), ignore_errors=True)
+            self._client = self._open()
+
+        with self._lock:
+            self._call(move)
+
     def close(self) -> None:
         """Let the folder go; another process may open it then."""
         with self._lock:
@@ -178,6 +203,14 @@ class DenseIndex:
         if states != self._seen:
             _write_seals(self._path)
             self._seen = states
+
+
+def _copy(source: Any, index: DenseIndex) -> None:
+    """Every vector of a collection of Chroma's into another index."""
+    for start in range(0, source.count(), _COPIED):
+        part = source.get(limit=_COPIED, offset=start, include=["embeddings", "metadatas"])
+        hashes = [str(note["hash"]) for note in part["metadatas"]]
+        index.upsert(source.name, [int(name) for name in part["ids"]], part["embeddings"], hashes)
 
 
 def _start(path: Path) -> ClientAPI:
@@ -252,9 +285,13 @@ def _write_seals(path: Path) -> None:
     draft.replace(path / _SEALS)
 
 
+def _aside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.unreadable")
+
+
 def _move_aside(path: Path) -> None:
     """One damaged folder is kept, for a person to look at: the last."""
-    aside = path.with_name(f"{path.name}.unreadable")
+    aside = _aside(path)
     try:
         if aside.exists():
             shutil.rmtree(aside)

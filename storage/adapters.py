@@ -5,7 +5,7 @@ deleted keeps its row, because the lineage of its children goes through it.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlite_utils import Database
@@ -53,10 +53,26 @@ def adapter(db: Database, adapter_id: int) -> Adapter:
         db, f"select {_COLUMNS} from adapters where id = ? and deleted_at is null", adapter_id
     )
     if row is None:
-        raise NotFound(
-            f"There is no adapter {adapter_id}: `apprentice adapters list` shows those there are."
-        )
+        raise NotFound(_missing(db, adapter_id))
     return _adapter(row)
+
+
+def known_adapter(db: Database, adapter_id: int) -> Adapter:
+    """The adapter with this id, also one whose files are deleted; NotFound for none."""
+    row = one(db, f"select {_COLUMNS} from adapters where id = ?", adapter_id)
+    if row is None:
+        raise NotFound(_missing(db, adapter_id))
+    return _adapter(row)
+
+
+def _missing(db: Database, adapter_id: int) -> str:
+    row = one(db, "select status from adapters where id = ?", adapter_id)
+    if row and row["status"] == "tainted":
+        return (
+            f"Adapter {adapter_id} learned from what was erased, and its weights are deleted: "
+            "`apprentice tune` teaches what remains."
+        )
+    return f"There is no adapter {adapter_id}: `apprentice adapters list` shows those there are."
 
 
 def list_adapters(db: Database, workspace_id: int) -> list[Adapter]:
@@ -86,13 +102,19 @@ def promote(
     """Let it serve; what served before retires. One transaction, audited.
 
     Refused, unless an admin names a reason to override: a candidate whose round's verdict is not
-    "promote", an imported one, a rejected or tainted one. One that served before may serve again.
+    "promote", an imported one, a rejected one. One that served before may serve again. A tainted
+    one never may: it learned from what was erased.
     """
     with write_transaction(db):
         known = adapter(db, adapter_id)
         obstacle = _obstacle(db, known)
         if known.status == "serving":
             raise Refused(f"Adapter {adapter_id} serves already: nothing to do.")
+        if known.status == "tainted":
+            raise Refused(
+                f"Adapter {adapter_id} learned from what was erased and may not serve again: "
+                "start a round on what remains."
+            )
         if obstacle and not (override_reason and override_reason.strip()):
             raise Refused(
                 f"Adapter {adapter_id} may not serve ({obstacle}): "
@@ -144,6 +166,76 @@ def delete_adapter(db: Database, adapter_id: int, *, actor: str = "system") -> A
     return known
 
 
+def learned_from(db: Database, feedback_ids: Sequence[int]) -> list[int]:
+    """The adapters whose round taught one of these rows, and all made from them; by id.
+
+    Rows that a round held out were not learned.
+    """
+    found = rows(
+        db,
+        """with recursive taught(id) as (
+            select a.id from adapters a join round_examples e on e.round_id = a.round_id
+            where e.split = 'train' and e.feedback_id in (select value from json_each(?))
+            union
+            select a.id from adapters a join taught on a.parent_id = taught.id
+        )
+        select id from taught order by id""",
+        to_json(list(feedback_ids)),
+    )
+    return [row["id"] for row in found]
+
+
+def taint(db: Database, adapter_ids: Sequence[int], *, actor: str) -> dict[int, int | None]:
+    """Never let these serve again; what serves now by workspace where one of them served.
+
+    Their rows stay for the lineage, marked as deleted: the caller removes the folders. In place of
+    one that served comes the newest that served before it, else the newest that passed the gate,
+    else the base (None).
+    """
+    with write_transaction(db):
+        stopped = []
+        for adapter_id in adapter_ids:
+            known = known_adapter(db, adapter_id)
+            if known.status == "serving":
+                stopped.append(known)
+            write(
+                db,
+                f"""update adapters set status = 'tainted', metrics = '{{}}',
+                deleted_at = coalesce(deleted_at, {NOW}) where id = ?""",
+                adapter_id,
+            )
+            audit(db, actor, "adapter tainted", f"adapter:{adapter_id}")
+        return {known.workspace_id: _stand_in(db, known, actor) for known in stopped}
+
+
+def _stand_in(db: Database, tainted: Adapter, actor: str) -> int | None:
+    """Lets the next best serve after the serving one was tainted; None for the base."""
+    chosen = _pop(db, tainted.workspace_id)
+    if chosen is None:
+        chosen = _passed(db, tainted)
+        if chosen is not None:
+            workspace_id = tainted.workspace_id
+            insert(db, "servings", workspace_id=workspace_id, adapter_id=chosen, actor=actor)
+    if chosen is not None:
+        _set_status(db, chosen, "serving")
+    detail = {"from": tainted.id, "to": chosen}
+    audit(db, actor, "adapter replaced", f"workspace:{tainted.workspace_id}", detail)
+    return chosen
+
+
+def _passed(db: Database, like: Adapter) -> int | None:
+    """The newest one of this base that passed the gate and never served."""
+    row = one(
+        db,
+        """select a.id from adapters a join rounds r on r.id = a.round_id
+        where a.workspace_id = ? and a.base_fingerprint = ? and a.deleted_at is null
+        and a.status = 'candidate' and r.verdict = 'promote' order by a.id desc""",
+        like.workspace_id,
+        like.base_fingerprint,
+    )
+    return int(row["id"]) if row else None
+
+
 def lineage(db: Database, adapter_id: int) -> list[RoundExample]:
     """Everything that its round and those of all its parents chose, its own round first.
 
@@ -165,10 +257,26 @@ def lineage(db: Database, adapter_id: int) -> list[RoundExample]:
     return [RoundExample(**row) for row in found]
 
 
+def rounds_of(db: Database, adapter_id: int) -> list[int]:
+    """The round that made it and those of all its parents, its own first."""
+    found = rows(
+        db,
+        """with recursive family(round_id, parent_id, distance) as (
+            select round_id, parent_id, 0 from adapters where id = ?
+            union
+            select a.round_id, a.parent_id, distance + 1
+            from adapters a join family on a.id = family.parent_id
+        )
+        select round_id from family where round_id is not null order by distance""",
+        adapter_id,
+    )
+    return [row["round_id"] for row in found]
+
+
 def _obstacle(db: Database, known: Adapter) -> str | None:
     """Why it may not serve, in words; None when it may."""
-    if known.status in ("rejected", "tainted"):
-        return f"it is {known.status}"
+    if known.status == "rejected":
+        return "it is rejected"
     if known.status != "candidate":
         return None
     if known.round_id is None:

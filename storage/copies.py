@@ -76,3 +76,14 @@ def copies_of(
         *round_ids,
     )
     return [Copy(**row) for row in found]
+
+
+def feedback_exports(db: Database, before: str) -> list[Copy]:
+    """Files of feedback rows that were written until then: a copy of no adapter and no round."""
+    found = rows(
+        db,
+        f"""select {_COLUMNS} from copies
+        where adapter_id is null and round_id is null and created_at < ? order by id""",
+        before,
+    )
+    return [Copy(**row) for row in found]

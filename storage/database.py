@@ -159,6 +159,23 @@ def _wait_for(handle: int) -> None:
         time.sleep(0.002)
 
 
+def compact(db: Database) -> bool:
+    """Write the file anew without what was deleted, and empty the write-ahead log.
+
+    `secure_delete` overwrites deleted content, but a page that SQLite rearranges can keep an older
+    copy of a row in its unused middle, and the log keeps every page until it is emptied. False when
+    somebody read for ten seconds, so that the log could not be emptied.
+    """
+    give_up = time.monotonic() + BUSY_SECONDS
+    with _writers_turn(db):
+        db.conn.execute("vacuum")
+        while True:
+            busy = db.conn.execute("pragma wal_checkpoint(truncate)").fetchone()[0]
+            if not busy or time.monotonic() > give_up:
+                return not busy
+            time.sleep(0.05)
+
+
 def _busy() -> DatabaseBusy:
     return DatabaseBusy(
         f"The database was busy for {BUSY_SECONDS:g} seconds and nothing was saved: try again."

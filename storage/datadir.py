@@ -65,6 +65,11 @@ class DataDir:
         return self.root / "client-databases"
 
     @property
+    def certificates(self) -> Path:
+        """What was erased: a certificate for each time, as JSON and Markdown."""
+        return self.root / "certificates"
+
+    @property
     def secret(self) -> Path:
         """Random secrets, one file each (see `read_secret`)."""
         return self.root / "secrets"
@@ -96,6 +101,7 @@ def open_datadir(root: Path) -> DataDir:
         datadir.adapters,
         datadir.backups,
         datadir.client_databases,
+        datadir.certificates,
         datadir.secret,
     )
     for folder in folders:

@@ -489,3 +489,57 @@ def m010_thumbs(db: Database) -> None:
     create index round_examples_feedback on round_examples(feedback_id);
     create index round_examples_hash on round_examples(pair_hash);
     """)
+
+
+@migrations()
+def m011_erasures(db: Database) -> None:
+    """What was erased and who asked for it; where copies of the database lie."""
+    db.executescript(f"""
+    create table erasures (
+        id integer primary key autoincrement,
+        kind text not null check (kind in ('feedback', 'conversation', 'contributor')),
+        subject text not null, -- the id asked for; a contributor's is a hash once the rows are gone
+        subject_hash text not null,
+        actor text not null,
+        state text not null default 'asked' check (state in ('asked', 'rows', 'files', 'done')),
+        retrain text not null default 'no' check (retrain in ('no', 'wanted', 'done')),
+        detail text not null default '{{}}', -- ids and hashes only
+        asked_at text not null default ({NOW}),
+        erased_at text, -- null: the rows are still there
+        finished_at text -- null: files are still to be cleaned
+    ) strict;
+    create index erasures_subject on erasures(kind, subject_hash);
+    create table erasure_requests (
+        id integer primary key autoincrement,
+        workspace_id integer not null references workspaces(id) on delete cascade,
+        kind text not null check (kind in ('feedback', 'conversation', 'contributor')),
+        subject text not null,
+        requester text not null,
+        state text not null default 'pending' check (state in ('pending', 'approved', 'refused')),
+        decided_by text, -- null: waits
+        decided_at text,
+        erasure_id integer references erasures(id) on delete set null, -- null: not erased
+        created_at text not null default ({NOW})
+    ) strict;
+    create index erasure_requests_workspace on erasure_requests(workspace_id, state);
+    create index erasure_requests_erasure on erasure_requests(erasure_id);
+    create unique index erasure_requests_once on erasure_requests(workspace_id, kind, subject)
+        where state = 'pending';
+    create table backups (
+        id integer primary key autoincrement,
+        path text not null,
+        size integer not null,
+        hash text not null,
+        actor text not null,
+        created_at text not null default ({NOW}), -- when the copy of the database was begun
+        purged_at text -- null: not deleted by us
+    ) strict;
+    create table round_documents (
+        round_id integer not null references rounds(id) on delete cascade,
+        name text not null,
+        document_id integer references documents(id) on delete set null, -- null: removed since
+        rows integer not null,
+        primary key (round_id, name)
+    ) strict;
+    create index round_documents_document on round_documents(document_id);
+    """)

@@ -291,6 +291,16 @@ class RoundExample:
 
 
 @dataclass(frozen=True)
+class RoundDocument:
+    """A document whose passages a round's general questions showed; `document_id` None: removed."""
+
+    round_id: int
+    name: str
+    document_id: int | None
+    rows: int
+
+
+@dataclass(frozen=True)
 class Adapter:
     """What a round made, for one base model. Its folder is `adapters/<id>/`."""
 

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -107,6 +107,28 @@ def save_adapter(
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return manifest
+
+
+def rewrite_texts(folder: Path, change: Callable[[str], str]) -> str:
+    """Apply `change` to the model card and the manifest's figures; returns the new manifest hash.
+
+    For an erasure: the weights stay, but the card may quote an answer. The row must take the new
+    hash, or the adapter is refused. Called again after a crash it mends what was half done.
+    """
+    facts = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    for key in ("metrics", "extra"):
+        facts[key] = json.loads(change(json.dumps(facts.get(key, {}), ensure_ascii=False)))
+    _replace(folder / CARD, change((folder / CARD).read_text(encoding="utf-8")))
+    facts["files"][CARD] = _file_facts(folder / CARD)
+    _replace(folder / MANIFEST, json.dumps(facts, indent=1))
+    return manifest_hash(folder)
+
+
+def _replace(path: Path, text: str) -> None:
+    draft = path.with_name(f".{path.name}.draft")
+    draft.write_text(text, encoding="utf-8")
+    _sync(draft)
+    os.replace(draft, path)
 
 
 def manifest_hash(folder: Path) -> str:

@@ -13,9 +13,11 @@ from assistant.commands.who import actor
 from assistant.verbs import Event, Events
 from storage import adapters
 from storage.conversations import message
+from storage.erasure import erased_examples
 from storage.errors import NotFound
 from storage.feedback import feedback
-from storage.records import Feedback, RoundExample
+from storage.records import Feedback, RoundDocument, RoundExample
+from storage.round_documents import round_documents
 from storage.workspaces import workspace as workspace_named
 from storage.workspaces import workspace_by_id
 
@@ -102,18 +104,23 @@ def export(
 
 
 def lineage(app: App, *, id: int) -> Iterator[Event]:
-    """Every correction that an adapter was taught, with the documents its prompt showed.
+    """Every row that an adapter was taught, with the documents its prompt showed.
 
-    Its own round first, then those of the adapters that it was made from.
+    Its own round first, then those of the adapters that it was made from; last the documents that
+    the rounds' general questions were about. Of an erased row the id and the hash are left.
     """
     with closing(app.db()) as db:
-        adapters.adapter(db, id)
-        for example in adapters.lineage(db, id):
+        adapters.known_adapter(db, id)
+        erased = erased_examples(db)
+        found = adapters.lineage(db, id)
+        for example in found:
             if example.kind != "sentinel":
-                yield _taught(db, example)
+                yield _taught(db, example, erased.get((example.round_id, example.pair_hash)))
+        for item in round_documents(db, adapters.rounds_of(db, id)):
+            yield _read(item)
 
 
-def _taught(db: Database, example: RoundExample) -> Event:
+def _taught(db: Database, example: RoundExample, erased: int | None) -> Event:
     item = _feedback_or_none(db, example.feedback_id)
     inputs = message(db, item.message_id).inputs if item else None
     documents = sorted({passage.document for passage in inputs.passages}) if inputs else []
@@ -121,14 +128,33 @@ def _taught(db: Database, example: RoundExample) -> Event:
         "round": example.round_id,
         "kind": example.kind,
         "split": example.split,
-        "feedback": example.feedback_id,
+        "feedback": example.feedback_id or erased,
+        "erased": erased is not None,
         "group": example.group,
         "question": item.question if item else None,
         "taught": item.approved_correction if item else None,
+        "rating": item.rating if item else None,
         "contributor": item.contributor if item else None,
         "reviewer": item.reviewer if item else None,
         "documents": documents,
         "pair_hash": example.pair_hash,
+    }
+
+
+def _read(item: RoundDocument) -> Event:
+    """A document that general questions of the round were about, in the shape of a taught row."""
+    empty = dict.fromkeys(("feedback", "question", "taught", "rating", "contributor", "reviewer"))
+    return {
+        **empty,
+        "round": item.round_id,
+        "kind": "replay",
+        "split": "train",
+        "erased": False,
+        "group": "",
+        "documents": [item.name],
+        "removed": item.document_id is None,
+        "rows": item.rows,
+        "pair_hash": "",
     }
 
 

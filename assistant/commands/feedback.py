@@ -16,6 +16,7 @@ from assistant.prompt import build_messages
 from assistant.review import approve_reviewed, look
 from assistant.verbs import Event
 from storage import feedback, pairs
+from storage.copies import record_copy
 from storage.database import write_transaction
 from storage.errors import BadInput, NotFound
 from storage.records import Feedback, Inputs, Pair, Workspace
@@ -83,6 +84,8 @@ def export(app: App, *, workspace: str, format: str, to: str | None) -> Iterator
         if to is None:
             yield from rows
             return
+        # on record before it is there: an erasure must be able to name it
+        record_copy(db, kind="export", place=to, format=format, actor=actor())
         yield {"file": to, "format": format, "rows": _write_new(Path(to), rows)}
 
 

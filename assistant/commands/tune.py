@@ -32,7 +32,7 @@ def tune(
     from assistant.round_plan import plan_round
     from assistant.rounds import start_round
 
-    wanted = _dials(method, dials or [])
+    wanted = dials_of(method, dials or [])
     with closing(app.db()) as db:
         found = workspace_named(db, workspace)
         yield {"progress": 0.0, "note": "reading the corrections"}
@@ -44,7 +44,7 @@ def tune(
     return (yield from followed(app, queued, detached=detached))
 
 
-def _dials(method: str | None, dials: list[str]) -> dict[str, Any]:
+def dials_of(method: str | None, dials: list[str]) -> dict[str, Any]:
     wanted: dict[str, Any] = {} if method is None else {"method": method}
     for dial in dials:
         key, equals, value = dial.partition("=")

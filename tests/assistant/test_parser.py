@@ -33,13 +33,13 @@ def readme_verbs():
 
 README_VERBS = set(readme_verbs())
 LEAVES = dict(leaves(build_parser()))
-OWN_WAY = {"serve", "demo", "doctor"}
+OWN_WAY = {"serve", "demo", "doctor", "restore"}
 
 
 def test_every_verb_is_in_the_parser_and_has_a_look():
     offered = set(LEAVES) - OWN_WAY
     assert offered == set(VERBS) - {"doctor index"}
-    assert set(SHOWS) == offered | {"doctor"}
+    assert set(SHOWS) == offered | {"doctor", "restore"}
     assert {parser.get_default("verb") for parser in LEAVES.values()} == set(LEAVES)
 
 

@@ -43,9 +43,10 @@ TYPED = {
     "adapters export": "1 --to d --format gguf --quantization q8_0 --least 0.9 --anyway r",
     "evaluate": "--file f --adapter 1 --no-examples",
     "lineage": "1",
+    "erase": "--feedback 1 --retrain --set epochs=1",
 }
 # What is asked at the terminal changes their arguments; tests of users and workspaces type them.
-ASKED = {"users create", "users set", "workspaces delete"}
+ASKED = {"users create", "users set", "workspaces delete", "backup"}
 
 
 def test_every_verb_is_tried():

@@ -6,12 +6,16 @@ from storage.adapters import (
     adapter,
     add_adapter,
     delete_adapter,
+    known_adapter,
+    learned_from,
     lineage,
     list_adapters,
     promote,
     reject_adapter,
     rollback,
+    rounds_of,
     serving_adapter,
+    taint,
 )
 from storage.audit import list_audit
 from storage.database import write, write_transaction
@@ -89,18 +93,61 @@ def test_nothing_serves_without_the_gate_or_a_named_override(
     assert list_audit(db, 1)[0].detail == {"overridden": said, "reason": "the checks were wrong"}
 
 
-def test_an_imported_a_rejected_and_a_tainted_one_need_an_override(db, workspace, candidate):
+def test_an_imported_and_a_rejected_one_need_an_override(db, candidate):
     with pytest.raises(Refused, match="imported"):
         promote(db, candidate(round_id=None).id, **ADMIN)
     rejected = reject_adapter(db, candidate().id)
     with pytest.raises(Refused, match="it is rejected"):
         promote(db, rejected.id, **ADMIN)
-    tainted = candidate()
-    with write_transaction(db):
-        write(db, "update adapters set status = 'tainted' where id = ?", tainted.id)
-    with pytest.raises(Refused, match="it is tainted"):
-        promote(db, tainted.id, **ADMIN)
-    assert promote(db, tainted.id, **ADMIN, override_reason="for an hour").status == "serving"
+    assert promote(db, rejected.id, **ADMIN, override_reason="for an hour").status == "serving"
+
+
+def test_a_tainted_one_never_serves_again_whatever_the_reason(db, workspace, candidate):
+    first, second = candidate(), candidate()
+    for known in (first, second):
+        promote(db, known.id, **ADMIN)
+    assert taint(db, [second.id], **ADMIN) == {workspace.id: first.id}
+    assert _serving(db, workspace) == first.id
+    with pytest.raises(NotFound, match="learned from what was erased"):
+        promote(db, second.id, **ADMIN, override_reason="for an hour")
+    assert [known.id for known in list_adapters(db, workspace.id)] == [first.id]
+    assert known_adapter(db, second.id).status == "tainted"
+    with write_transaction(db):  # one whose files are still there
+        write(db, "update adapters set deleted_at = null where id = ?", second.id)
+    with pytest.raises(Refused, match="learned from what was erased"):
+        promote(db, second.id, **ADMIN, override_reason="for an hour")
+
+
+def test_in_place_of_a_tainted_one_comes_what_served_or_passed_before_else_the_base(
+    db, workspace, candidate
+):
+    waiting = candidate()
+    other_base = candidate(base_fingerprint="another")
+    rejected = candidate("reject")
+    serving = candidate()
+    promote(db, serving.id, **ADMIN)
+    assert taint(db, [serving.id], **ADMIN) == {workspace.id: waiting.id}
+    assert taint(db, [waiting.id], **ADMIN) == {workspace.id: None}
+    assert _serving(db, workspace) is None
+    assert adapter(db, other_base.id).status == "candidate"
+    assert taint(db, [rejected.id], **ADMIN) == {}
+
+
+def test_who_learned_from_a_row_is_found_through_parents_and_only_where_it_trained(
+    db, candidate, corrected
+):
+    one = corrected("q1", "a", yes=True).id
+    taught = candidate(examples=[RoundExample(0, "correction", "train", one, "n", "h")])
+    child = candidate(parent_id=taught.id)
+    grandchild = candidate(parent_id=child.id)
+    candidate(examples=[RoundExample(0, "correction", "new wordings", one, "n", "h")])
+    assert learned_from(db, [one]) == [taught.id, child.id, grandchild.id]
+    assert learned_from(db, []) == []
+    assert rounds_of(db, grandchild.id) == [
+        grandchild.round_id,
+        child.round_id,
+        taught.round_id,
+    ]
 
 
 def test_the_serving_one_cannot_be_promoted_rejected_or_deleted(db, candidate):

@@ -26,6 +26,7 @@ def test_it_makes_folders_for_the_owner_only(tmp_path):
             "rounds",
             "adapters",
             "backups",
+            "certificates",
             "client-databases",
             "secrets",
         )

@@ -24,6 +24,7 @@ TABLES = {
     *("feedback_passages", "overrides", "rounds", "round_examples", "round_metrics"),
     *("evaluations", "adapters", "servings"),
     *("copies", "house_settings"),
+    *("erasures", "erasure_requests", "backups", "round_documents"),
 }
 
 

@@ -1,0 +1,56 @@
+"""`apprentice backup FILE`, `apprentice backup purge` and `apprentice restore FILE`."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from assistant.app import App
+from assistant.certificate import write_certificate
+from assistant.commands.who import actor
+from assistant.settings import Settings
+from assistant.verbs import Event, Events
+from storage.backup import holding_erased, make_backup, purge, restore_backup
+from storage.erasure import list_erasures
+
+PURGE = "purge"
+"""Typed in place of a file."""
+
+
+def backup(app: App, *, file: str) -> Iterator[Event]:
+    """Copy everything that must survive to a new file, verified, while the server goes on.
+
+    `purge` instead of a file deletes the copies made before the last erasure.
+    """
+    if file == PURGE:
+        yield from _purged(app)
+        return
+    yield {"progress": None, "note": "copying and verifying"}
+    made = make_backup(app.datadir, Path(file), actor=actor())
+    yield {"backup": made.id, "file": made.path, "size": made.size, "sha256": made.hash}
+
+
+def restore(settings: Settings, file: Path) -> Events:
+    """Make the data directory, which must be empty, from a backup that verifies."""
+    manifest = restore_backup(file, settings.data)
+    yield {
+        "warning": f"The copy is of {manifest['created_at']}: what was erased after that is back. "
+        "Erase it again; the certificates since then name it."
+    }
+    yield {
+        "data": str(settings.data.absolute()),
+        "created_at": manifest["created_at"],
+        "files": len(manifest["files"]),
+        "rows": manifest["rows"],
+    }
+    return 0
+
+
+def _purged(app: App) -> Iterator[Event]:
+    """Copies that may hold what was erased; the certificates are written again without them."""
+    with closing(app.db()) as db:
+        for item in holding_erased(db):
+            found = purge(db, item, actor=actor())
+            yield {"backup": item.id, "file": item.path, "found": found}
+        for known in list_erasures(db):
+            if known.state == "done":
+                write_certificate(db, app.datadir, known)
