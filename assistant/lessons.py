@@ -7,14 +7,12 @@ adapter meets in training what it will meet in service.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from sqlite_utils import Database
 
-import tuning
 from assistant.app import App
 from assistant.prompt import build_messages
 from assistant.replay import plain_inputs
@@ -23,10 +21,9 @@ from storage.pairs import approved_pairs
 from storage.records import ChatMessage, Inputs, Pair, Split, Workspace
 from tuning.checks import usable_check
 from tuning.evaluate import Case
+from tuning.sentinel import Choice, SentinelItem, read_items
 from tuning.split import split
 from tuning.style import STYLE_GROUP, style_check
-
-SENTINEL = Path(tuning.__file__).parent / "sentinel.jsonl"
 
 
 @dataclass(frozen=True)
@@ -106,24 +103,52 @@ def _is_style(lesson: Lesson) -> bool:
     return lesson.pair.group.startswith(STYLE_GROUP)
 
 
-def sentinel_cases(app: App, workspace: Workspace) -> list[Case]:
-    """The general questions that show forgetting, as this workspace would ask them."""
-    cases = []
-    for number, line in enumerate(SENTINEL.read_text().splitlines()):
-        item = json.loads(line)
-        messages = tuple(build_messages(plain_inputs(workspace, item["question"])))
-        cases.append(
-            Case(
-                id=f"sentinel-{number}",
-                group=f"sentinel-{number}",
-                slice="sentinel",
-                messages=messages,
-                prompt_ids=tuple(app.tokenizer.render(list(messages))),
-                expected=item["expected"],
-                check=item.get("check", {"type": "contains"}),
-            )
+def sentinel_cases(app: App, workspace: Workspace, taught: Sequence[Lesson] = ()) -> list[Case]:
+    """The general questions that are answered, as this workspace would ask them.
+
+    One that somebody corrected is left out: it is to be answered otherwise now.
+    """
+    return [
+        Case(
+            id=item.id,
+            group=item.id,
+            slice="sentinel",
+            messages=messages,
+            prompt_ids=tuple(app.tokenizer.render(list(messages))),
+            expected=item.expected,
+            check=item.check,
         )
-    return cases
+        for item, messages in _general(workspace, taught)
+        if item.asked
+    ]
+
+
+def sentinel_choices(app: App, workspace: Workspace, taught: Sequence[Lesson] = ()) -> list[Choice]:
+    """All the general questions with their answers, to be scored by likelihood."""
+    return [
+        Choice(
+            id=item.id,
+            kind=item.kind,
+            prompt_ids=tuple(app.tokenizer.render(list(messages))),
+            options=tuple(
+                tuple(app.tokenizer.completion_ids(text)) for text in (item.expected, *item.wrong)
+            ),
+        )
+        for item, messages in _general(workspace, taught)
+    ]
+
+
+def _general(
+    workspace: Workspace, taught: Sequence[Lesson]
+) -> Iterator[tuple[SentinelItem, tuple[ChatMessage, ...]]]:
+    corrected = {_plain(lesson.inputs.question) for lesson in taught}
+    for item in read_items():
+        if _plain(item.question) not in corrected:
+            yield item, tuple(build_messages(plain_inputs(workspace, item.question)))
+
+
+def _plain(question: str) -> str:
+    return " ".join(question.casefold().split())
 
 
 def _as_today(

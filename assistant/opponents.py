@@ -46,7 +46,7 @@ class Watch:
         self._on_progress(share, note)
 
     def training(self, said: Mapping[str, Any]) -> None:
-        """One step of the training, as `tuning.train` tells it, or a note of its supervisor."""
+        """One step of the training, as `tuning.train` tells it, or a note of what else goes on."""
         if "note" in said:
             now = jobs.job(self._db, self._round.job_id)
             self.say(now.progress, said["note"])

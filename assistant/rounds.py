@@ -19,7 +19,7 @@ from assistant.answering import ChildAnswerer
 from assistant.app import App
 from assistant.declared_checks import declared_checks
 from assistant.lesson_rows import ending_rows, train_row, variant_rows
-from assistant.lessons import held_out_cases, sentinel_cases
+from assistant.lessons import held_out_cases, sentinel_cases, sentinel_choices
 from assistant.opponents import OnProgress, Watch, opponents
 from assistant.replay import replay_rows
 from assistant.round_plan import RoundPlan, plan_round
@@ -261,7 +261,8 @@ def _run(
             *replay,
         ],
         heldout=held_out_cases(plan.lessons, checks),
-        sentinel=sentinel_cases(app, workspace),
+        sentinel=sentinel_cases(app, workspace, plan.lessons),
+        likelihood=sentinel_choices(app, workspace, plan.lessons),
         start=plan.start.manifest_hash if plan.start else None,
     )
     return _train_and_judge(app, db, queued, bundle, watch)

@@ -6,6 +6,7 @@
 | `train.jsonl` | a `TrainRow`: finished prompt and completion, as text and as token ids |
 | `heldout.jsonl` | a `Case` that judges; it never trains |
 | `sentinel.jsonl` | a `Case` of general ability, the same shape |
+| `likelihood.jsonl` | a `Choice` of general ability, scored by how likely its answers are |
 """
 
 import dataclasses
@@ -24,6 +25,7 @@ from storage.records import ChatMessage
 from storage.wheel import file_sha256
 from tuning.config import RoundConfig
 from tuning.evaluate import Case
+from tuning.sentinel import Choice
 
 FORMAT = 1
 """Version of the folder's layout."""
@@ -62,6 +64,7 @@ class Bundle:
     train: tuple[TrainRow, ...]
     heldout: tuple[Case, ...]
     sentinel: tuple[Case, ...]
+    likelihood: tuple[Choice, ...] = ()
     start: str | None = None
     """Hash of the manifest of the adapter that training goes on from; None: from the base."""
 
@@ -76,6 +79,7 @@ def write_bundle(
     train: Sequence[TrainRow],
     heldout: Sequence[Case],
     sentinel: Sequence[Case] = (),
+    likelihood: Sequence[Choice] = (),
     start: str | None = None,
 ) -> Bundle:
     """The round written to `folder`, which must not hold anything yet. All of it or nothing.
@@ -92,6 +96,7 @@ def write_bundle(
         train=tuple(train),
         heldout=tuple(heldout),
         sentinel=tuple(sentinel),
+        likelihood=tuple(likelihood),
         start=start,
     )
     check_bundle(bundle)
@@ -101,6 +106,7 @@ def write_bundle(
         _write_lines(part / "train.jsonl", train)
         _write_lines(part / "heldout.jsonl", heldout)
         _write_lines(part / "sentinel.jsonl", sentinel)
+        _write_lines(part / "likelihood.jsonl", likelihood)
         _write(part / "config.json", json.dumps(_facts(bundle), indent=1))
         os.replace(part, folder)
     except OSError as error:
@@ -127,6 +133,7 @@ def read_bundle(folder: Path) -> Bundle:
             train=tuple(_train_row(row) for row in _read_lines(folder / "train.jsonl")),
             heldout=tuple(_case(row) for row in _read_lines(folder / "heldout.jsonl")),
             sentinel=tuple(_case(row) for row in _read_lines(folder / "sentinel.jsonl")),
+            likelihood=_likelihood(folder),
             start=facts.get("start"),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -162,7 +169,7 @@ def _check_leaks(bundle: Bundle) -> None:
     """Nothing that judges may train: not by id, not by prompt, not by a need held out whole."""
     cases = (*bundle.heldout, *bundle.sentinel)
     ids = {case.id for case in cases}
-    prompts = {case.prompt_ids for case in cases}
+    prompts = {case.prompt_ids for case in cases} | {one.prompt_ids for one in bundle.likelihood}
     questions = {_question(case.messages) for case in cases}
     groups = {case.group for case in bundle.heldout if case.slice == "new needs"}
     for row in bundle.train:
@@ -202,11 +209,24 @@ def _case(row: dict[str, Any]) -> Case:
     return Case(**{**row, **_tuples(row, "messages", "prompt_ids")})
 
 
+def _likelihood(folder: Path) -> tuple[Choice, ...]:
+    """The file's choices; a bundle of an earlier release has no such file."""
+    if not (folder / "likelihood.jsonl").exists():
+        return ()
+    rows = _read_lines(folder / "likelihood.jsonl")
+    return tuple(
+        Choice(
+            **{**row, **_tuples(row, "prompt_ids"), "options": tuple(map(tuple, row["options"]))}
+        )
+        for row in rows
+    )
+
+
 def _tuples(row: dict[str, Any], *names: str) -> dict[str, tuple[Any, ...]]:
     return {name: tuple(row[name]) for name in names}
 
 
-def _write_lines(path: Path, rows: Iterable[TrainRow | Case]) -> None:
+def _write_lines(path: Path, rows: Iterable[TrainRow | Case | Choice]) -> None:
     lines = (json.dumps(dataclasses.asdict(row), ensure_ascii=False) + "\n" for row in rows)
     _write(path, "".join(lines))
 

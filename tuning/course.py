@@ -44,6 +44,8 @@ class TrainResult:
     tokens: int
     stopped: str
     peak_rss_bytes: int = 0
+    sentinel: Mapping[str, Any] | None = None
+    """The fields of `sentinel.Forgetting`; None when the bundle has nothing to measure it by."""
 
 
 class Course:

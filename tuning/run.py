@@ -9,7 +9,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,13 @@ from tuning.adapter_files import verify_adapter
 from tuning.bundle import read_bundle
 from tuning.child import RoundCancelled, RoundFailed, become_child
 from tuning.evaluate import Answer, Evaluation, Scores, evaluate, likeness_by_row, tally
-from tuning.gate import decide
+from tuning.gate import SentinelReport, decide
 from tuning.memory import ran_out
 from tuning.supervise import ADAPTER, TRAINING, train_supervised
 
 __all__ = ["RoundCancelled", "RoundFailed", "RoundResult", "judge_round", "main", "run_round"]
+
+_REPORT = [field.name for field in fields(SentinelReport)]
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ def judge_round(
     evaluations = evaluate(cases, answer, rows, cancelled=cancelled)
     if cancelled():
         raise RoundCancelled("The round was cancelled while it was evaluated.")
-    decision = decide(evaluations, taken.config)
+    decision = decide(evaluations, taken.config, sentinel=_report(training))
     scores = tally(evaluations)
     return RoundResult(
         verdict=decision.verdict,
@@ -145,11 +147,18 @@ def read_training(out: Path) -> dict[str, Any]:
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         numbers = [found["steps"], found["seconds"], found["peak_rss_bytes"], *found["losses"]]
+        if found.get("sentinel") is not None:
+            numbers += [found["sentinel"][name] for name in _REPORT]
         if not all(isinstance(number, int | float) for number in numbers):
-            raise ValueError("steps, seconds, losses or peak_rss_bytes are no numbers")
+            raise ValueError("steps, seconds, losses, peak_rss_bytes or sentinel are no numbers")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInput(f"{path} is no record of a finished training ({error!r}).") from None
     return found
+
+
+def _report(training: Mapping[str, Any]) -> SentinelReport | None:
+    found = training.get("sentinel")
+    return SentinelReport(**{name: found[name] for name in _REPORT}) if found else None
 
 
 def _sentinel(scores: Scores, row: str) -> int:

@@ -35,6 +35,7 @@ from tuning.bundle import Bundle, bundle_hash, read_bundle
 from tuning.checkpoint import drop_checkpoints, last_checkpoint
 from tuning.config import RoundConfig
 from tuning.course import Course, TrainResult
+from tuning.likelihood import measure_forgetting
 from tuning.losses import drifts, token_losses
 from tuning.methods import load_base, peft_config
 from tuning.state import restore_state, save_state
@@ -84,7 +85,8 @@ def train(
         if not trainer.course.done():
             trainer.train()
         trainer.model.save_pretrained(scratch, save_embedding_layers=False)
-        result = replace(trainer.course.result(), peak_rss_bytes=peak_rss_bytes())
+        kept = measure_forgetting(trainer.model, bundle.likelihood, on_progress)
+        result = replace(trainer.course.result(), sentinel=kept, peak_rss_bytes=peak_rss_bytes())
         save_adapter(
             Path(scratch),
             out_folder / "adapter",

@@ -1,10 +1,11 @@
 """Approved corrections as what a round learns from and is judged by."""
 
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
-from assistant.lessons import held_out_cases, lessons
+from assistant.lessons import held_out_cases, lessons, sentinel_cases, sentinel_choices
 from assistant.prompt import build_messages
 from storage.records import Inputs
 from storage.workspaces import set_workspace
@@ -53,3 +54,27 @@ def test_examples_come_from_training_pairs_of_other_needs_only(app, taught):
             assert example.question not in held
             assert own[example.question] != lesson.pair.group
     assert shown
+
+
+def test_general_questions_are_asked_as_this_workspace_would(app, taught):
+    cases, choices = sentinel_cases(app, taught), sentinel_choices(app, taught)
+    by_id = {choice.id: choice for choice in choices}
+    assert len(cases) == 60 and len(by_id) == len(choices) >= 500
+    for case in cases:
+        inputs = Inputs(case.messages[-1]["content"], taught.instructions, 1)
+        assert list(case.messages) == build_messages(inputs)
+        assert case.prompt_ids == by_id[case.id].prompt_ids
+        assert tuple(app.tokenizer.completion_ids(case.expected)) == by_id[case.id].options[0]
+        assert len(by_id[case.id].options) > 1
+
+
+def test_a_general_question_that_was_corrected_is_no_longer_one(app, taught):
+    with closing(app.db()) as db:
+        found = lessons(app, db, taught)
+    general = sentinel_cases(app, taught)[0]
+    asked = general.messages[-1]["content"].upper()
+    corrected = replace(found[0], inputs=replace(found[0].inputs, question=f" {asked}"))
+    for made in (sentinel_cases, sentinel_choices):
+        ids = [one.id for one in made(app, taught, [corrected])]
+        assert general.id not in ids
+        assert len(ids) == len(made(app, taught, found)) - 1

@@ -8,11 +8,12 @@ import pytest
 from storage.errors import BadInput, NotFound
 from tuning.bundle import bundle_hash, read_bundle, write_bundle
 from tuning.config import RoundConfig
+from tuning.sentinel import Choice
 
 CONFIG = RoundConfig(epochs=3)
 
 
-def write(folder, rows, heldout=(), sentinel=()):
+def write(folder, rows, heldout=(), sentinel=(), likelihood=()):
     return write_bundle(
         folder,
         config=CONFIG,
@@ -22,6 +23,7 @@ def write(folder, rows, heldout=(), sentinel=()):
         train=rows,
         heldout=heldout,
         sentinel=sentinel,
+        likelihood=likelihood,
     )
 
 
@@ -122,3 +124,18 @@ def test_its_hash_covers_every_byte_and_no_place(tmp_path, rows):
     path = tmp_path / "two" / "heldout.jsonl"
     path.write_text(path.read_text() + "\n")
     assert bundle_hash(tmp_path / "one") != bundle_hash(tmp_path / "two")
+
+
+def test_general_choices_come_back_and_an_older_bundle_has_none(tmp_path, rows):
+    choices = (Choice("k-1", "knowledge", (1, 2), ((3,), (4, 5))),)
+    folder = write(tmp_path / "b", rows, likelihood=choices).folder
+    assert read_bundle(folder).likelihood == choices
+    (folder / "likelihood.jsonl").unlink()
+    assert read_bundle(folder).likelihood == ()
+
+
+def test_a_general_choice_is_not_replayed(tmp_path, words, rows):
+    replay = words.row("r", "", "Bonjour", "x", kind="replay")
+    choice = Choice("k-1", "knowledge", replay.prompt_ids, ((3,), (4,)))
+    with pytest.raises(BadInput, match="held out"):
+        write(tmp_path / "b", [*rows, replay], likelihood=[choice])

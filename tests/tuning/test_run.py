@@ -14,9 +14,10 @@ from tuning.adapter_files import verify_adapter
 from tuning.bundle import bundle_hash, write_bundle
 from tuning.config import RoundConfig
 from tuning.run import RoundCancelled, judge_round, main, run_round
+from tuning.sentinel import Choice
 
 
-def bundle(folder, base, rows, heldout=(), sentinel=(), **dials):
+def bundle(folder, base, rows, heldout=(), sentinel=(), likelihood=(), **dials):
     write_bundle(
         folder,
         config=RoundConfig(**{**DIALS, "epochs": 3, **dials}),
@@ -26,6 +27,7 @@ def bundle(folder, base, rows, heldout=(), sentinel=(), **dials):
         train=rows,
         heldout=heldout,
         sentinel=sentinel,
+        likelihood=likelihood,
     )
     return folder
 
@@ -68,6 +70,27 @@ def test_a_round_trains_judges_and_decides(tiny_base, words, rows, sentinel, tmp
     verify_adapter(result.adapter, tiny_base.fingerprint)
 
 
+def test_what_the_likelihoods_say_reaches_the_gate(tiny_base, words, rows, tmp_path):
+    choices = [
+        Choice(str(n), "knowledge", words.prompt(asked)[1], (words.ids("You"), words.ids("日本語")))
+        for n, asked in enumerate(["Bonjour", "Thanks", "ça va?", "List", "Answer"])
+    ]
+    said = []
+    result = run_round(
+        bundle(tmp_path / "b", tiny_base, rows, cases(words, 6), likelihood=choices),
+        tmp_path / "out",
+        model_folder=tiny_base.folder,
+        rows={"candidate": 0, "serving": None},
+        answer=lambda given, adapter_id: [one.expected * (adapter_id == 0) for one in given],
+        on_progress=said.append,
+    )
+    figures = json.loads((tmp_path / "out" / "training.json").read_text())["sentinel"]
+    assert figures["items"] == 5
+    assert figures["kinds"]["knowledge"]["items"] == 5
+    assert said[-1]["note"] == "checking general knowledge: 10 of 10"
+    assert any(f"lost {figures['nats_lost']:.3f} nats" in reason for reason in result.reasons)
+
+
 def test_a_round_that_is_called_off_leaves_no_adapter(tiny_base, rows, tmp_path):
     place = bundle(tmp_path / "b", tiny_base, rows, epochs=1000, learned_loss=0.0)
     said = []
@@ -105,9 +128,11 @@ def test_it_runs_as_a_program(tiny_base, rows, tmp_path):
     rows = {"candidate": 0, "serving": None}
     judged = judge_round(place, tmp_path / "out", rows=rows, answer=lambda given, adapter_id: [])
     assert (judged.verdict, judged.steps) == ("not enough evidence", 2)
-    (tmp_path / "out" / "training.json").write_text('{"steps": "2"}')
-    with pytest.raises(BadInput, match="no record of a finished training"):
-        judge_round(place, tmp_path / "out", rows=rows, answer=lambda given, adapter_id: [])
+    figures = {**lines[-1]["result"], "sentinel": {"items": 5, "base_right": "all"}}
+    for broken in ('{"steps": "2"}', json.dumps(figures)):
+        (tmp_path / "out" / "training.json").write_text(broken)
+        with pytest.raises(BadInput, match="no record of a finished training"):
+            judge_round(place, tmp_path / "out", rows=rows, answer=lambda given, adapter_id: [])
 
 
 def test_as_a_program_it_names_what_is_wrong(tmp_path, tiny_base, capsys):
