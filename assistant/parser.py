@@ -164,7 +164,7 @@ def _adapter(parser: Parser) -> None:
 
 
 def _feedback(verbs: Verbs) -> None:
-    group = _group(verbs, "feedback", "judgements: import, list, approve, reject, export")
+    group = _group(verbs, "feedback", "judgements: import, list, show, approve, reject, export")
     load = _add(group, "import", "feedback import", "take feedback in from a file", workspace=True)
     load.add_argument("file", metavar="FILE.jsonl", type=Path)
     load.add_argument(
@@ -176,6 +176,8 @@ def _feedback(verbs: Verbs) -> None:
     some = _add(group, "list", "feedback list", "the newest feedback", workspace=True)
     some.add_argument("--status", help="quarantined, new, approved or rejected")
     some.add_argument("--limit", metavar="N", type=_count, default=50)
+    show = _add(group, "show", "feedback show", "one, with what to know first", workspace=True)
+    show.add_argument("id", metavar="ID", type=int)
     approve = _add(
         group, "approve", "feedback approve", "approve corrections and thumbs", workspace=True
     )

@@ -137,6 +137,7 @@ SHOWS: dict[str, Show] = {
         columns=("id", "status", "rating", "question", "answer", "correction", "contributor"),
         empty="There is no such feedback.",
     ),
+    "feedback show": DONE,
     "feedback approve": Show(text=_approved),
     "feedback reject": _line("Feedback {feedback} is rejected."),
     # JSON lines for a person too: they are made to be piped into a file.

@@ -1,6 +1,6 @@
 """The nearest approved corrections: few-shot examples for a question."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING
 
 from sqlite_utils import Database
@@ -10,6 +10,8 @@ from storage.pairs import approved_pairs
 from storage.records import Example, Pair
 
 if TYPE_CHECKING:  # their libraries take seconds to import
+    import numpy as np
+
     from knowledge.dense import DenseIndex
     from knowledge.embedding import Embedder
 
@@ -41,7 +43,8 @@ def nearest_examples(
     if limit < 1 or budget < 1 or not question.strip():
         return []
     pairs = {pair.feedback_id: pair for pair in approved_pairs(db, workspace_id)}
-    sync_corrections(index, embedder, workspace_id, pairs)
+    questions = {number: pair.inputs.question for number, pair in pairs.items()}
+    sync_corrections(index, embedder, workspace_id, questions)
     allowed = [
         feedback_id
         for feedback_id, pair in pairs.items()
@@ -55,18 +58,38 @@ def nearest_examples(
 
 
 def sync_corrections(
-    index: "DenseIndex", embedder: "Embedder", workspace_id: int, pairs: dict[int, Pair]
+    index: "DenseIndex", embedder: "Embedder", workspace_id: int, questions: Mapping[int, str]
 ) -> int:
-    """Make the collection equal to `pairs` (by feedback id); returns how many were embedded."""
+    """Make the collection equal to `questions` (by feedback id); returns how many were embedded."""
     collection = corrections_collection(workspace_id, embedder)
-    wanted = {number: chunk_hash("", pair.inputs.question) for number, pair in pairs.items()}
+    wanted = {number: chunk_hash("", question) for number, question in questions.items()}
     indexed = index.hashes(collection)
     index.delete(collection, [number for number in indexed if number not in wanted])
     new = [number for number, digest in wanted.items() if indexed.get(number) != digest]
     if new:
-        vectors = embedder.embed([pairs[number].inputs.question for number in new])
-        index.upsert(collection, new, vectors, [wanted[number] for number in new])
+        vectors = embedder.embed([questions[number] for number in new])
+        add_questions(index, embedder, workspace_id, {id: questions[id] for id in new}, vectors)
     return len(new)
+
+
+def add_questions(
+    index: "DenseIndex",
+    embedder: "Embedder",
+    workspace_id: int,
+    questions: Mapping[int, str],
+    vectors: "np.ndarray",
+) -> None:
+    """Put questions (by feedback id) with their vectors into the collection."""
+    collection = corrections_collection(workspace_id, embedder)
+    hashes = [chunk_hash("", question) for question in questions.values()]
+    index.upsert(collection, list(questions), vectors, hashes)
+
+
+def near_questions(
+    index: "DenseIndex", embedder: "Embedder", workspace_id: int, vector: "np.ndarray", k: int
+) -> dict[int, float]:
+    """Cosine similarity by feedback id of the `k` corrected questions nearest to a vector."""
+    return dict(index.query(corrections_collection(workspace_id, embedder), vector, k))
 
 
 def _fitting(

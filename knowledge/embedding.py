@@ -13,6 +13,7 @@ from huggingface_hub import snapshot_download
 from sentence_transformers import SentenceTransformer
 from threadpoolctl import threadpool_limits
 from tokenizers import Tokenizer
+from transformers.utils.logging import disable_progress_bar
 
 from storage.errors import BadInput
 from storage.text import clean
@@ -105,6 +106,7 @@ def _one_core() -> None:
 
 
 def _load(name: str, device: str) -> SentenceTransformer:
+    disable_progress_bar()  # of the weights, onto the terminal of whoever asked
     return SentenceTransformer(
         str(_folder(name)),
         device=device,

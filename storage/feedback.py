@@ -13,6 +13,7 @@ from sqlite_utils import Database
 
 from storage.audit import audit
 from storage.database import NOW, insert, one, rows, write, write_transaction
+from storage.duplicates import leave_duplicates, put_duplicate
 from storage.errors import BadInput, NotFound, Refused
 from storage.inputs import inputs_from_json
 from storage.overrides import history_key, normalise, put_override, withdraw
@@ -31,7 +32,8 @@ GROUP_LENGTH = 200
 SELECT_FEEDBACK = """
 select f.id, f.workspace_id, f.message_id, f.origin, f.contributor, f.status, f.created_at,
     f.question, m.content as answer, f.rating, f.reasons, f.comment, f.correction,
-    nullif(f.approved_correction, '') as approved_correction, f."group", f.reviewer, f.reviewed_at
+    nullif(f.approved_correction, '') as approved_correction, f."group", f.reviewer, f.reviewed_at,
+    (select same_as from duplicates d where d.feedback_id = f.id) as same_as
 from feedback f
 join messages m on m.id = f.message_id
 """
@@ -76,7 +78,7 @@ def add_feedback(
             reasons=to_json(list(reasons)),
             comment=clean(comment),
             correction=_text(correction),
-            group=_group(group) or question_key[:GROUP_LENGTH],
+            group=_group(group) or default_group(reply["question"]),
             question=reply["question"],
             question_key=question_key,
             history_key=before,
@@ -164,6 +166,7 @@ def approve(
     group: str | None = None,
     fault: str | None = None,
     despite_check: str | None = None,
+    same_as: int | None = None,
 ) -> Feedback:
     """Say yes: it becomes a pair for the next round, and an override at once.
 
@@ -173,10 +176,11 @@ def approve(
     and answers nothing; `storage.pairs` gives it out. BadInput with neither a correction nor a
     thumb, or when the reply has no stored inputs to learn from. `fault` says why the text fails
     its own check: then it is Refused, unless `despite_check` gives a reason, for the audit.
+    `same_as` is the pair that it says the same as and that trains in its place.
     """
     with write_transaction(db):
         known = feedback(db, feedback_id)
-        chosen = _text(correction) or known.correction
+        chosen = wanted(known, correction)
         reply = _reply(db, known.message_id)
         if not reply["inputs"]:
             raise BadInput(
@@ -187,6 +191,10 @@ def approve(
             _approve_thumb(db, known, reply, reviewer, group)
             return feedback(db, feedback_id)
         reason = _reason(known, fault, despite_check)
+        if chosen != known.approved_correction:
+            leave_duplicates(db, known.id)
+        if same_as is not None:
+            put_duplicate(db, known.id, same_as)  # first: approved, it would be the newest pair
         _review(db, known, "approved", reviewer, chosen, group, reason)
         put_override(
             db,
@@ -199,10 +207,21 @@ def approve(
     return feedback(db, feedback_id)
 
 
+def wanted(item: Feedback, correction: str | None = None) -> str | None:
+    """The text that approving would teach: the reviewer's `correction`, else the contributor's."""
+    return _text(correction) or item.correction
+
+
+def default_group(question: str) -> str:
+    """The need that feedback belongs to when nobody named one: its own question."""
+    return normalise(question)[:GROUP_LENGTH]
+
+
 def reject(db: Database, feedback_id: int, *, reviewer: str) -> Feedback:
     """Say no: it is not taught. One that was approved before is served no more either."""
     with write_transaction(db):
         known = feedback(db, feedback_id)
+        leave_duplicates(db, known.id)
         _review(db, known, "rejected", reviewer, None)
         withdraw(db, known.id)
     return feedback(db, feedback_id)

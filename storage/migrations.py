@@ -543,3 +543,48 @@ def m011_erasures(db: Database) -> None:
     ) strict;
     create index round_documents_document on round_documents(document_id);
     """)
+
+
+@migrations()
+def m012_duplicates(db: Database) -> None:
+    """Of corrections that say the same one trains; the others are on record, and no pairs.
+
+    And which corrections a person kept although the document that they were made from changed.
+    """
+    db.executescript(f"""
+    create table duplicates (
+        feedback_id integer primary key references feedback(id) on delete cascade,
+        same_as integer not null references feedback(id) on delete cascade,
+        check (feedback_id != same_as)
+    ) strict;
+    create index duplicates_same_as on duplicates(same_as);
+    create table kept_passages (
+        feedback_id integer not null references feedback(id) on delete cascade,
+        hash text not null, -- of the passage as the reply was made from it
+        seen text not null, -- hash of what the document says there now; '': it is gone
+        kept_by text not null,
+        kept_at text not null default ({NOW}),
+        primary key (feedback_id, hash)
+    ) strict, without rowid;
+    drop view pairs;
+    create view pairs as
+        select feedback_id, workspace_id, workspace, "group", question, chosen, rejected,
+               contributor, origin, reviewer, reviewed_at, message_id
+        from (
+            select f.id as feedback_id, f.workspace_id, w.name as workspace, f."group",
+                   f.question, f.approved_correction as chosen,
+                   case when m.content not in ('', f.approved_correction) then m.content end
+                       as rejected,
+                   f.contributor, f.origin, f.reviewer, f.reviewed_at, f.message_id,
+                   row_number() over (
+                       partition by f.workspace_id, f.question_key, f.history_key
+                       order by f.reviewed_at desc, f.id desc
+                   ) as nth
+            from feedback f
+            join messages m on m.id = f.message_id
+            join workspaces w on w.id = f.workspace_id
+            where f.status = 'approved' and f.approved_correction != ''
+            and not exists (select 1 from duplicates d where d.feedback_id = f.id)
+        )
+        where nth = 1;
+    """)

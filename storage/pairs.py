@@ -4,14 +4,31 @@ Only what a reviewer approved is given out here. A thumb is approved as it stand
 '' for an approved correction, which is read as none everywhere outside this room.
 """
 
+from collections.abc import Collection
+from dataclasses import dataclass
+
 from sqlite_utils import Database
 
 from storage.database import one, rows
 from storage.inputs import inputs_from_json
 from storage.records import Pair, Thumb
+from storage.text import to_json
 
 WHOLE = ("stop", "imported")
 """Finish reasons of replies that came to their own end."""
+
+
+@dataclass(frozen=True)
+class Rival:
+    """A pair as compared with feedback that is about to be approved."""
+
+    feedback_id: int
+    question: str
+    chosen: str
+    group: str
+    reviewed_at: str
+    same_question: bool
+    """The questions are the same when normalised."""
 
 
 def approved_pairs(db: Database, workspace_id: int) -> list[Pair]:
@@ -27,6 +44,37 @@ def approved_pairs(db: Database, workspace_id: int) -> list[Pair]:
         workspace_id,
     )
     return [Pair(**{**row, "inputs": inputs_from_json(row["inputs"])}) for row in found]
+
+
+def pair_questions(db: Database, workspace_id: int) -> dict[int, str]:
+    """The questions of all pairs by feedback id: what the dense index must hold."""
+    found = rows(
+        db,
+        "select feedback_id, question from pairs where workspace_id = ? order by feedback_id",
+        workspace_id,
+    )
+    return {row["feedback_id"]: row["question"] for row in found}
+
+
+def rivals(db: Database, feedback_id: int, near: Collection[int] = ()) -> list[Rival]:
+    """Pairs that may say the same as, or other than, this feedback: oldest first.
+
+    Those with its question and history, and of `near` (feedback ids) those with its history.
+    """
+    found = rows(
+        db,
+        """select p.feedback_id, p.question, p.chosen, p."group", p.reviewed_at,
+            o.question_key = f.question_key as same_question
+        from feedback f
+        join pairs p on p.workspace_id = f.workspace_id and p.feedback_id != f.id
+        join feedback o on o.id = p.feedback_id and o.history_key = f.history_key
+        where f.id = ? and (o.question_key = f.question_key
+            or p.feedback_id in (select value from json_each(?)))
+        order by p.feedback_id""",
+        feedback_id,
+        to_json(sorted(near)),
+    )
+    return [Rival(**{**row, "same_question": bool(row["same_question"])}) for row in found]
 
 
 def approved_preferences(db: Database, workspace_id: int) -> list[Pair]:

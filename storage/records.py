@@ -174,6 +174,8 @@ class Feedback:
     group: str = ""
     reviewer: str | None = None
     reviewed_at: str | None = None
+    same_as: int | None = None
+    """The approved feedback that says the same and trains in its place."""
 
 
 @dataclass(frozen=True)

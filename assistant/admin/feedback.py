@@ -7,12 +7,13 @@ from sqlite_utils import Database
 
 from assistant.admin.desk import QUIET, Desk, Refresh, Updates, at_desk
 from assistant.admin.feedback_view import STATUS_NAMES, detail, label, notes
-from assistant.review import approve_reviewed, look
+from assistant.review import Reviews
 from assistant.security import may_review
 from storage.conversations import message
 from storage.errors import NotFound
 from storage.feedback import (
     count_feedback,
+    default_group,
     duplicates_of,
     feedback,
     list_feedback,
@@ -152,14 +153,17 @@ class FeedbackTab:
             duplicates_of(desk.db, chosen),
         )
         needs = sorted({pair.group for pair in approved_pairs(desk.db, desk.workspace.id)})
-        review = look(self._app, desk.db, item)
+        review = Reviews(self._app, desk.db, desk.workspace).look(item)
+        unnamed = item.status != "approved" and item.group == default_group(item.question)
         return {
             self.shown: said,
             self.told: notes(review),
             **self._closed(visible=True),
             self.reason: gr.update(visible=review.fault is not None, value=""),
             self.approve: gr.update(visible=item.correction is not None or item.rating is not None),
-            self.need: gr.update(choices=needs, value=item.group, visible=True),
+            self.need: gr.update(
+                choices=needs, value=(review.group if unnamed else None) or item.group, visible=True
+            ),
         }
 
     def _closed(self, *, visible: bool) -> Updates:
@@ -219,19 +223,19 @@ class FeedbackTab:
         text: str | None,
     ) -> Updates:
         """Approve and go on; what fails its check first needs a reason from the person."""
-        review = look(self._app, desk.db, item, text)
+        reviews = Reviews(self._app, desk.db, desk.workspace)
+        review = reviews.look(item, text)
         if review.fault and not reason.strip():
             return {self.told: notes(review), self.reason: gr.update(visible=True)}
         following = self._following(desk, status, before, item.id)
-        approve_reviewed(
-            desk.db,
+        reviews.approve(
             item,
-            review,
             reviewer=desk.person.owner,
             correction=text,
             group=need or None,
             despite_check=reason,
         )
+        reviews.close()
         return self.show(desk, status, before, following)
 
     def reject_it(self, desk: Desk, status: str, before: int | None, chosen: int) -> Updates:

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from assistant.admin.word_diff import mark_changes
 from assistant.chat_view import one_line
 from assistant.review import Review
+from knowledge.contradictions import PageContradiction
+from storage.pairs import Rival
 from storage.records import Feedback, Inputs
 
 STATUS_NAMES = {
@@ -42,10 +44,31 @@ def detail(
 
 def notes(review: Review) -> str:
     """What the reviewer should know before approving."""
-    if not review.fault:
-        return ""
-    check = f"It fails its {one_line(review.check)} check: {one_line(review.fault)}."
-    return f'<p role="alert">{check}</p>'
+    told = []
+    if review.fault:
+        told.append(f"It fails its {one_line(review.check)} check: {one_line(review.fault)}.")
+    told += [_differs(one) for one in review.otherwise]
+    told += [_contradicts(page) for page in review.pages]
+    warnings = "".join(f'<p role="alert">{text}</p>' for text in told)
+    if review.same_as is None:
+        return warnings
+    same = f"The same as #{review.same_as}: that one trains, this one answers at once."
+    return f'{warnings}<p class="note">{same}</p>'
+
+
+def _differs(other: Rival) -> str:
+    return (
+        "The same question was corrected differently on "
+        f"{other.reviewed_at[:10]} (#{other.feedback_id}): "
+        f"<q>{one_line(other.chosen)}</q> If you approve this one, it replaces that answer."
+    )
+
+
+def _contradicts(page: PageContradiction) -> str:
+    written, said = mark_changes(page.written, page.said)
+    return (
+        f"This may contradict {one_line(page.document)}: there <q>{written}</q>, here <q>{said}</q>"
+    )
 
 
 def day_and_time(iso: str | None) -> str:

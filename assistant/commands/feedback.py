@@ -13,7 +13,7 @@ from assistant.app import App
 from assistant.commands.folders import unwritable
 from assistant.commands.who import actor
 from assistant.prompt import build_messages
-from assistant.review import approve_reviewed, look
+from assistant.review import Reviews
 from assistant.verbs import Event
 from storage import feedback, pairs
 from storage.copies import record_copy
@@ -48,20 +48,42 @@ def approve(
         raise BadInput(f"--correction edits one correction, but {len(ids)} are named.")
     said = {"correction": correction, "group": group, "despite_check": despite_check}
     with closing(app.db()) as db:
-        items = _here(db, workspace_named(db, workspace), ids)
-        reviews = [look(app, db, item, correction) for item in items]
+        found = workspace_named(db, workspace)
+        items = _here(db, found, ids)
+        reviews = Reviews(app, db, found)
+        for item in items:
+            reviews.look(item, correction)  # a check takes seconds: not while others cannot write
         with write_transaction(db):
-            done = [
-                approve_reviewed(db, item, review, reviewer=actor(), **said)
-                for item, review in zip(items, reviews, strict=True)
-            ]
-        for item in done:
-            yield {
-                "feedback": item.id,
-                "status": item.status,
-                "group": item.group,
-                "answers": item.approved_correction is not None,
-            }
+            done = [reviews.approve(item, reviewer=actor(), **said) for item in items]
+        reviews.close()
+    for item, review in done:
+        yield from ({"warning": f"feedback {item.id}: {text}"} for text in review.warnings)
+        yield {
+            "feedback": item.id,
+            "status": item.status,
+            "group": item.group,
+            "answers": item.approved_correction is not None,
+            "same_as": item.same_as,
+            "contradicts": [one.feedback_id for one in review.otherwise],
+            "pages": [asdict(page) for page in review.pages],
+        }
+
+
+def show(app: App, *, workspace: str, id: int) -> Iterator[Event]:
+    """One piece of feedback, with all that a reviewer is told before approving it."""
+    with closing(app.db()) as db:
+        found = workspace_named(db, workspace)
+        (item,) = _here(db, found, [id])
+        review = Reviews(app, db, found).look(item)
+        yield {
+            **asdict(item),
+            "same_as": item.same_as or review.same_as,
+            "suggested_group": review.group,
+            "check": review.check,
+            "fault": review.fault,
+            "contradicts": [asdict(one) for one in review.otherwise],
+            "pages": [asdict(page) for page in review.pages],
+        }
 
 
 def reject(app: App, *, workspace: str, ids: list[int]) -> Iterator[Event]:

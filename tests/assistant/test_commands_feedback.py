@@ -74,6 +74,7 @@ def test_other_workspaces_feedback_is_not_there(queue):
     [
         (("approve", "99"), "99"),
         (("approve", "1", "2", "--correction", "x"), "2"),
+        (("show", "99"), "99"),
         (("list", "--status", "odd"), "odd"),
         (("list", "--workspace", "nowhere"), "nowhere"),
         (("export", "--to", "/no/such/folder/x.jsonl"), "/no/such/folder"),
@@ -141,6 +142,21 @@ def test_rows_that_fail_their_check_stay_new_when_a_file_is_approved(queue, shop
     assert "Which names?" in {
         row["question"] for row in queue.rows("feedback", "list", "--status", "new")
     }
+
+
+def test_approving_says_what_else_answers_the_question(queue, tmp_path):
+    rows = [{**CORRECTED, "correction": text} for text in ("SELECT 1;", "SELECT 2;", "SELECT 1;")]
+    queue("feedback", "import", write_rows(tmp_path / "same.jsonl", *rows[:2]))
+    queue("feedback", "approve", "5")
+    (found,) = queue.rows("feedback", "show", "6")
+    assert [one["feedback_id"] for one in found["contradicts"]] == [5]
+    (found,) = queue.rows("feedback", "approve", "6")
+    assert found["contradicts"] == [5] and "corrected differently on" in queue.said
+    again = {**rows[1], "comment": "said twice"}
+    queue("feedback", "import", write_rows(tmp_path / "again.jsonl", again), "--approve")
+    assert "the same as feedback 6" in queue.said
+    assert [row["same_as"] for row in queue.rows("feedback", "list")] == [6, *[None] * 6]
+    assert len(queue.rows("feedback", "export")) == 1
 
 
 def said(text):

@@ -22,6 +22,7 @@ TYPED = {
     "ask": "a --no-overrides --no-examples --no-documents --adapter base --max-tokens 3",
     "feedback import": "a --approve --ask --strict --skip-bad",
     "feedback list": "--status new --limit 3",
+    "feedback show": "1",
     "feedback approve": "1 2 --group g",
     "feedback reject": "1",
     "feedback export": "--format unpaired --to f",

@@ -23,7 +23,7 @@ TABLES = {
     *("keys", "audit", "jobs", "documents", "chunks", "conversations", "messages", "feedback"),
     *("feedback_passages", "overrides", "rounds", "round_examples", "round_metrics"),
     *("evaluations", "adapters", "servings"),
-    *("copies", "house_settings"),
+    *("copies", "house_settings", "duplicates", "kept_passages"),
     *("erasures", "erasure_requests", "backups", "round_documents"),
 }
 
@@ -42,7 +42,7 @@ def test_blank_to_latest_has_every_table(path):
     prepare_database(path)
     with open_database(path) as db:
         assert set(db.table_names()) >= TABLES
-        assert db.view_names() == ["pairs", "thumbs", "ratings"]
+        assert db.view_names() == ["thumbs", "ratings", "pairs"]
         assert migrations.pending(db) == []
 
 

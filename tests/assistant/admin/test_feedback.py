@@ -140,6 +140,23 @@ def test_an_edit_that_passes_its_check_needs_no_reason(office, queue):
     assert item(office, given).approved_correction == "{}"
 
 
+def test_the_reviewer_is_told_of_other_answers_and_of_the_same(office, queue):
+    first, other, same = [
+        office.correction("How long?", wanted=text) for text in ("45 days.", "30 days.", "45 days.")
+    ]
+    press(office, queue.approve_it, "new", None, first.id, "returns", "")
+    shown = press(office, queue.show, "new", None, other.id)
+    assert (
+        f"corrected differently on {item(office, first).reviewed_at[:10]} (#{first.id})"
+        in (shown[queue.told])
+    )
+    shown = press(office, queue.show, "new", None, same.id)
+    assert f"The same as #{first.id}" in shown[queue.told]
+    assert shown[queue.need]["value"] == "returns"
+    press(office, queue.approve_it, "new", None, same.id, "returns", "")
+    assert item(office, same).same_as == first.id
+
+
 def test_needs_that_are_known_are_offered(office, queue):
     given = office.correction("How long?")
     press(office, queue.approve_it, "new", None, given.id, "returns", "")

@@ -2,7 +2,10 @@
 
 import pytest
 
-from assistant.admin.feedback_view import STATUS_NAMES, day_and_time, detail, label
+from assistant.admin.feedback_view import STATUS_NAMES, day_and_time, detail, label, notes
+from assistant.review import Review
+from knowledge.contradictions import PageContradiction
+from storage.pairs import Rival
 from storage.records import ChatMessage, Feedback, Inputs, Passage
 
 NASTY = "<script>alert(1)</script>\n\n&"
@@ -28,7 +31,7 @@ def test_a_reviewers_wording_is_shown_as_such():
 
 
 def test_without_a_correction_the_reviewer_is_told_what_to_do():
-    assert "Edit to write one, or reject" in detail(feedback(rating=-1), "mo", None)
+    assert "edit to write what was wanted, or reject" in detail(feedback(rating=-1), "mo", None)
 
 
 @pytest.mark.parametrize("field", ["question", "answer", "comment", "correction"])
@@ -71,3 +74,15 @@ def test_every_status_has_a_name():
 def test_times_are_short():
     assert day_and_time("2026-11-21T04:58:26.123Z") == "2026-11-21 04:58"
     assert day_and_time(None) == ""
+
+
+def test_notes_name_what_to_know_and_nothing_in_them_becomes_markup():
+    rival = Rival(3, NASTY, NASTY, "g", "2026-11-21T04:58:26.000Z", True)
+    page = PageContradiction(NASTY, "within 30 days", "within 45 days <b>", "number of day")
+    review = Review("json", NASTY, pages=(page,), same_as=9, otherwise=(rival,))
+    shown = notes(review)
+    assert "fails its json check" in shown and "2026-11-21 (#3)" in shown
+    assert "<del>30</del> days" in shown and "<ins>45</ins> days<ins> &lt;b&gt;</ins>" in shown
+    assert "The same as #9" in shown
+    assert "<script" not in shown and "\n" not in shown
+    assert notes(Review("exact", None)) == ""
