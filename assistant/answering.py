@@ -137,24 +137,52 @@ def main() -> int:
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever libraries print goes to the log, never between our lines
     _step_back()
-    spec = json.loads(sys.stdin.readline())
-    from assistant.engines.choose import open_engine
-
-    engine = open_engine(
-        _base(spec["base"]),
-        engine=spec["engine"],
-        threads=spec["threads"],
-        context=spec["context"],
-    )
+    engines = _Engines(json.loads(sys.stdin.readline()))
     writing = threading.Lock()
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for line in sys.stdin:
             asked = json.loads(line)
+            engine = engines.of(asked["folder"])
             if asked["adapter_id"] is not None:
                 engine.load(asked["adapter_id"], Path(asked["folder"]))
             pool.submit(_answer_one, engine, asked, out, writing)
-    engine.close()
+    engines.close()
     return 0
+
+
+class _Engines:
+    """The engine that serves, and beside it, once asked for, the one it would open for others."""
+
+    def __init__(self, spec: dict[str, Any]) -> None:
+        self._spec, self._base = spec, _base(spec["base"])
+        self._first = self._open(spec["engine"])
+        self._beside: dict[str, Any] = {}
+
+    def of(self, folder: str | None) -> Any:
+        """The engine that would serve the adapter in `folder`; None is the base."""
+        from assistant.engines.choose import engine_beside
+        from tuning.adapter_files import adapter_kind
+
+        if folder is None or self._spec["engine"] != "auto":
+            return self._first
+        name = engine_beside(self._base, self._first.name, adapter_kind(Path(folder)))
+        if name is None:
+            return self._first
+        if name not in self._beside:
+            self._beside[name] = self._open(name)
+        return self._beside[name]
+
+    def close(self) -> None:
+        """Stop them all."""
+        for engine in (self._first, *self._beside.values()):
+            engine.close()
+
+    def _open(self, name: str) -> Any:
+        from assistant.engines.choose import open_engine
+
+        return open_engine(
+            self._base, engine=name, threads=self._spec["threads"], context=self._spec["context"]
+        )
 
 
 def _answer_one(engine: Any, asked: dict[str, Any], out: IO[str], writing: threading.Lock) -> None:

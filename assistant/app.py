@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from knowledge.dense import DenseIndex
     from knowledge.embedding import Embedder
     from storage.models import BaseModel
+    from tuning.adapter_kinds import Kind
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ class App:
         self._parts: dict[str, Any] = {}
         self._locks: dict[str, threading.RLock] = {}
         self._lock = threading.Lock()
-        self._verified: set[int] = set()
+        self._kinds: dict[int, Kind] = {}  # of the adapters that were verified
 
     def db(self) -> Database:
         """A fresh connection (0.5 ms): one per request or thread, never shared."""
@@ -93,29 +94,50 @@ class App:
         with closing(self.db()) as db:
             row = adapter_row(db, adapter_id)
         with self._lock_for("adapters"):
-            if adapter_id not in self.engine.adapters():
-                if adapter_id not in self._verified:
-                    from tuning.adapter_files import verify_adapter
-
-                    verify_adapter(
-                        self.adapter_folder(adapter_id),
-                        self.base.fingerprint,
-                        expected_manifest=row.manifest_hash,
-                        base_folder=self.base.folder,
-                    )
-                    self._verified.add(adapter_id)
-                self.engine.load(adapter_id, self.adapter_folder(adapter_id))
+            if adapter_id not in self._kinds:
+                self._kinds[adapter_id] = self._verified_kind(row)
+            engine = self.engine_for(adapter_id)
+            if adapter_id not in engine.adapters():
+                engine.load(adapter_id, self.adapter_folder(adapter_id))
         return row
 
     def forget_adapter(self, adapter_id: int) -> None:
         """Take an adapter out of the engine if it is in there; replies under way still end."""
-        self._verified.discard(adapter_id)
-        if self.has("engine"):
-            self.engine.unload(adapter_id)
+        self._kinds.pop(adapter_id, None)
+        for name in ("engine", "engine beside"):
+            if self.has(name):
+                self._parts[name].unload(adapter_id)
+
+    def engine_for(self, adapter_id: int | None) -> "Engine":
+        """The engine that answers by a loaded adapter, or by the base (None).
+
+        What llamacpp cannot serve is answered by torch_peft beside it, opened when first asked for;
+        the base's weights are then held twice. With APPRENTICE_ENGINE=llamacpp there is no second
+        engine, and loading raises BadInput.
+        """
+        kind = self._kinds.get(adapter_id) if adapter_id is not None else None
+        if kind is None or self.settings.engine != "auto":
+            return self.engine
+        from assistant.engines.choose import engine_beside
+
+        beside = engine_beside(self.base, self.engine.name, kind)
+        return self.engine if beside is None else self._once("engine beside", self._open_beside)
+
+    def _verified_kind(self, row: Adapter) -> "Kind":
+        from tuning.adapter_files import adapter_kind, verify_adapter
+
+        folder = self.adapter_folder(row.id)
+        verify_adapter(
+            folder,
+            self.base.fingerprint,
+            expected_manifest=row.manifest_hash,
+            base_folder=self.base.folder,
+        )
+        return adapter_kind(folder)
 
     def close(self) -> None:
         """Stop the engine and close the index."""
-        for name in ("engine", "index"):
+        for name in ("engine", "engine beside", "index"):
             part = self._parts.pop(name, None)
             if part is not None:
                 part.close()
@@ -147,6 +169,17 @@ class App:
         return open_engine(
             self.base,
             engine=self.settings.engine,
+            threads=self.settings.threads,
+            context=self.settings.context,
+        )
+
+    def _open_beside(self) -> "Engine":
+        from assistant.engines.choose import open_engine
+
+        log.info("torch_peft opens beside %s: the base is held twice", self.engine.name)
+        return open_engine(
+            self.base,
+            engine="torch_peft",
             threads=self.settings.threads,
             context=self.settings.context,
         )

@@ -264,7 +264,10 @@ def _adapter(datadir: DataDir, workspace: str, item: Adapter) -> Check:
             )
             return Check(name, "fail", str(error), remedy)
         return Check(name, "warn", str(error), f"`apprentice adapters delete {item.id}`.")
-    return Check(name, "ok", f"{item.status} in {workspace}, files verified")
+    twice = ""
+    if item.method in ("dora", "ia3", "bottleneck") and item.status == "serving":
+        twice = "; torch_peft answers by it, and beside llamacpp the base is held twice"
+    return Check(name, "ok", f"{item.status} in {workspace}, files verified{twice}")
 
 
 def client_copies(datadir: DataDir) -> Iterator[Check]:

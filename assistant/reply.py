@@ -330,7 +330,8 @@ def _generate(
     said: list[str] = []
     tokens, first_ms = 0, None
     reason: FinishReason = "interrupted"
-    pieces = app.engine.stream(ids, adapter_id, sampling, (), cancel or threading.Event())
+    engine = app.engine_for(adapter_id)
+    pieces = engine.stream(ids, adapter_id, sampling, (), cancel or threading.Event())
     try:
         for piece in pieces:
             first_ms = first_ms or (time.perf_counter() - started) * 1000
@@ -369,7 +370,7 @@ def _save_opening(
             sent_ids=tuple(ids),
             base_fingerprint=app.base.fingerprint,
             adapter_id=adapter_id,
-            engine=app.engine.name,
+            engine=app.engine_for(adapter_id).name,
         )
 
 

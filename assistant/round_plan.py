@@ -8,15 +8,16 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from assistant.app import App
-from assistant.engines.choose import has_cuda
+from assistant.engines.choose import best_engine, engine_beside, has_cuda
 from assistant.estimate import pace, training_minutes
 from assistant.lessons import Lesson, lessons
 from assistant.replay import REPLAY_TOKENS, replay_count
 from assistant.round_start import choose_start
 from storage.errors import BadInput
 from storage.records import Adapter, Workspace
+from tuning.adapter_kinds import Kind
 from tuning.config import Method, RoundConfig
-from tuning.memory import fits
+from tuning.memory import fits, unpacked_bytes
 
 PAIRS_NEEDED = 8
 """Approved corrections under which a round is refused: two held-out cases decide nothing."""
@@ -43,6 +44,8 @@ class RoundPlan:
     """Why it starts where it does."""
     measured: str = ""
     """Where minutes and memory come from."""
+    served_by: str = ""
+    """The engine that will answer by the adapter, and what that costs."""
 
 
 def plan_round(
@@ -87,6 +90,7 @@ def plan_round(
         start=chosen.adapter,
         notes=chosen.notes,
         measured=known.source,
+        served_by=_served_by(app, chosen.config.method),
     )
 
 
@@ -115,6 +119,23 @@ def _size(found: Sequence[Lesson], config: RoundConfig, replayable: int) -> tupl
     replay = min(math.ceil(config.replay_share * len(trained)), replayable)
     tokens = sum(lesson.tokens for lesson in trained) + replay * 2 * REPLAY_TOKENS
     return tokens, len(trained) + replay
+
+
+def _served_by(app: App, method: Method) -> str:
+    """The engine for the round's adapter. Raises BadInput when the one that is set cannot."""
+    asked = app.settings.engine
+    running = best_engine(app.base) if asked == "auto" else asked
+    kind: Kind = "lora" if method == "auto" or method == "qlora" else method
+    beside = engine_beside(app.base, running, kind)
+    if beside is None:
+        return running
+    if asked != "auto":
+        raise BadInput(
+            f"{asked} cannot serve what the method {method} makes on this base: set "
+            "APPRENTICE_ENGINE=auto or torch_peft, or tune by lora or rslora."
+        )
+    more = unpacked_bytes(app.base.folder) / 1e9
+    return f"{beside} beside {running}; the base is then held twice, about {more:.1f} GB more"
 
 
 def _method(app: App) -> Method:

@@ -24,8 +24,19 @@ from storage.records import Adapter, Workspace
 from tuning.adapter_files import CONFIG, AdapterRefused, verify_adapter
 from tuning.config import RoundConfig
 
-SHAPE = ("method", "quantization", "rank", "alpha", "target_modules", "layers")
+SHAPE = (
+    "method",
+    "quantization",
+    "rank",
+    "alpha",
+    "width",
+    "placement",
+    "target_modules",
+    "layers",
+)
 """Dials that an adapter keeps for life."""
+WRITTEN = {"rank": "r", "alpha": "lora_alpha", "width": "width"}
+"""Dials that PEFT keeps in an adapter's config, with its names for them."""
 
 
 @dataclass(frozen=True)
@@ -158,7 +169,7 @@ def _shape(app: App, db: Database, parent: Adapter) -> dict[str, Any]:
         if {"method", "rank"} <= set(config):
             return {name: config[name] for name in SHAPE if name in config}
     written = json.loads((app.adapter_folder(parent.id) / CONFIG).read_text(encoding="utf-8"))
-    found = {"rank": written.get("r"), "alpha": written.get("lora_alpha")}
+    found = {dial: written.get(key) for dial, key in WRITTEN.items()}
     return {"method": parent.method, **{name: v for name, v in found.items() if v is not None}}
 
 

@@ -30,6 +30,7 @@ def plan_summary(plan: "RoundPlan") -> str:
             ("Kept out, to judge by", plan.held_out),
             ("Needs", plan.needs),
             ("Method", plan.config.method),
+            ("Answered by", plan.served_by),
             ("Ordinary questions replayed", plan.replay),
             ("Time", f"about {plan.minutes:g} minutes"),
             ("Memory", f"about {plan.memory_bytes / 1e9:.1f} GB"),

@@ -64,6 +64,8 @@ def _planned(plan: RoundPlan) -> Event:
         "minutes": plan.minutes,
         "memory_bytes": plan.memory_bytes,
         "estimated": plan.measured,
+        "method": plan.config.method,
+        "served_by": plan.served_by,
         "advice": plan.advice,
         "config": plan.config.to_json(),
     }

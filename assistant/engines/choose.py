@@ -1,5 +1,6 @@
 """Which engine serves a base model on this machine."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,8 @@ from storage.models import BaseModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tuning.adapter_kinds import Kind
 
 ENGINES = ("llamacpp", "torch_peft")
 GPU_DEVICES = ("/dev/nvidiactl", "/dev/dxg")
@@ -35,6 +38,27 @@ def best_engine(base: BaseModel) -> str:
     if base.gguf is None or has_cuda():
         return "torch_peft"
     return "llamacpp"
+
+
+def engine_beside(base: BaseModel, running: str, kind: "Kind") -> str | None:
+    """The engine that must serve adapters of `kind` beside the one `running`; None if it can.
+
+    llamacpp has a form for LoRA and rsLoRA only, and only on bases of llama's architecture.
+    """
+    if running != "llamacpp":
+        return None
+    plain = kind in ("lora", "rslora") and _is_llama(base.folder)
+    return None if plain else "torch_peft"
+
+
+def _is_llama(folder: Path) -> bool:
+    try:
+        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadInput(
+            f"{folder}/config.json cannot be read ({error}): fetch the base again."
+        ) from error
+    return bool(config.get("model_type") == "llama")
 
 
 def has_cuda() -> bool:

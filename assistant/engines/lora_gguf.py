@@ -14,6 +14,7 @@ from safetensors.numpy import load_file
 
 from storage.conversion import to_interleaved
 from storage.errors import BadInput
+from tuning.adapter_kinds import Unfit, kind_of
 
 GGUF_NAME = "adapter.gguf"
 MODULES = {
@@ -28,16 +29,20 @@ MODULES = {
 """PEFT's module names of the llama architecture, and llama.cpp's."""
 
 TENSOR = re.compile(r"base_model\.model\.model\.layers\.(\d+)\.(.+)\.lora_(A|B)\.weight")
-PLAIN = {"use_dora": False, "bias": "none", "fan_in_fan_out": False, "modules_to_save": None}
+PLAIN = {"bias": "none", "fan_in_fan_out": False, "modules_to_save": None}
 """Settings of a LoRA under which two matrices per module are the whole adapter."""
+OTHER_KINDS: dict[str, str] = {"dora": "DoRA", "ia3": "IA3", "bottleneck": "bottleneck"}
+"""Kinds of adapters that llama.cpp has no form for, as people write them."""
 
 
 def adapter_gguf(adapter: Path, base: Path) -> Path:
     """The GGUF form of the PEFT adapter in folder `adapter`, written beside it when missing.
 
     `base` is the canonical folder of its base model. Raises BadInput when the adapter is of a
-    kind that llama.cpp cannot serve (DoRA, trained embeddings, another architecture).
+    kind that llama.cpp cannot serve (DoRA, IA3, bottleneck, trained embeddings) or for a base of
+    another architecture than llama's.
     """
+    _check(_read(adapter / "adapter_config.json"), adapter)
     target = adapter / GGUF_NAME
     if not target.is_file():
         handle, part = tempfile.mkstemp(dir=adapter, prefix=".adapter-", suffix=".gguf")
@@ -53,7 +58,6 @@ def adapter_gguf(adapter: Path, base: Path) -> Path:
 def write_adapter_gguf(adapter: Path, base: Path, target: Path) -> None:
     """Write the GGUF file; see `adapter_gguf`."""
     config = _read(adapter / "adapter_config.json")
-    _check(config, adapter)
     shape = _read(base / "config.json")
     if shape.get("model_type") != "llama":
         raise BadInput(
@@ -103,13 +107,21 @@ def _stored(values: np.ndarray) -> np.ndarray:
 
 
 def _check(config: dict[str, Any], adapter: Path) -> None:
+    try:
+        kind = kind_of(config)
+    except Unfit as error:
+        raise BadInput(f"Adapter {adapter} cannot be served: {error}.") from None
+    if kind in OTHER_KINDS:
+        raise BadInput(
+            f"Adapter {adapter} is a {OTHER_KINDS[kind]} adapter, which llama.cpp cannot serve: "
+            "use APPRENTICE_ENGINE=auto or torch_peft, or tune by lora or rslora."
+        )
     odd = [key for key, plain in PLAIN.items() if config.get(key, plain) != plain]
     odd += [key for key in ("rank_pattern", "alpha_pattern") if config.get(key)]
-    if config.get("peft_type") != "LORA" or odd:
-        what = ", ".join(odd) or f"of type {config.get('peft_type')}"
+    if odd:
         raise BadInput(
-            f"Adapter {adapter} is not a plain LoRA ({what}), which llama.cpp cannot serve: use "
-            "APPRENTICE_ENGINE=torch_peft."
+            f"Adapter {adapter} is not a plain LoRA ({', '.join(odd)}), which llama.cpp cannot "
+            "serve: use APPRENTICE_ENGINE=torch_peft."
         )
 
 

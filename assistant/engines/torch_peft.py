@@ -2,10 +2,9 @@
 
 PEFT is not thread-safe (two threads on one model gave 9 of 12 wrong answers, without an error), so
 one worker thread owns the model: it reads prompts, makes tokens, loads and unloads adapters, one
-after another. Replies are made together, each row by its own adapter (`adapter_names`).
+after another. Replies are made together where their adapters can share a batch (`batches.py`).
 """
 
-import json
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
@@ -14,10 +13,10 @@ from queue import SimpleQueue
 from typing import Any
 
 import torch
-from peft import PeftModel
-from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 
+from assistant.engines.adapter_models import BASE, AdapterModels
+from assistant.engines.batches import Batches
 from assistant.engines.protocol import (
     MAX_ADAPTERS,
     EngineFailed,
@@ -27,15 +26,13 @@ from assistant.engines.protocol import (
     room_for_reply,
 )
 from assistant.engines.reply_text import ReplyText
-from assistant.engines.rows import Row, Rows
+from assistant.engines.rows import Row
 from assistant.tokens import ChatTokenizer
 from storage.errors import ApprenticeError, BadInput
 from storage.models import BaseModel
 
 TOGETHER = 16
 """Replies made at once; more wait for a place."""
-BASE = "__base__"
-"""PEFT's name for no adapter."""
 ATTENTION = {"full_attention", "sliding_attention"}
 """Kinds of layers whose cache can be joined row by row."""
 
@@ -62,10 +59,9 @@ class TorchPeft:
         self._closed = False
         self._waiting: list[Row] = []
         self._running = True
-        self._model: Any = None
-        self._peft: PeftModel | None = None
+        self._models: AdapterModels | None = None
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._rows = Rows(self._forward, self._device)
+        self._rows = Batches(self._forward, self._device, self._batch_of)
         self._worker = threading.Thread(target=self._work, name="torch-engine", daemon=True)
         self._worker.start()
         try:
@@ -90,7 +86,6 @@ class TorchPeft:
 
     def load(self, adapter_id: int, folder: Path) -> None:
         """See `protocol.Engine`. Replies in the making pause meanwhile (20 to 200 ms)."""
-        _check_adapter(folder)
         if adapter_id not in self.adapters():
             self._in_worker(lambda: self._load(adapter_id, folder))
 
@@ -199,7 +194,7 @@ class TorchPeft:
         """Begin a reply; what goes wrong with its prompt is told to its own reader only."""
         name = row.adapter
         try:
-            if name != BASE and (self._peft is None or name not in self._peft.peft_config):
+            if name != BASE and name not in self._owned().names:
                 # It was unloaded between the question and its turn.
                 raise adapter_missing(int(name[1:]), self.adapters())
             self._rows.admit(row)
@@ -216,16 +211,17 @@ class TorchPeft:
             row.interrupt()
         self._waiting, self._running = [], False
         self._rows.clear()
-        self._peft = self._model = None
+        self._models = None
 
     def _open(self, base: BaseModel, config: Any, threads: int) -> None:
         cuda = self._device.type == "cuda"
         if not cuda:
             torch.set_num_threads(threads)
         try:
-            self._model = AutoModelForCausalLM.from_pretrained(
+            model = AutoModelForCausalLM.from_pretrained(
                 base.folder, **_precision(config, cuda), local_files_only=True
-            ).eval()
+            )
+            self._models = AdapterModels(model.eval())
         except (OSError, ValueError, RuntimeError) as error:
             raise EngineFailed(
                 f"The base model in {base.folder} cannot be read: {error}"
@@ -233,43 +229,26 @@ class TorchPeft:
 
     def _forward(self, *, adapters: list[str], logits_to_keep: int = 1, **inputs: Any) -> Any:
         inputs = {**inputs, "use_cache": True, "logits_to_keep": logits_to_keep}
-        if self._peft is None:
-            return self._model(**inputs)
-        return self._peft(**inputs, adapter_names=adapters)
+        return self._owned().forward(adapters, **inputs)
+
+    def _owned(self) -> AdapterModels:
+        if self._models is None:
+            raise EngineFailed("The engine has been closed: start the server again.")
+        return self._models
+
+    def _batch_of(self, name: str) -> str:
+        return self._owned().batch_of(name)
 
     def _load(self, adapter_id: int, folder: Path) -> None:
         name = _adapter_name(adapter_id)
-        self._check_fit(folder)
-        if self._peft is not None and name in self._peft.peft_config:  # still retiring
+        if name in self._owned().names:  # still retiring
             self._retiring.discard(name)
-        elif self._peft is None:
-            self._peft = PeftModel.from_pretrained(self._model, folder, adapter_name=name).eval()
         else:
-            self._peft.load_adapter(folder, name, torch_device=str(self._device))
-            self._peft.eval()
+            self._owned().load(name, folder)
         with self._lock:
             self._loaded[adapter_id] = None
             oldest = list(self._loaded)[:-MAX_ADAPTERS]
         self._retire(oldest)
-
-    def _check_fit(self, folder: Path) -> None:
-        """PEFT finds out in the middle, when the base has already been changed."""
-        path = folder / "adapter_model.safetensors"
-        modules = dict(self._model.named_modules())
-        try:
-            with safe_open(path, "np") as file:
-                names = file.keys()
-                shapes = {name: file.get_slice(name).get_shape() for name in names}
-        except (OSError, SafetensorError) as error:
-            raise BadInput(f"{path} cannot be read ({error}): the adapter is not whole.") from error
-        for name, shape in shapes.items():
-            module, _, side = name.removeprefix("base_model.model.").partition(".lora_")
-            part = {"A.weight": "in_features", "B.weight": "out_features"}.get(side, "")
-            if getattr(modules.get(module), part, None) != shape[1 if side.startswith("A") else 0]:
-                raise BadInput(
-                    f"The adapter in {folder} does not fit the base model ({name} is {shape}): "
-                    "it was made for another one."
-                )
 
     def _retire(self, adapter_ids: list[int]) -> None:
         with self._lock:
@@ -284,12 +263,7 @@ class TorchPeft:
         used = {row.adapter for row in self._rows.rows}
         for name in self._retiring - used:
             self._retiring.discard(name)
-            if self._peft is None or name not in self._peft.peft_config:
-                continue
-            if len(self._peft.peft_config) > 1:
-                self._peft.delete_adapter(name)
-            else:  # a PEFT model without any adapter cannot run
-                self._model, self._peft = self._peft.unload(), None
+            self._owned().unload(name)
 
     def _score(self, prompt: Sequence[int], completion: Sequence[int], name: str) -> list[float]:
         ids = torch.tensor([[*prompt, *completion]], device=self._device)
@@ -336,18 +310,3 @@ def _precision(config: Any, cuda: bool) -> dict[str, Any]:
 
 def _adapter_name(adapter_id: int) -> str:
     return f"a{adapter_id}"
-
-
-def _check_adapter(folder: Path) -> None:
-    """`adapter_names` works for LoRA only, and not for DoRA."""
-    path = folder / "adapter_config.json"
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise BadInput(f"{path} cannot be read ({error}): the adapter is not whole.") from error
-    if config.get("peft_type") != "LORA" or config.get("use_dora"):
-        kind = "DoRA" if config.get("use_dora") else config.get("peft_type")
-        raise BadInput(
-            f"The adapter in {folder} is of the kind {kind}; adapters that are served together "
-            "must be plain LoRA."
-        )

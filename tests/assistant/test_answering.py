@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from assistant.answering import AnsweringFailed, ChildAnswerer
+from assistant.engines.choose import open_engine
 from assistant.engines.protocol import Sampling
 from tests.tiny import make_tiny_adapter
 
@@ -65,3 +66,21 @@ def test_child_leaves_with_its_block(app, tmp_path):
         pid = child._child.pid
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
+
+
+def test_an_adapter_that_llama_cpp_cannot_serve_is_asked_of_torch(app, prompts, tmp_path):
+    plain = make_tiny_adapter(app.base, tmp_path / "plain")
+    other = make_tiny_adapter(app.base, tmp_path / "other", kind="bottleneck")
+    torch_engine = open_engine(app.base, engine="torch_peft", threads=1, context=512)
+    torch_engine.load(1, other)
+    pieces = torch_engine.stream(prompts[0], 1, Sampling(max_tokens=8), (), threading.Event())
+    expected = "".join(piece.text for piece in pieces).strip()
+    torch_engine.close()
+    app.engine.load(1, plain)
+    with ChildAnswerer(app.base, app.settings, tmp_path / "log") as child:
+        said = [
+            child.answer(prompts[:1], adapter=adapter, max_tokens=8)[0]
+            for adapter in ((0, other), None, (2, plain), (0, other))
+        ]
+    base, taught = said_here(app, prompts[0]), said_here(app, prompts[0], 1)
+    assert said == [expected, base, taught, expected]

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from assistant.engines import choose
-from assistant.engines.choose import best_engine, open_engine
+from assistant.engines.choose import best_engine, engine_beside, open_engine
 from storage.errors import BadInput
 
 
@@ -25,3 +25,16 @@ def test_auto_opens_it(tiny_base, monkeypatch):
 def test_an_unknown_engine(tiny_base):
     with pytest.raises(BadInput, match="'vllm' is not known: use auto, llamacpp or torch_peft"):
         open_engine(tiny_base, engine="vllm", threads=1)
+
+
+def test_what_llama_cpp_cannot_serve_is_served_beside_it(tiny_base, tmp_path):
+    found = {
+        kind: engine_beside(tiny_base, "llamacpp", kind)
+        for kind in ("lora", "rslora", "dora", "ia3", "bottleneck")
+    }
+    assert [kind for kind, beside in found.items() if beside is None] == ["lora", "rslora"]
+    assert set(found.values()) == {None, "torch_peft"}
+    assert engine_beside(tiny_base, "torch_peft", "bottleneck") is None
+    (tmp_path / "config.json").write_text('{"model_type": "qwen2"}')
+    other = dataclasses.replace(tiny_base, folder=tmp_path)
+    assert engine_beside(other, "llamacpp", "lora") == "torch_peft"

@@ -5,12 +5,18 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 from gguf import GGUFReader
+from peft import PeftModel
 from safetensors.numpy import load_file, save_file
+from transformers import AutoModelForCausalLM
 
-from assistant.engines.lora_gguf import adapter_gguf
+from assistant.engines.llamacpp import LlamaCpp
+from assistant.engines.lora_gguf import OTHER_KINDS, adapter_gguf
 from storage.conversion import to_half_split
 from storage.errors import BadInput
+from tests.assistant.engines.asking import ask, text_of
+from tests.tiny import make_tiny_adapter
 
 
 @pytest.fixture
@@ -52,19 +58,41 @@ def test_rank_stabilised_lora_has_another_scale(adapter, tiny_base):
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("use_dora", True),
         ("bias", "all"),
         ("modules_to_save", ["lm_head"]),
         ("rank_pattern", {"q_proj": 2}),
-        ("peft_type", "IA3"),
+        ("peft_type", "VERA"),
     ],
 )
-def test_other_kinds_are_refused(adapter, tiny_base, key, value):
+def test_other_settings_are_refused(adapter, tiny_base, key, value):
     config = json.loads((adapter / "adapter_config.json").read_text())
     (adapter / "adapter_config.json").write_text(json.dumps({**config, key: value}))
-    with pytest.raises(BadInput, match=f"{key}|IA3"):
+    with pytest.raises(BadInput, match=f"{key}|VERA"):
         adapter_gguf(adapter, tiny_base.folder)
     assert not list(adapter.glob("*.gguf")) and not list(adapter.glob(".adapter*"))
+
+
+@pytest.mark.parametrize("kind, name", OTHER_KINDS.items())
+def test_kinds_without_a_form_are_refused_by_name(tiny_base, tmp_path, kind, name):
+    folder = make_tiny_adapter(tiny_base, tmp_path / kind, kind=kind)
+    (folder / "adapter.gguf").write_bytes(b"left there by somebody")
+    with pytest.raises(BadInput, match=f"is a {name} adapter, which llama.cpp cannot.*ENGINE=auto"):
+        adapter_gguf(folder, tiny_base.folder)
+
+
+def test_rank_stabilised_lora_answers_as_by_peft(tiny_base, tmp_path, prompts, tokenizer):
+    """The scale is right in llama.cpp's arithmetic, not in the file alone."""
+    folder = make_tiny_adapter(tiny_base, tmp_path / "rs", seed=3, kind="rslora", strength=0.05)
+    base = AutoModelForCausalLM.from_pretrained(tiny_base.folder, dtype=torch.float32)
+    model = PeftModel.from_pretrained(base, folder).eval()
+    ids = torch.tensor([prompts[0]])
+    with torch.inference_mode():
+        made = model.generate(ids, max_new_tokens=12, do_sample=False, eos_token_id=[0, 2])
+    engine = LlamaCpp(tiny_base, threads=1, context=256)
+    engine.load(1, folder)
+    said = text_of(ask(engine, prompts[0], 1, 12))
+    engine.close()
+    assert said == tokenizer.decode(made[0, ids.shape[1] :].tolist()).rstrip("\ufffd")
 
 
 def test_a_tensor_that_llama_cpp_has_no_place_for(adapter, tiny_base):

@@ -205,7 +205,7 @@ def test_an_adapter_that_cannot_be_served_is_refused(engine, tiny_adapters, tmp_
     elif spoil == "json":
         config.write_text("{")
     else:
-        config.write_text(config.read_text().replace('"bias"', '"use_dora": true, "bias"'))
+        config.write_text(config.read_text().replace('"use_dora": false', '"use_dora": true'))
     with pytest.raises(BadInput):
         engine.load(50, folder)
     assert engine.adapters() == {1, 2}

@@ -38,7 +38,7 @@ def test_adapters_are_bounded(engine, prompts, tiny_base, tmp_path, monkeypatch)
     before = text_of(ask(engine, prompts[0], 1))
     engine.load(3, make_tiny_adapter(tiny_base, tmp_path / "3", seed=3))
     assert engine.adapters() == {1, 3}
-    assert set(engine._peft.peft_config) == {"a1", "a3"}
+    assert engine._models.names == {"a1", "a3"}
     assert text_of(ask(engine, prompts[0], 1)) == before
 
 
@@ -123,7 +123,7 @@ def test_layers_that_cannot_be_batched_are_refused(tiny_base, tmp_path):
 
 @pytest.mark.gpu
 def test_four_bit_on_a_gpu(engine, prompts, tiny_adapters):
-    assert getattr(engine._model, "is_loaded_in_4bit", False)
+    assert getattr(engine._models.base, "is_loaded_in_4bit", False)
     engine.load(1, tiny_adapters[1])
     alone = [text_of(ask(engine, prompt, 1, TOKENS)) for prompt in prompts]
     assert all(alone)

@@ -1,0 +1,116 @@
+"""Adapters of every kind on one base: each answers as by PEFT alone; weights are held once."""
+
+import pytest
+import torch
+from peft import PeftModel
+from safetensors.numpy import load_file, save_file
+from transformers import AutoModelForCausalLM
+
+from assistant.engines.adapter_models import BASE, MIXED, AdapterModels
+from storage.errors import BadInput
+from tests.tiny import make_tiny_adapter
+
+KINDS = ["lora", "rslora", "dora", "ia3", "bottleneck"]
+IDS = torch.tensor([[1, 5, 9, 20, 33]])
+
+
+def fresh(base):
+    return AutoModelForCausalLM.from_pretrained(base.folder, dtype=torch.float32).eval()
+
+
+@pytest.fixture(scope="module")
+def folders(tiny_base, tmp_path_factory):
+    """Two adapters of each kind, by name."""
+    root = tmp_path_factory.mktemp("kinds")
+    return {
+        f"{kind}{number}": make_tiny_adapter(
+            tiny_base, root / f"{kind}{number}", seed=number, kind=kind
+        )
+        for kind in KINDS
+        for number in (1, 2)
+    }
+
+
+@pytest.fixture(scope="module")
+def alone(tiny_base, folders):
+    """What plain PEFT says by each adapter, and transformers by none."""
+    with torch.inference_mode():
+        said = {BASE: fresh(tiny_base)(IDS).logits}
+        for name, folder in folders.items():
+            said[name] = PeftModel.from_pretrained(fresh(tiny_base), folder).eval()(IDS).logits
+    return said
+
+
+@torch.inference_mode()
+def test_each_says_what_it_says_alone_whatever_else_is_loaded(tiny_base, folders, alone):
+    models = AdapterModels(fresh(tiny_base))
+    for name, folder in folders.items():
+        models.load(name, folder)
+    assert models.names == folders.keys()
+    for name in (*folders, BASE, *reversed(folders)):
+        said = models.forward([name], input_ids=IDS).logits
+        assert torch.allclose(said, alone[name], atol=1e-4), name
+    assert len({round(float(said.sum()), 3) for said in alone.values()}) == 11
+
+
+@torch.inference_mode()
+def test_lora_and_base_share_a_batch_and_the_others_do_not(tiny_base, folders, alone):
+    models = AdapterModels(fresh(tiny_base))
+    for name, folder in folders.items():
+        models.load(name, folder)
+    together = [BASE, "lora1", "rslora2", "lora2", BASE]
+    assert {models.batch_of(name) for name in together} == {MIXED}
+    assert {models.batch_of(name) for name in ("dora1", "dora2", "ia31", "bottleneck2")} == {
+        "dora1",
+        "dora2",
+        "ia31",
+        "bottleneck2",
+    }
+    said = models.forward(together, input_ids=IDS.repeat(5, 1)).logits
+    for name, row in zip(together, said, strict=True):
+        assert torch.allclose(row, alone[name][0], atol=1e-4)
+
+
+@torch.inference_mode()
+def test_leaving_and_coming_back(tiny_base, folders, alone):
+    models = AdapterModels(fresh(tiny_base))
+    for kind in KINDS:
+        models.load("a", folders[f"{kind}1"])
+        models.load("b", folders[f"{kind}2"])
+        models.unload("a")
+        assert torch.allclose(
+            models.forward(["b"], input_ids=IDS).logits, alone[f"{kind}2"], atol=1e-4
+        )
+        models.unload("b")
+        assert models.names == set()
+        assert torch.equal(models.forward([BASE], input_ids=IDS).logits, alone[BASE])
+
+
+def test_the_base_is_held_once(tiny_base, folders):
+    base = fresh(tiny_base)
+    own = {one.data_ptr() for one in base.parameters()}
+    models = AdapterModels(base)
+    for name in ("lora1", "dora1", "ia31", "bottleneck1"):
+        models.load(name, folders[name])
+        for parameter, values in models._models[name[:-1]].named_parameters():
+            trained = any(part in parameter for part in ("lora_", "ia3_", "bottleneck_"))
+            assert (values.data_ptr() in own) != trained
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_does_not_fit_is_refused_before_peft_sees_it(tiny_base, tmp_path, kind, alone):
+    models = AdapterModels(fresh(tiny_base))
+    folder = make_tiny_adapter(tiny_base, tmp_path / "a", kind=kind)
+    path = folder / "adapter_model.safetensors"
+    tensors = load_file(path)
+    for spoilt in (
+        {name: values for name, values in tensors.items() if "layers.0" in name},
+        {name: values[:3].copy() for name, values in tensors.items()},
+        {name.replace("mlp", "ffn"): values for name, values in tensors.items()},
+    ):
+        save_file(spoilt, path)
+        with pytest.raises(BadInput, match="does not fit the base model"):
+            models.load("a", folder)
+        assert models.names == set()
+    with torch.inference_mode():
+        assert torch.equal(models.forward([BASE], input_ids=IDS).logits, alone[BASE])
