@@ -57,6 +57,29 @@ def test_dry_run_says_what_would_be_done_and_does_nothing(taught):
     assert states(taught) == []
 
 
+@pytest.mark.skipif(has_cuda(), reason="a GPU serves by torch")
+def test_dry_run_names_the_method_and_the_engine_that_will_serve(taught):
+    def planned(method):
+        (plan,), _ = run_verb(taught, "tune", workspace="default", dry_run=True, method=method)
+        return plan["method"], plan["served_by"].split(";")[0], plan["config"]["learning_rate"]
+
+    assert [planned(method) for method in ("lora", "rslora", "dora", "ia3", "bottleneck")] == [
+        ("lora", "llamacpp", 1e-3),
+        ("rslora", "llamacpp", 2.5e-4),
+        ("dora", "torch_peft beside llamacpp", 1e-3),
+        ("ia3", "torch_peft beside llamacpp", 1e-2),
+        ("bottleneck", "torch_peft beside llamacpp", 3e-3),
+    ]
+
+
+def test_a_method_that_the_engine_cannot_serve_is_refused_before_it_trains(taught, monkeypatch):
+    alone = taught.settings.model_copy(update={"engine": "llamacpp"})
+    monkeypatch.setattr(taught, "settings", alone)
+    with pytest.raises(BadInput, match="llamacpp cannot serve what the method bottleneck makes"):
+        run_verb(taught, "tune", workspace="default", method="bottleneck")
+    assert states(taught) == []
+
+
 @pytest.mark.skipif(has_cuda(), reason="a GPU serves in nf4")
 def test_it_trains_over_what_serves_unless_memory_is_short(taught, monkeypatch):
     def chosen(**options):
