@@ -251,7 +251,9 @@ def _tuning(verbs: Verbs) -> None:
 
 def _adapters(verbs: Verbs) -> None:
     group = _group(
-        verbs, "adapters", "what rounds made: list, show, promote, rollback, delete, export"
+        verbs,
+        "adapters",
+        "what rounds made: list, show, promote, rollback, delete, export, import, push",
     )
     _add(group, "list", "adapters list", "all adapters of the workspace", workspace=True)
     show = _add(group, "show", "adapters show", "one adapter with its metrics")
@@ -266,6 +268,12 @@ def _adapters(verbs: Verbs) -> None:
     export.add_argument("id", metavar="ID", type=int)
     export.add_argument("--to", metavar="DIR", type=Path, required=True)
     _export(export)
+    load = _add(group, "import", "adapters import", "take an adapter in, unjudged", workspace=True)
+    load.add_argument("folder", metavar="DIR", type=Path, help="a folder of ours or of PEFT's")
+    push = _add(group, "push", "adapters push", "upload an adapter to the Hub (HF_TOKEN)")
+    push.add_argument("id", metavar="ID", type=int)
+    push.add_argument("repo", metavar="REPO", help="NAME/REPO; made, private, if not there")
+    push.add_argument("--public", action="store_true", help="everybody may read it")
     lineage = _add(verbs, "lineage", "lineage", "every correction and document an adapter learned")
     lineage.add_argument("id", metavar="ADAPTER_ID", type=int)
 

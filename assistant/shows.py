@@ -165,6 +165,11 @@ SHOWS: dict[str, Show] = {
     "adapters promote": _line("Adapter {adapter} serves."),
     "adapters rollback": _line("Now serving in {workspace}: {serving}."),
     "adapters delete": _line("Adapter {adapter} is deleted."),
+    "adapters import": _line(
+        "Adapter {adapter} is here and judged by no gate: `apprentice adapters promote {adapter} "
+        "--reason TEXT` lets it serve."
+    ),
+    "adapters push": _line("Adapter {adapter} is at {place}."),
     "adapters export": Show(text=_exported),
     "evaluate": Show(text=_scores),
     "lineage": Show(

@@ -76,6 +76,8 @@ VERBS: dict[str, Verb] = {
     "adapters rollback": Verb("adapters:rollback"),
     "adapters delete": Verb("adapters:delete"),
     "adapters export": Verb("adapters:export"),
+    "adapters import": Verb("adapters:import_folder"),
+    "adapters push": Verb("adapters:push"),
     "evaluate": Verb("evaluate:evaluate", owns=True),
     "lineage": Verb("adapters:lineage"),
     "erase": Verb("erase:erase_it", owns=True, outlives=True),

@@ -1,4 +1,4 @@
-"""`apprentice adapters list|show|promote|rollback|delete|export` and `apprentice lineage`."""
+"""`apprentice adapters list|show|promote|rollback|delete|export|import|push` and `lineage`."""
 
 import shutil
 from collections.abc import Iterator
@@ -101,6 +101,24 @@ def export(
         event |= {"parity": made.parity.to_json(), "said": made.parity.sentence()}
     yield event
     return 0 if made.folder else 1
+
+
+def import_folder(app: App, *, workspace: str, folder: str) -> Iterator[Event]:
+    """Take an adapter in from a folder; it is a candidate that serves only by a named override."""
+    from assistant.adapter_import import import_adapter
+
+    yield {"progress": None, "note": "checking the adapter"}
+    made = import_adapter(app, Path(folder), workspace=workspace, actor=actor())
+    yield {"adapter": made.id, "status": made.status, "method": made.method}
+
+
+def push(app: App, *, id: int, repo: str, public: bool = False) -> Iterator[Event]:
+    """Upload an adapter to the Hub, into a private repository unless `public`."""
+    from assistant.push import push_adapter
+
+    yield {"progress": None, "note": f"pushing to {repo}"}
+    place = push_adapter(app, id, repo, public=public, actor=actor())
+    yield {"adapter": id, "place": place, "public": public}
 
 
 def lineage(app: App, *, id: int) -> Iterator[Event]:

@@ -1,0 +1,123 @@
+"""An adapter that comes from elsewhere: checked, written as our own, and a candidate.
+
+A folder with our manifest must verify as it is. A plain PEFT folder is taken for no more than its
+config and its tensors, which are checked and written anew; nothing in it is ever run or unpickled.
+Neither serves before a person names a reason: no gate here has judged it.
+"""
+
+import json
+import shutil
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from assistant.app import App
+from storage.adapters import add_adapter
+from storage.audit import audit
+from storage.database import write_transaction
+from storage.errors import BadInput
+from storage.records import Adapter
+from storage.workspaces import workspace as workspace_named
+from tuning.adapter_files import (
+    CARD,
+    CONFIG,
+    MANIFEST,
+    WEIGHTS,
+    AdapterRefused,
+    Manifest,
+    adapter_kind,
+    manifest_hash,
+    save_adapter,
+    verify_adapter,
+)
+
+LARGEST_CONFIG = 1 << 20
+"""Bytes of a config that are read: PEFT's own have two thousand."""
+_NO_MATTER = {
+    "base_model_name_or_path": None,
+    "revision": None,
+    "inference_mode": True,
+    "lora_dropout": 0.0,
+    "auto_mapping": None,
+}
+"""Settings that say how an adapter was made or where, and not what it is."""
+_PICKLED = "adapter_model.bin"
+
+
+def import_adapter(app: App, folder: Path, *, workspace: str, actor: str) -> Adapter:
+    """Takes the adapter in `folder` into a workspace, as a candidate.
+
+    Raises AdapterRefused with its reason for one that is not whole, is for another base or is more
+    than we can check; BadInput for a folder that holds no adapter.
+    """
+    if not (folder / CONFIG).is_file():
+        raise BadInput(f"There is no adapter in {folder}: it has no {CONFIG}.")
+    place = Path(tempfile.mkdtemp(prefix=".import-", dir=app.datadir.adapters))
+    try:
+        ours = (folder / MANIFEST).is_file()
+        manifest = (_taken if ours else _written_anew)(app, folder, place)
+        with closing(app.db()) as db, write_transaction(db):
+            made = add_adapter(
+                db,
+                workspace_named(db, workspace).id,
+                round_id=None,
+                parent_id=None,
+                base_fingerprint=manifest.base_fingerprint,
+                method=manifest.method,
+                manifest_hash=manifest_hash(place / "adapter"),
+                metrics={},
+            )
+            shutil.rmtree(app.adapter_folder(made.id), ignore_errors=True)
+            (place / "adapter").rename(app.adapter_folder(made.id))
+            detail = {"manifest": ours, "method": manifest.method}
+            audit(db, actor, "adapter imported", f"adapter:{made.id}", detail)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    return made
+
+
+def _taken(app: App, folder: Path, place: Path) -> Manifest:
+    """A folder of ours: verified where it lies, then again where it has been copied to."""
+    verify_adapter(folder, app.base.fingerprint)
+    (place / "adapter").mkdir()
+    for name in (CONFIG, WEIGHTS, CARD, MANIFEST):
+        shutil.copyfile(folder / name, place / "adapter" / name)
+    return verify_adapter(place / "adapter", app.base.fingerprint, base_folder=app.base.folder)
+
+
+def _written_anew(app: App, folder: Path, place: Path) -> Manifest:
+    """A folder of PEFT's: its tensors and the settings that matter, under a manifest of ours."""
+    if (folder / _PICKLED).exists():
+        raise AdapterRefused(folder, "pickle", f"{_PICKLED} could run code when loaded")
+    if not (folder / WEIGHTS).is_file():
+        raise AdapterRefused(folder, "missing", f"{WEIGHTS} is not there")
+    draft = place / "draft"
+    draft.mkdir()
+    shutil.copyfile(folder / WEIGHTS, draft / WEIGHTS)
+    config = {**_config(folder), **_NO_MATTER}
+    (draft / CONFIG).write_text(json.dumps(config), encoding="utf-8")
+    save_adapter(
+        draft,
+        place / "adapter",
+        base_fingerprint=app.base.fingerprint,
+        base_model=app.base.name,
+        method=adapter_kind(draft),
+        round_id=None,
+        metrics={},
+        extra={"imported": "from a PEFT folder"},
+    )
+    return verify_adapter(place / "adapter", app.base.fingerprint, base_folder=app.base.folder)
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    path = folder / CONFIG
+    if path.stat().st_size > LARGEST_CONFIG:
+        raise AdapterRefused(folder, "config", f"its {CONFIG} has more than {LARGEST_CONFIG} bytes")
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(config, dict):
+            raise ValueError("it is no object")
+    except (ValueError, RecursionError) as error:
+        raise AdapterRefused(folder, "config", f"its {CONFIG} cannot be read ({error})") from None
+    return config
