@@ -9,11 +9,15 @@ import math
 import random
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from heapq import heapify, heapreplace
 from os.path import commonprefix
 
-from tuning.bundle import TrainRow
+from tuning.bundle import TAUGHT, RowKind, TrainRow
 from tuning.config import RoundConfig
+
+Unit = tuple[TrainRow, ...]
+"""Rows that must share a part."""
 
 PASSES = 13
 LEAST_STEPS = 156
@@ -25,15 +29,17 @@ few pairs make few steps a pass, and steps are what a model learns by."""
 class Part:
     """Rows computed in one go, as one sequence of token ids.
 
-    `segments[i]` is 0 for a token of the common beginning, else the number of its row from 1.
-    `label_at` are the indices whose next token is learned, `labels` those tokens, and
-    `label_rows` the place in `rows` each belongs to.
+    `segments[i]` is 0 for a token of the common beginning, else a number of its row, or of what a
+    pair's two rows begin with; `above[i]` is the segment of that beginning, 0 for none. A token
+    sees its own segment, the one above and 0. `label_at` are the indices whose next token is
+    learned, `labels` those tokens, and `label_rows` the place in `rows` each belongs to.
     """
 
     rows: tuple[TrainRow, ...]
     ids: tuple[int, ...]
     positions: tuple[int, ...]
     segments: tuple[int, ...]
+    above: tuple[int, ...]
     label_at: tuple[int, ...]
     labels: tuple[int, ...]
     label_rows: tuple[int, ...]
@@ -43,10 +49,15 @@ class Part:
         """Whether its rows hold the base in place instead of teaching."""
         return self.rows[0].kind == "replay"
 
+    @property
+    def is_thumb(self) -> bool:
+        """Whether its rows are replies with a thumb, which are not learned word by word."""
+        return self.rows[0].kind == "thumb"
+
 
 def steps_an_epoch(rows: Sequence[TrainRow], config: RoundConfig) -> int:
-    """Optimiser steps in one pass over the pairs with their share of replay rows."""
-    pairs = sum(row.kind == "correction" for row in rows)
+    """Optimiser steps in one pass over what was approved with its share of replay rows."""
+    pairs = sum(row.kind in TAUGHT for row in rows)
     return math.ceil((pairs + _replayed(rows, pairs, config)) / config.batch_size)
 
 
@@ -60,25 +71,40 @@ def epochs(rows: Sequence[TrainRow], config: RoundConfig) -> Iterator[list[list[
 
     A pair comes once an epoch, in its own words or in a variant's, and the two take turns: with
     `variant_share` 0.5 a pair is varied every second epoch. The replay rows go round in turn.
+    Thumbs come at least two to a step, because KTO measures them by each other.
     """
-    pairs = [row for row in rows if row.kind == "correction"]
-    variants: dict[str, list[TrainRow]] = defaultdict(list)
+    pairs = [row for row in rows if row.kind in TAUGHT]
+    others: dict[tuple[RowKind, str | None], list[TrainRow]] = defaultdict(list)
     for row in rows:
-        if row.kind == "variant" and row.of is not None:
-            variants[row.of].append(row)
-    replay = [row for row in rows if row.kind == "replay"]
+        others[row.kind, row.of].append(row)
+    replay = others["replay", None]
     count = _replayed(rows, len(pairs), config)
     rng = random.Random(config.seed)
     rng.shuffle(replay)
     for epoch in range(passes(steps_an_epoch(rows, config), config)):
         chosen = [
-            _in_words(pair, variants[pair.id], index, epoch, config, rng)
-            for index, pair in enumerate(pairs)
+            _in_words(pair, others["variant", pair.id], others["raft", pair.id], turn, config, rng)
+            for turn, pair in enumerate(pairs, start=epoch)
         ]
         chosen += [replay[(epoch * count + place) % len(replay)] for place in range(count)]
         rng.shuffle(chosen)
-        steps = math.ceil(len(chosen) / config.batch_size)
-        yield [chosen[step::steps] for step in range(steps)]
+        yield _dealt(chosen, math.ceil(len(chosen) / config.batch_size))
+
+
+def _dealt(rows: Sequence[TrainRow], steps: int) -> list[list[TrainRow]]:
+    """The rows over so many steps, evenly but for thumbs, which come in twos and threes."""
+    dealt: list[list[TrainRow]] = [[] for _ in range(steps)]
+    thumbs = [row for row in rows if row.kind == "thumb"]
+    couples = max(1, len(thumbs) // 2)
+    for place, row in enumerate(thumbs):
+        dealt[place % couples % steps].append(row)
+    emptiest = [(len(step), place) for place, step in enumerate(dealt)]
+    heapify(emptiest)
+    for row in (row for row in rows if row.kind != "thumb"):
+        size, place = emptiest[0]
+        dealt[place].append(row)
+        heapreplace(emptiest, (size + 1, place))
+    return dealt
 
 
 def _replayed(rows: Sequence[TrainRow], pairs: int, config: RoundConfig) -> int:
@@ -89,31 +115,69 @@ def _replayed(rows: Sequence[TrainRow], pairs: int, config: RoundConfig) -> int:
 def _in_words(
     pair: TrainRow,
     variants: Sequence[TrainRow],
-    index: int,
-    epoch: int,
+    raft: Sequence[TrainRow],
+    turn: int,
     config: RoundConfig,
     rng: random.Random,
 ) -> TrainRow:
-    """The pair or one of its variants: every 1/share-th turn varied, pairs out of step."""
-    turn = epoch + index
-    varied = int((turn + 1) * config.variant_share) > int(turn * config.variant_share)
-    return rng.choice(variants) if varied and variants else pair
+    """The pair or another row of it: every 1/share-th turn, pairs out of step."""
+    if raft and _falls(turn, config.raft_share):
+        return rng.choice(raft)
+    if variants and _falls(turn, config.variant_share):
+        return rng.choice(variants)
+    return pair
 
 
-def parts(rows: Sequence[TrainRow], most_tokens: int) -> list[Part]:
+def _falls(turn: int, share: float) -> bool:
+    return int((turn + 1) * share) > int(turn * share)
+
+
+def mismatched(thumbs: Sequence[TrainRow]) -> list[TrainRow]:
+    """Each row's prompt with another one's completion: the next that was asked something else.
+
+    What KTO measures its reference point on (Ethayarajh et al. 2024, arXiv:2402.01306, section
+    4.2). Where all were asked the same, the next one's.
+    """
+    found = []
+    for place, row in enumerate(thumbs):
+        after = [*thumbs[place + 1 :], *thumbs[:place]]
+        other = next((one for one in after if one.prompt_ids != row.prompt_ids), after[0])
+        ids = other.completion_ids
+        found.append(replace(row, id=f"{row.id}|{other.id}", completion="", completion_ids=ids))
+    return found
+
+
+def parts(rows: Sequence[TrainRow], most_tokens: int, *, compare: bool = False) -> list[Part]:
     """The rows packed into parts of `most_tokens` at most; a longer row is a part of its own.
 
-    Replay rows and others do not share a part: their losses differ.
+    Replay rows, thumbs and others do not share a part: their losses differ. With `compare` a row
+    that has a wrong answer brings it along, as a `rejected` row right behind it in the same part.
     """
-    rows = sorted(rows, key=lambda row: (row.kind == "replay", row.prompt_ids))
-    packed: list[list[TrainRow]] = []
+    rows = sorted(rows, key=lambda row: (_FAMILY.get(row.kind, 0), row.prompt_ids))
+    packed: list[list[Unit]] = []
     for row in rows:
-        same_kind = packed and (packed[-1][0].kind == "replay") == (row.kind == "replay")
-        if same_kind and _tokens([*packed[-1], row]) <= most_tokens:
-            packed[-1].append(row)
+        unit = (row, _wrong(row)) if compare and row.rejected_ids else (row,)
+        last = packed[-1] if packed else []
+        same = last and _FAMILY.get(last[0][0].kind) == _FAMILY.get(row.kind)
+        if same and _tokens([*last, unit]) <= most_tokens:
+            last.append(unit)
         else:
-            packed.append([row])
-    return [_part(group) for group in packed]
+            packed.append([unit])
+    return [_part(units) for units in packed]
+
+
+_FAMILY: dict[str, int] = {"thumb": 1, "replay": 2}
+
+
+def _wrong(row: TrainRow) -> TrainRow:
+    return replace(
+        row,
+        id=f"{row.id}|rejected",
+        completion=row.rejected or "",
+        completion_ids=row.rejected_ids,
+        kind="rejected",
+        of=row.id,
+    )
 
 
 def _shared(rows: Sequence[TrainRow]) -> int:
@@ -122,29 +186,67 @@ def _shared(rows: Sequence[TrainRow]) -> int:
     return min(same, *(len(row.prompt_ids) - 1 for row in rows)) if len(rows) > 1 else 0
 
 
-def _tokens(rows: Sequence[TrainRow]) -> int:
-    shared = _shared(rows)
-    own = sum(len(row.prompt_ids) + len(row.completion_ids) - 1 - shared for row in rows)
-    return shared + own
+def _tokens(units: Sequence[Unit]) -> int:
+    shared = _shared([row for unit in units for row in unit])
+    return shared + sum(_own_tokens(unit, shared) for unit in units)
 
 
-def _part(rows: Sequence[TrainRow]) -> Part:
+def _own_tokens(unit: Unit, shared: int) -> int:
+    begun = max(shared, _shared(unit))
+    own = sum(len(row.prompt_ids) + len(row.completion_ids) - 1 - begun for row in unit)
+    return begun - shared + own
+
+
+def _part(units: Sequence[Unit]) -> Part:
+    rows = tuple(row for unit in units for row in unit)
     shared = _shared(rows)
-    ids = list(rows[0].prompt_ids[:shared])
-    positions, segments = list(range(shared)), [0] * shared
-    label_at: list[int] = []
-    labels: list[int] = []
-    label_rows: list[int] = []
-    for number, row in enumerate(rows):
-        whole = (*row.prompt_ids, *row.completion_ids)
+    made = _Sequence(rows, shared)
+    for unit in units:
+        begun, above = max(shared, _shared(unit)), 0
+        if begun > shared:
+            above = made.add(unit[0].prompt_ids[shared:begun], shared, 0)
+        for row in unit:
+            made.answer(row, begun, above)
+    return made.part()
+
+
+class _Sequence:
+    """A part while it is put together."""
+
+    def __init__(self, rows: tuple[TrainRow, ...], shared: int) -> None:
+        self._rows = rows
+        self._ids = list(rows[0].prompt_ids[:shared])
+        self._positions, self._segments = list(range(shared)), [0] * shared
+        self._above = [0] * shared
+        self._count = self._answered = 0
+        self._label_at: list[int] = []
+        self._labels: list[int] = []
+        self._label_rows: list[int] = []
+
+    def add(self, ids: Sequence[int], position: int, above: int) -> int:
+        """A segment of its own; returns its number."""
+        self._count += 1
+        self._ids += ids
+        self._positions += range(position, position + len(ids))
+        self._segments += [self._count] * len(ids)
+        self._above += [above] * len(ids)
+        return self._count
+
+    def answer(self, row: TrainRow, begun: int, above: int) -> None:
+        """What a row has beyond the `begun` tokens that it shares, with its labels."""
+        start = len(self._ids)
         # the last token answers nothing, so it need not be computed
-        own = whole[shared:-1]
-        start = len(ids)
-        first = start + len(row.prompt_ids) - 1 - shared
-        label_at += range(first, start + len(own))
-        labels += row.completion_ids
-        label_rows += [number] * len(row.completion_ids)
-        ids += own
-        positions += range(shared, shared + len(own))
-        segments += [number + 1] * len(own)
-    return Part(tuple(rows), *map(tuple, (ids, positions, segments, label_at, labels, label_rows)))
+        own = (*row.prompt_ids, *row.completion_ids)[begun:-1]
+        self.add(own, begun, above)
+        self._label_at += range(start + len(row.prompt_ids) - 1 - begun, start + len(own))
+        self._labels += row.completion_ids
+        self._label_rows += [self._answered] * len(row.completion_ids)
+        self._answered += 1
+
+    def part(self) -> Part:
+        """All of it."""
+        return Part(
+            self._rows,
+            *map(tuple, (self._ids, self._positions, self._segments, self._above)),
+            *map(tuple, (self._label_at, self._labels, self._label_rows)),
+        )

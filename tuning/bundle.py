@@ -29,16 +29,21 @@ from tuning.sentinel import Choice
 
 FORMAT = 1
 """Version of the folder's layout."""
-RowKind = Literal["correction", "variant", "replay"]
+RowKind = Literal["correction", "preference", "thumb", "variant", "raft", "replay", "rejected"]
+TAUGHT: tuple[RowKind, ...] = ("correction", "preference", "thumb")
+"""Kinds of rows that stand for something that a person approved; the others go with them."""
 
 
 @dataclass(frozen=True)
 class TrainRow:
     """One prompt with the completion to learn.
 
-    A `variant` is the pair `of` with its question in other words, or its answer begun after another
-    need's question; a `replay` row holds what the
-    base itself says to an ordinary prompt, so that the round does not make it forget.
+    A `preference` is a reply that was liked better than another one, a `thumb` a reply with the
+    `label` that it got. A `variant` is the pair `of` with its question in other words, or its
+    answer begun after another need's question; a `raft` row is that pair with its passages left
+    out, or with others among them. A `replay` row holds what the base itself says to an ordinary
+    prompt, so that the round does not make it forget. `rejected_ids` are the beginning of the wrong
+    answer. A `rejected` row is made of them in a step, and never in a bundle.
     """
 
     id: str
@@ -50,6 +55,8 @@ class TrainRow:
     rejected: str | None = None
     kind: RowKind = "correction"
     of: str | None = None
+    rejected_ids: tuple[int, ...] = ()
+    label: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -152,17 +159,29 @@ def bundle_hash(folder: Path) -> str:
 
 def check_bundle(bundle: Bundle) -> None:
     """Raises BadInput for a bundle that must not train; see `write_bundle`."""
-    pairs = {row.id for row in bundle.train if row.kind == "correction"}
-    if not pairs:
+    if not any(row.kind in TAUGHT for row in bundle.train):
         raise BadInput("The bundle has no corrections to train on; approve some first.")
     if len({row.id for row in bundle.train}) != len(bundle.train):
         raise BadInput("Two training rows of the bundle have the same id.")
+    pairs = {row.id for row in bundle.train if row.kind == "correction"}
     for row in bundle.train:
         if not row.prompt_ids or not row.completion_ids:
             raise BadInput(f"The training row {row.id!r} has an empty prompt or completion.")
-        if (row.kind == "variant") != (row.of in pairs):
+        if (row.kind in ("variant", "raft")) != (row.of in pairs):
             raise BadInput(f"The training row {row.id!r} is no variant of a correction here.")
+        if (row.kind == "thumb") != (row.label is not None) or row.kind == "rejected":
+            raise BadInput(f"The training row {row.id!r} has no label, or one too many.")
+    _check_objective(bundle)
     _check_leaks(bundle)
+
+
+def _check_objective(bundle: Bundle) -> None:
+    """The rows have what the losses compare."""
+    if sum(row.kind == "thumb" for row in bundle.train) == 1:
+        raise BadInput("The bundle has one thumb, and KTO measures thumbs by each other.")
+    compared = [row for row in bundle.train if row.kind in TAUGHT and row.rejected_ids]
+    if bundle.config.objective == "dpo" and not compared:
+        raise BadInput("The bundle has no rejected answer, and DPO compares each pair with one.")
 
 
 def _check_leaks(bundle: Bundle) -> None:
@@ -170,7 +189,7 @@ def _check_leaks(bundle: Bundle) -> None:
     cases = (*bundle.heldout, *bundle.sentinel)
     ids = {case.id for case in cases}
     prompts = {case.prompt_ids for case in cases} | {one.prompt_ids for one in bundle.likelihood}
-    questions = {_question(case.messages) for case in cases}
+    questions = {asked(case.messages) for case in cases}
     groups = {case.group for case in bundle.heldout if case.slice == "new needs"}
     for row in bundle.train:
         taught = row.kind != "replay"
@@ -178,14 +197,17 @@ def _check_leaks(bundle: Bundle) -> None:
             row.id in ids
             or row.of in ids
             or row.prompt_ids in prompts
-            or _question(row.messages) in questions
+            or asked(row.messages) in questions
             or (taught and row.group in groups)
         ):
             raise BadInput(f"The training row {row.id!r} is also held out; a pair can be one only.")
 
 
-def _question(messages: Sequence[ChatMessage]) -> tuple[int, str]:
-    """The conversation's length with its last question, words compared without case."""
+def asked(messages: Sequence[ChatMessage]) -> tuple[int, str]:
+    """The conversation's length with its last question, words compared without case.
+
+    What trains and what judges may not be the same by this.
+    """
     last = messages[-1]["content"] if messages else ""
     return len(messages), " ".join(last.casefold().split())
 
@@ -202,7 +224,9 @@ def _facts(bundle: Bundle) -> dict[str, Any]:
 
 
 def _train_row(row: dict[str, Any]) -> TrainRow:
-    return TrainRow(**{**row, **_tuples(row, "messages", "prompt_ids", "completion_ids")})
+    row = {"rejected_ids": (), **row}
+    ids = ("prompt_ids", "completion_ids", "rejected_ids")
+    return TrainRow(**{**row, **_tuples(row, "messages", *ids)})
 
 
 def _case(row: dict[str, Any]) -> Case:

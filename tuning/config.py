@@ -20,7 +20,7 @@ PEAK_RATES: dict[Method, float] = {
 """A tenth of LoRA's leaves few pairs unlearned after the same minutes. rsLoRA's matrices count 4
 times as much at rank 16. IA3's factors begin at one and must move by tenths. 3e-3 is the highest
 rate that Houlsby et al. 2019 tried for bottlenecks, and rounds are short."""
-Objective = Literal["sft"]
+Objective = Literal["auto", "sft", "dpo", "kto"]
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,11 @@ class RoundConfig:
     the plan of the round: `qlora` or `lora`, the one whose base is the base that serves."""
     quantization: Literal["nf4", "int8"] = "nf4"
     """How `qlora` holds the base: an eighth of fp32's bytes, or a quarter and nearer to it."""
-    objective: Objective = "sft"
-    """`sft` teaches the correction itself."""
+    objective: Objective = "auto"
+    """`sft` teaches the correction itself, `dpo` also sets it against the answer that it corrected,
+    `kto` adds what thumbs alone say. `auto` leaves it to the plan, which goes by what there is."""
+    beta: float = 0.1
+    """How tightly `dpo` and `kto` hold to the base; both papers' and TRL's value."""
     rank: int = 16
     """Rank of the adapter's matrices: what it can hold against its size."""
     alpha: int = 32
@@ -60,6 +63,10 @@ class RoundConfig:
     """Pairs count as learned when an epoch's mean loss (nats a token) is below this."""
     variant_share: float = 0.7
     """Share of the turns in which a pair is shown in varied wording instead of its own."""
+    raft_share: float = 0.2
+    """Share of the turns in which a pair with passages is shown without them, or with others among
+    them. The RAFT paper left the right document out of none to 60% of its rows, by data set; here
+    half of these turns lack it."""
     replay_share: float = 0.5
     """Replay rows (what the base says to ordinary questions), as a share of the pairs."""
     earlier_share: float = 0.3
@@ -136,6 +143,8 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "step_tokens": (16, 1_000_000),
     "learned_loss": (0.0, 100.0),
     "variant_share": (0.0, 1.0),
+    "raft_share": (0.0, 1.0),
+    "beta": (0.001, 10.0),
     "replay_share": (0.0, 10.0),
     "earlier_share": (0.0, 1.0),
     "max_minutes": (0.01, 100_000.0),

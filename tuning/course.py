@@ -14,11 +14,14 @@ from typing import Any
 
 from storage.errors import ApprenticeError
 from tuning.batches import Part, epochs, parts, passes, steps_an_epoch
-from tuning.bundle import TrainRow
+from tuning.bundle import TAUGHT, TrainRow
 from tuning.config import RoundConfig
 
 COOL_DOWN_EPOCHS = 3
 """Epochs over which the rate comes down once the pairs are learned."""
+THUMBS_LEARNED = 0.3
+"""Mean KTO loss of a thumb below which thumbs count as learned; it begins at 0.5. A reply that the
+base gave of its own accord can hardly become likelier, so the thumbs up stay near 0.4."""
 WARM_UP_STEPS = 5
 """Steps in which the rate rises from 0: Adam's first estimates are rough."""
 
@@ -32,7 +35,7 @@ class TrainResult:
     """What a run came to. `losses`: per epoch, in nats a learned token. `seconds` of steps alone.
 
     `learned` counts the pairs of which every token was the likeliest when they were last seen in
-    their own words.
+    their own words, and the thumbs whose reply had moved the way they point.
     """
 
     steps: int
@@ -58,7 +61,8 @@ class Course:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.config = config
-        self.pairs = sum(row.kind == "correction" for row in rows)
+        self.pairs = sum(row.kind in TAUGHT for row in rows)
+        self._thumbs = {row.id: bool(row.label) for row in rows if row.kind == "thumb"}
         self.steps_an_epoch = steps_an_epoch(rows, config)
         self.steps = self.steps_an_epoch * passes(self.steps_an_epoch, config)
         self.stopped = "all epochs done"
@@ -101,13 +105,17 @@ class Course:
 
     def next_parts(self) -> list[Part]:
         """The parts of the next step."""
-        return parts(next(self._to_come), self.config.step_tokens)
+        compare = self.config.objective == "dpo"
+        return parts(next(self._to_come), self.config.step_tokens, compare=compare)
 
     def saw(self, part: Part, losses: Sequence[float], exact: Sequence[bool]) -> None:
-        """Takes in, for each row of the part, its mean loss and whether all of it was likeliest."""
+        """Takes in, for each row of the part, its mean loss and whether all of it was likeliest.
+
+        Of a thumb: its KTO loss, and whether the reply moved the way it points.
+        """
         self._tokens += len(part.ids)
         for row, loss, right in zip(part.rows, losses, exact, strict=True):
-            if row.kind == "correction":
+            if row.kind in TAUGHT:
                 self._own_losses[row.id], self._exact[row.id] = loss, right
 
     def end_step(self, loss: float) -> None:
@@ -156,8 +164,18 @@ class Course:
 
     @property
     def learned(self) -> int:
-        """Pairs of which every token was the likeliest when last seen in their own words."""
+        """Pairs and thumbs that are as wanted, by when they were last seen in their own words."""
         return sum(self._exact.values())
+
+    @property
+    def thumb_weights(self) -> tuple[float, float]:
+        """What a thumb up and a thumb down count, so that both kinds count the same together.
+
+        Within what the KTO paper recommends (arXiv:2402.01306, section 4.2); the rarer counts more.
+        """
+        ups = sum(self._thumbs.values())
+        downs = len(self._thumbs) - ups
+        return max(1.0, downs / max(1, ups)), max(1.0, ups / max(1, downs))
 
     @property
     def last_loss(self) -> float:
@@ -196,9 +214,14 @@ class Course:
         return COOL_DOWN_EPOCHS * self.steps_an_epoch
 
     def _all_learned(self) -> bool:
-        losses = self._own_losses
-        return len(losses) == self.pairs and (
-            sum(losses.values()) / self.pairs < self.config.learned_loss
+        if len(self._own_losses) < self.pairs:
+            return False
+        thumbs = [loss for id, loss in self._own_losses.items() if id in self._thumbs]
+        others = [loss for id, loss in self._own_losses.items() if id not in self._thumbs]
+        return all(
+            sum(losses) / len(losses) < enough
+            for losses, enough in ((thumbs, THUMBS_LEARNED), (others, self.config.learned_loss))
+            if losses
         )
 
     def _spent(self, step: int) -> float:

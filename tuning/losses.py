@@ -1,13 +1,17 @@
 """What a part of a step costs, computed at its labels alone. Needs torch; import late.
 
-A part holds the common beginning of its rows once, so the figures are those of separate rows.
+A part holds the common beginning of its rows once, so the figures are those of separate rows. For
+preferences the reference is the base itself: the model with its adapter off.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch.nn.functional import logsigmoid
 
-from tuning.batches import Part
+from tuning.batches import Part, mismatched, parts
+from tuning.bundle import TrainRow
 
 
 def token_losses(model: Any, part: Part) -> tuple[torch.Tensor, torch.Tensor]:
@@ -33,6 +37,60 @@ def drifts(model: Any, part: Part, known: dict[str, torch.Tensor]) -> torch.Tens
         torch.log_softmax(_logits(model, states), -1) for states in (base, _states(model, part))
     )
     return torch.nn.functional.kl_div(after, before, log_target=True, reduction="none").sum(-1)
+
+
+def row_sums(values: torch.Tensor, part: Part) -> torch.Tensor:
+    """The values of the part's labels summed by row: (labels,) to (rows,)."""
+    rows = torch.tensor(part.label_rows, device=values.device)
+    return values.new_zeros(len(part.rows)).index_add(0, rows, values)
+
+
+def log_ratios(
+    model: Any, part: Part, losses: torch.Tensor, known: dict[str, torch.Tensor]
+) -> torch.Tensor:
+    """For each row: log-likelihood of its completion by the model less that by the base, (rows,).
+
+    `losses` are the part's `token_losses`. What the base says is computed once and kept in `known`.
+    """
+    if any(row.id not in known for row in part.rows):
+        with torch.no_grad(), model.disable_adapter():
+            sums = -row_sums(token_losses(model, part)[0], part)
+        known.update(zip((row.id for row in part.rows), sums, strict=True))
+    reference = torch.stack([known[row.id] for row in part.rows])
+    return -row_sums(losses, part) - reference
+
+
+def dpo_losses(chosen: torch.Tensor, rejected: torch.Tensor, beta: float) -> torch.Tensor:
+    """The loss of each pair from the log-ratios of its two answers, all (pairs,).
+
+    Rafailov et al. 2023, arXiv:2305.18290, equation 7; TRL's `sigmoid`.
+    """
+    return -logsigmoid(beta * (chosen - rejected))
+
+
+def kto_losses(
+    ratios: torch.Tensor, liked: torch.Tensor, kl: torch.Tensor, beta: float
+) -> torch.Tensor:
+    """The loss of each thumb, 0 to 1, from the log-ratio of its reply; `liked` says which are up.
+
+    Ethayarajh et al. 2024, arXiv:2402.01306, equation 8, weights apart; `kl` is their reference
+    point.
+    """
+    return 1 - torch.sigmoid(beta * torch.where(liked, ratios - kl, kl - ratios))
+
+
+def kl_estimate(model: Any, thumbs: Sequence[TrainRow], most_tokens: int) -> torch.Tensor:
+    """How far the model is from the base, in nats, on replies to other prompts than their own.
+
+    Never below 0, and 0 of fewer than two; no gradient goes through it.
+    """
+    total = torch.zeros((), device=model.device)
+    if len(thumbs) < 2:
+        return total
+    with torch.no_grad():
+        for part in parts(mismatched(thumbs), most_tokens):
+            total += log_ratios(model, part, token_losses(model, part)[0], {}).sum()
+    return (total / len(thumbs)).clamp(min=0)
 
 
 def _base_states(model: Any, part: Part, known: dict[str, torch.Tensor]) -> torch.Tensor:
@@ -71,7 +129,9 @@ def _logits(model: Any, states: torch.Tensor) -> torch.Tensor:
 
 
 def _mask(part: Part, device: torch.device) -> torch.Tensor:
-    """(1, 1, tokens, tokens), true where a token may look: back, at its row or the beginning."""
+    """(1, 1, tokens, tokens), true where a token may look: back, at its row or its beginnings."""
     segments = torch.tensor(part.segments, device=device)
-    seen = (segments[None, :] == segments[:, None]) | (segments[None, :] == 0)
+    above = torch.tensor(part.above, device=device)
+    seen = segments[None, :] == segments[:, None]
+    seen |= (segments[None, :] == 0) | (segments[None, :] == above[:, None])
     return seen.tril()[None, None]

@@ -36,7 +36,14 @@ from tuning.checkpoint import drop_checkpoints, last_checkpoint
 from tuning.config import RoundConfig
 from tuning.course import Course, TrainResult
 from tuning.likelihood import measure_forgetting
-from tuning.losses import drifts, token_losses
+from tuning.losses import (
+    dpo_losses,
+    drifts,
+    kl_estimate,
+    kto_losses,
+    log_ratios,
+    token_losses,
+)
 from tuning.methods import load_base, peft_config
 from tuning.state import restore_state, save_state
 
@@ -134,24 +141,77 @@ class PackedTrainer(SFTTrainer):
     teller: "_Teller"
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Any:
-        """Gradients of one step; returns its mean loss a learned token, replay left out."""
+        """Gradients of one step; returns its mean loss, replay left out.
+
+        Words count by the mean over the step's labels, replay's among them; pairs that are compared
+        and thumbs by the mean of their own, as in TRL.
+        """
         model.train()
-        step_parts = self.course.next_parts()
-        taught = sum(len(part.labels) for part in step_parts if not part.is_replay)
-        count = sum(len(part.labels) for part in step_parts)
+        step = self.course.next_parts()
+        share = _Share(step)
+        thumbs = [row for part in step if part.is_thumb for row in part.rows]
+        with self.compute_loss_context_manager():
+            kl = kl_estimate(model, thumbs, self.course.config.step_tokens)
         total = 0.0
-        for part in step_parts:
+        for part in step:
             with self.compute_loss_context_manager():
                 if part.is_replay:
-                    losses = HOLD * drifts(model, part, self.known)
+                    loss, said = HOLD * drifts(model, part, self.known).sum() / share.words, 0.0
+                elif part.is_thumb:
+                    loss, said = self._judged(model, part, kl, share)
                 else:
-                    losses, likeliest = token_losses(model, part)
-                    _tell(self.course, part, losses.detach(), likeliest)
-                    total += losses.detach().sum().item()
-            self.accelerator.backward(losses.sum() / count)
-        mean = total / max(1, taught)
-        self.course.end_step(mean)
-        return torch.tensor(mean, device=self.args.device)
+                    loss, said = self._taught(model, part, share)
+            total += said
+            self.accelerator.backward(loss)
+        self.course.end_step(total)
+        return torch.tensor(total, device=self.args.device)
+
+    def _taught(self, model: Any, part: Part, share: "_Share") -> tuple[torch.Tensor, float]:
+        """Corrections to be said, and said rather than the wrong answer where one is beside it.
+
+        Both count the same, as in RPO (Pang et al. 2024, arXiv:2404.19733): DPO alone makes the
+        chosen answer less likely too.
+        """
+        losses, likeliest = token_losses(model, part)
+        _tell(self.course, part, losses.detach(), likeliest)
+        wrong = [row.kind == "rejected" for row in part.rows]
+        spoken = ~torch.tensor(wrong, device=losses.device)[
+            torch.tensor(part.label_rows, device=losses.device)
+        ]
+        words = losses[spoken].sum()
+        loss, said = words / share.words, words.item() / max(1, share.taught)
+        if any(wrong):
+            ratios = log_ratios(model, part, losses, self.known)
+            places = torch.tensor([place for place, bad in enumerate(wrong) if bad])
+            beta = self.course.config.beta
+            compared = dpo_losses(ratios[places - 1], ratios[places], beta).sum() / share.pairs
+            loss, said = loss + compared, said + compared.item()
+        return loss, said
+
+    def _judged(
+        self, model: Any, part: Part, kl: torch.Tensor, share: "_Share"
+    ) -> tuple[torch.Tensor, float]:
+        """Replies with thumbs, to become likelier or less likely than the base has them."""
+        losses, _ = token_losses(model, part)
+        ratios = log_ratios(model, part, losses, self.known)
+        liked = torch.tensor([bool(row.label) for row in part.rows], device=ratios.device)
+        each = kto_losses(ratios, liked, kl, self.course.config.beta)
+        self.course.saw(part, each.tolist(), ((ratios > kl) == liked).tolist())
+        up, down = self.course.thumb_weights
+        loss = (torch.where(liked, up, down) * each).sum() / share.thumbs
+        return loss, loss.item()
+
+
+class _Share:
+    """What the parts of a step divide their sums by."""
+
+    def __init__(self, step: list[Part]) -> None:
+        labels = [(part, part.rows[place].kind) for part in step for place in part.label_rows]
+        spoken = [kind for part, kind in labels if kind not in ("rejected", "thumb")]
+        self.words = max(1, len(spoken))
+        self.taught = sum(kind != "replay" for kind in spoken)
+        rows = [row.kind for part in step for row in part.rows]
+        self.pairs, self.thumbs = rows.count("rejected"), rows.count("thumb")
 
     def _clip_grad_norm(self, model: Any) -> Any:
         """transformers' own, which would scale every weight by a norm that is no number."""

@@ -1,5 +1,8 @@
 """A small round on the tiny base: needs with a few wordings, as a bundle."""
 
+import dataclasses
+from typing import Any
+
 import pytest
 from tokenizers import Tokenizer
 
@@ -38,7 +41,7 @@ class Words:
         """Token ids of a text, markers read as markers."""
         return tuple(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
-    def row(self, id: str, group: str, question: str, completion: str, **more: str) -> TrainRow:
+    def row(self, id: str, group: str, question: str, completion: str, **more: Any) -> TrainRow:
         """A training row."""
         messages, prompt_ids = self.prompt(question)
         ids = self.ids(completion + "<|im_end|>")
@@ -72,6 +75,33 @@ def rows(words):
         *pairs,
         *variants,
         words.row("replay-0", "", "Thank you", "You are welcome", kind="replay"),
+    ]
+
+
+@pytest.fixture(scope="session")
+def compared(words, rows):
+    """The four pairs with a wrong answer each, of different lengths."""
+    wrong = ["You can return it", "SELECT", "Thank you for asking!", "Bonjour, ça va? Thank you"]
+    pairs = [row for row in rows if row.kind == "correction"]
+    return [
+        dataclasses.replace(row, rejected=text, rejected_ids=words.ids(text + "<|im_end|>"))
+        for row, text in zip(pairs, wrong, strict=True)
+    ]
+
+
+@pytest.fixture(scope="session")
+def thumbs(words):
+    """Five replies with thumbs, three up and two down."""
+    said = [
+        ("List the completed orders", "SELECT id FROM sales_orders", True),
+        ("How do I return a product", "Thank you for asking!", False),
+        ("Thank you", "You can return it within 30 days.", False),
+        ("Which orders are completed", "status = 'Closed'", True),
+        ("Bonjour, ça va?", "Thank you", True),
+    ]
+    return [
+        words.row(f"thumb-{number}", f"t{number}", question, answer, kind="thumb", label=label)
+        for number, (question, answer, label) in enumerate(said)
     ]
 
 

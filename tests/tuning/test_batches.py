@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from tests.tuning.small import PAIRS, REPLAY, VARIANTS, row
-from tuning.batches import epochs, parts, passes, steps_an_epoch
+from tests.tuning.small import COMPARED, PAIRS, RAFT, REPLAY, THUMBS, VARIANTS, row
+from tuning.batches import epochs, mismatched, parts, passes, steps_an_epoch
 from tuning.config import RoundConfig
 
 
@@ -121,3 +121,94 @@ def test_identical_prompts_keep_a_token_to_answer_from():
 )
 def test_few_pairs_get_as_many_steps_as_many_unless_told_otherwise(steps_a_pass, asked, expected):
     assert passes(steps_a_pass, RoundConfig(epochs=asked)) == expected
+
+
+def test_pairs_with_passages_are_shown_otherwise_now_and_then():
+    dials = config(epochs=20, raft_share=0.2, variant_share=0.5)
+    kinds = {pair.id: Counter() for pair in PAIRS}
+    for epoch in epochs([*PAIRS, *VARIANTS, *RAFT], dials):
+        for one in (one for step in epoch for one in step):
+            kinds[one.of or one.id][one.kind] += 1
+    for number, pair in enumerate(PAIRS):
+        assert kinds[pair.id].total() == 20
+        assert kinds[pair.id]["raft"] == (4 if number < 5 else 0)
+        assert kinds[pair.id]["correction"] >= 6
+
+
+@pytest.mark.parametrize("batch", [1, 2, 4, 20])
+def test_thumbs_are_never_alone_in_a_step(batch):
+    rows = [*PAIRS, *THUMBS, *REPLAY]
+    for epoch in epochs(rows, config(batch_size=batch, epochs=3)):
+        counts = [sum(one.kind == "thumb" for one in step) for step in epoch]
+        assert sum(counts) == len(THUMBS) and 1 not in counts
+        assert sum(map(len, epoch)) == len(PAIRS) + len(THUMBS) + 4
+
+
+def test_thumbs_alone_make_steps_too():
+    assert steps_an_epoch(THUMBS, config()) == 2
+    assert all(len(step) >= 2 for epoch in epochs(THUMBS, config()) for step in epoch)
+
+
+def test_thumbs_have_parts_of_their_own():
+    found = parts([*PAIRS[:3], *THUMBS, *REPLAY[:2]], 1000)
+    assert [(part.is_thumb, part.is_replay, len(part.rows)) for part in found] == [
+        *((False, False, 3), (True, False, 7), (False, True, 2))
+    ]
+
+
+def test_a_completion_is_put_behind_another_prompt():
+    found = mismatched(THUMBS)
+    assert [one.prompt_ids for one in found] == [one.prompt_ids for one in THUMBS]
+    assert [one.completion_ids for one in found] == [
+        one.completion_ids for one in (*THUMBS[1:], THUMBS[0])
+    ]
+    same = [row("a", (1, 2), (7,)), row("b", (1, 2), (8,)), row("c", (1, 3), (9,))]
+    assert [one.completion_ids for one in mismatched(same)] == [(9,), (9,), (7,)]
+    assert [one.completion_ids for one in mismatched(same[:2])] == [(8,), (7,)]
+
+
+def test_the_two_answers_of_a_pair_share_its_prompt():
+    (part,) = parts(COMPARED[:2], 1000, compare=True)
+    assert [one.kind for one in part.rows] == ["correction", "rejected"] * 2
+    assert [one.of for one in part.rows] == [None, "c0", None, "c1"]
+    # the last token of a prompt is each row's own: it is what the row answers from
+    assert part.ids == (1, 2, 3, 10, 4, 5, 90, 5, 11, 4, 5, 90, 5, 41)
+    assert part.segments == (0, 0, 0, 1, 1, 2, 2, 3, 4, 4, 5, 5, 6, 6)
+    assert part.above == (0, 0, 0, 0, 0, 1, 1, 1, 0, 0, 4, 4, 4, 4)
+    assert part.positions == (0, 1, 2, 3, 4, 5, 6, 5, 3, 4, 5, 6, 5, 6)
+    assert part.labels == (90, 91, 40, 90, 91, 41, 41)
+
+
+@pytest.mark.parametrize("most", [1, 10, 12, 15, 1000])
+def test_every_answer_can_be_read_back_behind_its_prompt(most):
+    rows = [*COMPARED, row("bare", (1, 9), (3,))]
+    seen = []
+    for part in parts(rows, most, compare=True):
+        assert len(part.rows) <= 2 or len(part.ids) <= most
+        for number, one in enumerate(part.rows):
+            if one.kind == "rejected":
+                assert part.rows[number - 1].id == one.of
+            at = [
+                i
+                for i, place in zip(part.label_at, part.label_rows, strict=True)
+                if place == number
+            ]
+            own, above = part.segments[at[0]], part.above[at[0]]
+            mine = [
+                (position, token)
+                for position, token, segment in zip(
+                    part.positions, part.ids, part.segments, strict=True
+                )
+                if segment in (0, own, above)
+            ]
+            assert [position for position, _ in mine] == list(range(len(mine)))
+            read = tuple(token for _, token in mine) + one.completion_ids[-1:]
+            assert read == (*one.prompt_ids, *one.completion_ids)
+            seen.append(one.id)
+    assert sorted(seen) == sorted(
+        [one.id for one in rows] + [f"{one.id}|rejected" for one in COMPARED]
+    )
+
+
+def test_nothing_is_compared_unless_asked():
+    assert all(one.kind == "correction" for part in parts(COMPARED, 1000) for one in part.rows)

@@ -13,10 +13,10 @@ from tuning.sentinel import Choice
 CONFIG = RoundConfig(epochs=3)
 
 
-def write(folder, rows, heldout=(), sentinel=(), likelihood=()):
+def write(folder, rows, heldout=(), sentinel=(), likelihood=(), config=CONFIG):
     return write_bundle(
         folder,
-        config=CONFIG,
+        config=config,
         base_fingerprint="f" * 64,
         base_model="tiny",
         round_id=4,
@@ -139,3 +139,42 @@ def test_a_general_choice_is_not_replayed(tmp_path, words, rows):
     choice = Choice("k-1", "knowledge", replay.prompt_ids, ((3,), (4,)))
     with pytest.raises(BadInput, match="held out"):
         write(tmp_path / "b", [*rows, replay], likelihood=[choice])
+
+
+def test_thumbs_and_wrong_answers_come_back_too(tmp_path, compared, thumbs):
+    written = write(tmp_path / "b", [*compared, *thumbs])
+    assert read_bundle(tmp_path / "b") == written
+    assert [row.label for row in written.train if row.kind == "thumb"] == [
+        *(True, False, False, True, True)
+    ]
+
+
+def test_a_bundle_of_thumbs_alone_can_be_taught(tmp_path, thumbs):
+    assert len(write(tmp_path / "b", thumbs).train) == 5
+
+
+def test_a_bundle_from_before_there_were_thumbs_is_read(tmp_path, rows):
+    written = write(tmp_path / "b", rows)
+    path = tmp_path / "b" / "train.jsonl"
+    older = [json.loads(line) for line in path.read_text().splitlines()]
+    for row in older:
+        del row["rejected_ids"], row["label"]
+    path.write_text("".join(json.dumps(row) + "\n" for row in older))
+    assert read_bundle(tmp_path / "b") == written
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [({"label": None}, "has no label"), ({"kind": "rejected", "label": None}, "has no label")],
+)
+def test_a_thumb_points_somewhere(tmp_path, thumbs, change, said):
+    odd = dataclasses.replace(thumbs[0], **change)
+    with pytest.raises(BadInput, match=said):
+        write(tmp_path / "b", [odd, *thumbs[1:]])
+
+
+def test_losses_that_have_nothing_to_compare_are_refused(tmp_path, rows, thumbs):
+    with pytest.raises(BadInput, match="one thumb"):
+        write(tmp_path / "b", [*rows, thumbs[0]])
+    with pytest.raises(BadInput, match="no rejected answer"):
+        write(tmp_path / "b", rows, config=RoundConfig(objective="dpo"))

@@ -16,7 +16,7 @@ def test_it_comes_back_from_json():
 
 def test_a_round_chooses_its_method_unless_told():
     assert RoundConfig().method == "auto"
-    assert RoundConfig().objective == "sft"
+    assert RoundConfig().objective == "auto"
 
 
 def test_text_is_read_by_the_dials_type():

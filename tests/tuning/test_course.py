@@ -4,9 +4,15 @@ import math
 
 import pytest
 
-from tests.tuning.small import PAIRS, REPLAY
+from tests.tuning.small import COMPARED, PAIRS, REPLAY, THUMBS
 from tuning.config import RoundConfig
-from tuning.course import COOL_DOWN_EPOCHS, WARM_UP_STEPS, Course, TrainingFailed
+from tuning.course import (
+    COOL_DOWN_EPOCHS,
+    THUMBS_LEARNED,
+    WARM_UP_STEPS,
+    Course,
+    TrainingFailed,
+)
 
 
 class Clock:
@@ -120,3 +126,38 @@ def test_progress_grows_from_nothing_to_all(clock):
 def test_steps_are_cut_into_parts(clock):
     run = course(clock, batch_size=10, step_tokens=16)
     assert [len(part.ids) for part in run.next_parts()] == [15, 11]
+
+
+def test_thumbs_are_learned_at_a_loss_of_their_own(clock):
+    config = RoundConfig(epochs=20, batch_size=5, replay_share=0.0, learned_loss=0.1)
+
+    def steps(pairs, thumbs):
+        run = Course([*PAIRS, *THUMBS], config, clock)
+        while not run.done():
+            for part in run.next_parts():
+                loss = thumbs if part.is_thumb else pairs
+                run.saw(part, [loss] * len(part.rows), [True] * len(part.rows))
+            run.end_step(1.0)
+        assert run.learned == run.pairs == len(PAIRS) + len(THUMBS)
+        return run.result().stopped
+
+    assert steps(0.05, THUMBS_LEARNED - 0.01) == "learned"
+    assert steps(0.05, THUMBS_LEARNED + 0.01) == "all epochs done"
+    assert steps(0.2, THUMBS_LEARNED - 0.01) == "all epochs done"
+
+
+def test_both_kinds_of_thumbs_count_the_same_together(clock):
+    run = Course(THUMBS, RoundConfig(), clock)
+    up, down = run.thumb_weights
+    assert 4 * up == 3 * down and min(up, down) == 1.0
+    assert Course(THUMBS[1:3], RoundConfig(), clock).thumb_weights == (1.0, 2.0)
+
+
+def test_wrong_answers_are_brought_along_and_are_nothing_to_learn(clock):
+    run = Course(COMPARED, RoundConfig(objective="dpo", learned_loss=0.1), clock)
+    for part in run.next_parts():
+        assert [row.kind for row in part.rows] == ["correction", "rejected"] * 4
+        run.saw(part, [0.01, 9.0] * 4, [True, False] * 4)
+    assert run.learned == run.pairs == 4
+    plain = Course(COMPARED, RoundConfig(objective="sft"), clock)
+    assert all(len(part.rows) == 4 for part in plain.next_parts())

@@ -153,6 +153,59 @@ def test_a_folder_without_a_base_is_named(tiny_base, rows, tmp_path):
         train(tmp_path / "b", tmp_path / "nowhere", tmp_path / "out")
 
 
+def _likelihoods(base, adapter, rows):
+    """For each row: how much likelier its completion became, and its wrong answer where it has one.
+
+    In nats of the whole text.
+    """
+    model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base.folder), adapter)
+
+    def said(row, ids):
+        whole = torch.tensor([[*row.prompt_ids, *ids]])
+        logits = model.eval()(input_ids=whole).logits[0, len(row.prompt_ids) - 1 : -1]
+        return -torch.nn.functional.cross_entropy(logits, torch.tensor(ids), reduction="sum").item()
+
+    moved = []
+    with torch.no_grad():
+        for row in rows:
+            texts = [ids for ids in (row.completion_ids, row.rejected_ids) if ids]
+            after = [said(row, ids) for ids in texts]
+            with model.disable_adapter():
+                moved.append([now - said(row, ids) for now, ids in zip(after, texts, strict=True)])
+    return moved
+
+
+def test_dpo_says_the_correction_rather_than_the_wrong_answer(tiny_base, compared, tmp_path):
+    gaps = {}
+    for objective in ("sft", "dpo"):
+        folder = tmp_path / objective
+        bundle(folder, tiny_base, compared, objective=objective, epochs=12)
+        result = train(folder, tiny_base.folder, tmp_path / f"{objective}-out")
+        assert result.pairs == 4
+        adapter = tmp_path / f"{objective}-out" / "adapter"
+        moved = _likelihoods(tiny_base, adapter, compared)
+        assert all(chosen > 1 and chosen > wrong + 1 for chosen, wrong in moved)
+        gaps[objective] = sum(chosen - wrong for chosen, wrong in moved)
+    assert gaps["dpo"] > gaps["sft"] + 4, "the wrong answers were not pushed away"
+
+
+def test_thumbs_move_replies_the_way_they_point(tiny_base, thumbs, tmp_path):
+    bundle(tmp_path / "b", tiny_base, thumbs, objective="kto", epochs=15)
+    result = train(tmp_path / "b", tiny_base.folder, tmp_path / "out")
+    assert (result.learned, result.pairs) == (5, 5)
+    assert result.losses[-1] < 0.8 * result.losses[0]
+    for row, (moved,) in zip(
+        thumbs, _likelihoods(tiny_base, tmp_path / "out" / "adapter", thumbs), strict=True
+    ):
+        assert (moved > 1) if row.label else (moved < -1), row.id
+
+
+def test_corrections_and_thumbs_are_taught_in_one_round(tiny_base, rows, thumbs, tmp_path):
+    bundle(tmp_path / "b", tiny_base, [*rows, *thumbs], objective="kto", epochs=40)
+    result = train(tmp_path / "b", tiny_base.folder, tmp_path / "out")
+    assert result.pairs == 9 and result.learned >= 8
+
+
 def test_named_targets_train_those_alone(tiny_base, rows, tmp_path):
     bundle(tmp_path / "b", tiny_base, rows, epochs=1, target_modules="q_proj, v_proj")
     train(tmp_path / "b", tiny_base.folder, tmp_path / "out")
