@@ -201,6 +201,12 @@ class PackedTrainer(SFTTrainer):
         loss = (torch.where(liked, up, down) * each).sum() / share.thumbs
         return loss, loss.item()
 
+    def _clip_grad_norm(self, model: Any) -> Any:
+        """transformers' own, which would scale every weight by a norm that is no number."""
+        norm = super()._clip_grad_norm(model)
+        self.course.check_gradient(float(norm))
+        return norm
+
 
 class _Share:
     """What the parts of a step divide their sums by."""
@@ -212,12 +218,6 @@ class _Share:
         self.taught = sum(kind != "replay" for kind in spoken)
         rows = [row.kind for part in step for row in part.rows]
         self.pairs, self.thumbs = rows.count("rejected"), rows.count("thumb")
-
-    def _clip_grad_norm(self, model: Any) -> Any:
-        """transformers' own, which would scale every weight by a norm that is no number."""
-        norm = super()._clip_grad_norm(model)
-        self.course.check_gradient(float(norm))
-        return norm
 
 
 def _tell(course: Course, part: Part, losses: torch.Tensor, likeliest: torch.Tensor) -> None:
