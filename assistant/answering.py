@@ -30,11 +30,17 @@ class AnsweringFailed(ApprenticeError):
 class ChildAnswerer:
     """Greedy answers from a child process; a context manager that ends the child.
 
-    With `on_cpu` it does not see a GPU.
+    With `on_cpu` it does not see a GPU; `at_once` requests share a computation.
     """
 
     def __init__(
-        self, base: BaseModel, settings: Settings, log_file: Path, *, on_cpu: bool = False
+        self,
+        base: BaseModel,
+        settings: Settings,
+        log_file: Path,
+        *,
+        on_cpu: bool = False,
+        at_once: int = AT_ONCE,
     ) -> None:
         self._hidden = {"CUDA_VISIBLE_DEVICES": ""} if on_cpu else {}
         self._spec = {
@@ -42,6 +48,7 @@ class ChildAnswerer:
             "engine": settings.engine,
             "threads": settings.threads,
             "context": settings.context,
+            "at_once": at_once,
         }
         self._log = log_file
         self._child: subprocess.Popen[str] | None = None
@@ -137,9 +144,10 @@ def main() -> int:
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever libraries print goes to the log, never between our lines
     _step_back()
-    engines = _Engines(json.loads(sys.stdin.readline()))
+    spec = json.loads(sys.stdin.readline())
+    engines = _Engines(spec)
     writing = threading.Lock()
-    with ThreadPoolExecutor(AT_ONCE) as pool:
+    with ThreadPoolExecutor(spec["at_once"]) as pool:
         for line in sys.stdin:
             asked = json.loads(line)
             engine = engines.of(asked["folder"])

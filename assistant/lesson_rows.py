@@ -39,6 +39,7 @@ def variant_rows(app: App, found: Sequence[Lesson]) -> list[TrainRow]:
     """
     taught = [one for one in found if one.split == "train"]
     held_out = [one.inputs.question for one in found if one.split != "train"]
+    held_out += [paraphrase.question for one in found for paraphrase in one.paraphrases]
     fillers = sorted({word for question in ordinary_questions() for word in question.split()})
     rows = []
     for lesson in taught:

@@ -7,9 +7,8 @@ adapter meets in training what it will meet in service.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from sqlite_utils import Database
 
@@ -17,13 +16,13 @@ from assistant.app import App
 from assistant.prompt import build_messages
 from assistant.replay import plain_inputs
 from assistant.reply import examples_for
-from storage.pairs import approved_pairs
-from storage.records import ChatMessage, Inputs, Pair, Split, Workspace
-from tuning.checks import usable_check
+from storage.overrides import normalise
+from storage.pairs import approved_pairs, first_ids
+from storage.paraphrases import judging_paraphrases
+from storage.records import ChatMessage, Inputs, Pair, Paraphrase, Split, Workspace
 from tuning.evaluate import Case
 from tuning.sentinel import Choice, SentinelItem, read_items
-from tuning.split import split
-from tuning.style import STYLE_GROUP, style_check
+from tuning.split import Wording, split
 
 
 @dataclass(frozen=True)
@@ -36,6 +35,8 @@ class Lesson:
     messages: tuple[ChatMessage, ...]
     prompt_ids: tuple[int, ...]
     completion_ids: tuple[int, ...]
+    paraphrases: tuple[Paraphrase, ...] = ()
+    """Other wordings of the question, which judge and never train."""
 
     @property
     def tokens(self) -> int:
@@ -52,7 +53,8 @@ class Lesson:
 def lessons(app: App, db: Database, workspace: Workspace) -> list[Lesson]:
     """Every approved pair of the workspace as a lesson, in order of feedback id."""
     pairs = approved_pairs(db, workspace.id)
-    splits = split([(pair.feedback_id, pair.group) for pair in pairs], salt=workspace.name)
+    splits = _splits(db, workspace, pairs)
+    written = judging_paraphrases(db, workspace.id, [pair.inputs.question for pair in pairs])
     taught = frozenset(id for id, part in splits.items() if part == "train")
     made = []
     for pair in pairs:
@@ -66,41 +68,10 @@ def lessons(app: App, db: Database, workspace: Workspace) -> list[Lesson]:
                 messages=messages,
                 prompt_ids=tuple(app.tokenizer.render(list(messages))),
                 completion_ids=tuple(app.tokenizer.completion_ids(pair.chosen)),
+                paraphrases=written.get(pair.feedback_id, ()),
             )
         )
     return made
-
-
-def held_out_cases(found: Sequence[Lesson], checks: Sequence[Mapping[str, Any]]) -> list[Case]:
-    """The lessons that do not train as cases of the evaluation.
-
-    Each is judged by the workspace's check that fits it; a text of an author (`style import`) by
-    how like it the answer is to the author's taught ones.
-    """
-    own = [one.pair.chosen for one in found if one.split == "train" and _is_style(one)]
-    style = style_check(own) if own else None
-    return [
-        held_out_case(one, style if style and _is_style(one) else usable_check(chosen, checks))
-        for one in found
-        if one.split != "train" and (chosen := one.pair.chosen)
-    ]
-
-
-def held_out_case(lesson: Lesson, check: Mapping[str, Any]) -> Case:
-    """The lesson as a case of the evaluation."""
-    return Case(
-        id=str(lesson.pair.feedback_id),
-        group=lesson.pair.group,
-        slice=lesson.split,
-        messages=lesson.messages,
-        prompt_ids=lesson.prompt_ids,
-        expected=lesson.pair.chosen,
-        check=check,
-    )
-
-
-def _is_style(lesson: Lesson) -> bool:
-    return lesson.pair.group.startswith(STYLE_GROUP)
 
 
 def sentinel_cases(app: App, workspace: Workspace, taught: Sequence[Lesson] = ()) -> list[Case]:
@@ -149,6 +120,20 @@ def _general(
 
 def _plain(question: str) -> str:
     return " ".join(question.casefold().split())
+
+
+def _splits(db: Database, workspace: Workspace, pairs: Sequence[Pair]) -> dict[int, Split]:
+    first = first_ids(db, workspace.id)
+    wordings = [
+        Wording(
+            feedback_id=pair.feedback_id,
+            group=pair.group,
+            question=normalise(pair.inputs.question),
+            first_id=first.get(pair.feedback_id, pair.feedback_id),
+        )
+        for pair in pairs
+    ]
+    return split(wordings, salt=workspace.name)
 
 
 def _as_today(

@@ -1,6 +1,6 @@
 """A round under way, seen from outside: its progress, and the opponents that answer for it."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from assistant.app import App
 from storage import adapters, jobs, rounds
 from storage.records import TuningRound
 from tuning.bundle import Bundle
-from tuning.evaluate import Answer, Case
+from tuning.evaluate import Answer, Case, count_answers
 
 CANDIDATE = 0
 """The evaluation's name for the adapter under judgement; adapters that serve count from 1."""
@@ -72,11 +72,21 @@ def opponents(
     The candidate lies in the round's folder, in `out/adapter`.
     """
     serving = adapters.serving_adapter(db, queued.workspace_id)
-    rows = {"candidate": CANDIDATE, "serving": serving.id if serving else None, "base": None}
+    rows = opposing_rows(serving.id if serving else None, bundle.heldout)
     folder = app.datadir.rounds / str(queued.id)
-    cases = len(bundle.heldout) + len(bundle.sentinel)
-    with Opponents(app, folder, watch, cases * len(set(rows.values()))) as answering:
+    total = count_answers((*bundle.heldout, *bundle.sentinel), rows)
+    with Opponents(app, folder, watch, total) as answering:
         yield rows, answering.answer
+
+
+def opposing_rows(serving_id: int | None, cases: Sequence[Case]) -> dict[str, int | None]:
+    """Every row with its adapter; without examples too where the prompts as served have some."""
+    rows: dict[str, int | None] = {"candidate": CANDIDATE, "serving": serving_id, "base": None}
+    if any(case.few_shot_ids for case in cases):
+        rows["few_shot"] = None
+    if any(case.bare_ids for case in cases):
+        rows |= {"candidate_alone": CANDIDATE, "serving_alone": serving_id, "base_alone": None}
+    return rows
 
 
 class Opponents:
@@ -98,7 +108,11 @@ class Opponents:
         """One answer per case by this adapter (None: the base), greedy, on the serving engine."""
         if self._child is None:
             log_file = self._folder / "answers.log"
-            self._child = ChildAnswerer(self._app.base, self._app.settings, log_file).__enter__()
+            # One at a time: how many rows share a computation changes the last bits of its sums,
+            # and now and then the likeliest token. So the same bundle is evaluated the same.
+            self._child = ChildAnswerer(
+                self._app.base, self._app.settings, log_file, at_once=1
+            ).__enter__()
         done_before = self._done
 
         def told(done: int) -> None:

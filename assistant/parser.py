@@ -189,6 +189,17 @@ def _feedback(verbs: Verbs) -> None:
     )
     reject = _add(group, "reject", "feedback reject", "reject feedback", workspace=True)
     reject.add_argument("ids", metavar="ID", nargs="+", type=int)
+    another = _add(
+        group,
+        "paraphrase",
+        "feedback paraphrase",
+        "add another wording of a corrected question, to judge by; it never trains",
+        workspace=True,
+    )
+    another.add_argument("id", metavar="ID", nargs="?", type=int, help="the approved correction")
+    another.add_argument("question", metavar="QUESTION", nargs="?")
+    another.add_argument("--remove", metavar="ID", type=int, help="remove this paraphrase instead")
+    _add(group, "paraphrases", "feedback paraphrases", "all paraphrases", workspace=True)
     export = _add(group, "export", "feedback export", "training rows as JSON lines", workspace=True)
     export.add_argument(
         "--format",

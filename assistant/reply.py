@@ -144,9 +144,12 @@ def examples_for(
     *,
     leave_out_groups: frozenset[str] = frozenset(),
     only_feedback_ids: frozenset[int] | None = None,
+    limit: int = EXAMPLES_AT_MOST,
+    budget: int | None = None,
 ) -> tuple[Example, ...]:
-    """The near corrections that service shows for `question`, within the workspace's budget."""
-    if not workspace.settings.example_tokens:
+    """The near corrections that service shows for `question`, or those of another budget."""
+    budget = workspace.settings.example_tokens if budget is None else budget
+    if not budget:
         return ()
     from knowledge.corrections import nearest_examples
 
@@ -157,8 +160,8 @@ def examples_for(
             app.embedder,
             workspace.id,
             question,
-            limit=EXAMPLES_AT_MOST,
-            budget=workspace.settings.example_tokens,
+            limit=limit,
+            budget=budget,
             count_tokens=app.tokenizer.count,
             leave_out_groups=leave_out_groups,
             only_feedback_ids=only_feedback_ids,

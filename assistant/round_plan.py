@@ -1,7 +1,6 @@
 """What a round would do and cost, before it does: the page's summary and `tune --dry-run`."""
 
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -21,6 +20,9 @@ from tuning.memory import fits, unpacked_bytes
 
 PAIRS_NEEDED = 8
 """Approved corrections under which a round is refused: two held-out cases decide nothing."""
+NEEDS_JUDGED = 5
+"""Needs on new wordings under which the gate cannot decide at its usual risk of 5%."""
+HOW_TO_PARAPHRASE = "write a paraphrase: `apprentice feedback paraphrase ID QUESTION`"
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class RoundPlan:
     train: int
     held_out: int
     replay: int
+    paraphrases: int
     needs: int
     tokens_a_pass: int
     minutes: float
@@ -74,12 +77,14 @@ def plan_round(
             app, db, workspace, found, config, wanted=start, asked=asked, minutes=minutes
         )
     trained = [lesson for lesson in chosen.lessons if lesson.split == "train"]
+    paraphrases = sum(len(lesson.paraphrases) for lesson in chosen.lessons)
     tokens, rows = _size(chosen.lessons, config, replayable)
     return RoundPlan(
         workspace=workspace.name,
         train=len(trained),
-        held_out=len(chosen.lessons) - len(trained),
+        held_out=len(chosen.lessons) - len(trained) + paraphrases,
         replay=rows - len(trained),
+        paraphrases=paraphrases,
         needs=len({lesson.pair.group for lesson in chosen.lessons}),
         tokens_a_pass=tokens,
         minutes=round(min(config.max_minutes, minutes(chosen.lessons)) + known.rest_minutes, 1),
@@ -147,16 +152,28 @@ def _method(app: App) -> Method:
 
 
 def _advice(found: list[Lesson]) -> str:
-    thin = len(Counter(one.pair.group for one in found)) - _judged(found)
-    if _judged(found) < 5:
+    worded, paraphrased = _judged(found)
+    judged = len(worded | paraphrased)
+    thin = len({one.pair.group for one in found}) - judged
+    if judged < NEEDS_JUDGED:
         return (
-            f"Only {_judged(found)} needs have three wordings or more; with fewer than five the "
-            "gate cannot decide. Correct the same need in other words first."
+            f"Only {judged} needs have three wordings or a paraphrase; with fewer than "
+            f"{NEEDS_JUDGED} the gate cannot decide. Correct the same need in other words, or "
+            f"{HOW_TO_PARAPHRASE}."
         )
+    said = ["Worth a round."]
+    if paraphrased - worded:
+        said.append(f"{len(paraphrased - worded)} needs are judged by paraphrases.")
     if thin:
-        return f"Worth a round. {thin} needs with one or two wordings are taught but not judged."
-    return "Worth a round."
+        said.append(
+            f"{thin} needs with one or two wordings are taught but not judged; to judge them, "
+            f"{HOW_TO_PARAPHRASE}."
+        )
+    return " ".join(said)
 
 
-def _judged(found: list[Lesson]) -> int:
-    return len({one.pair.group for one in found if one.split == "new wordings"})
+def _judged(found: list[Lesson]) -> tuple[set[str], set[str]]:
+    """The needs that a held-out wording judges, and those that a paraphrase does."""
+    worded = {one.pair.group for one in found if one.split == "new wordings"}
+    paraphrased = {one.pair.group for one in found if one.paraphrases and one.split != "new needs"}
+    return worded, paraphrased

@@ -18,8 +18,9 @@ from sqlite_utils import Database
 from assistant.answering import ChildAnswerer
 from assistant.app import App
 from assistant.declared_checks import declared_checks
+from assistant.held_out import held_out_cases, not_held_out
 from assistant.lesson_rows import ending_rows, train_row, variant_rows
-from assistant.lessons import held_out_cases, sentinel_cases, sentinel_choices
+from assistant.lessons import sentinel_cases, sentinel_choices
 from assistant.opponents import OnProgress, Watch, opponents
 from assistant.replay import replay_rows
 from assistant.round_plan import RoundPlan, plan_round
@@ -248,6 +249,7 @@ def _run(
         with ChildAnswerer(app.base, app.settings, folder / "answers.log") as child:
             replay = replay_rows(app, db, workspace, child, watch, seed=plan.config.seed)
     checks = declared_checks(app, workspace)
+    heldout = held_out_cases(app, db, workspace, plan.lessons, checks)
     bundle = write_bundle(
         folder / "bundle",
         config=plan.config,
@@ -258,9 +260,9 @@ def _run(
             *(train_row(one) for one in plan.lessons if one.split == "train"),
             *variant_rows(app, plan.lessons),
             *ending_rows(app, plan.lessons),
-            *replay,
+            *not_held_out(replay, heldout),
         ],
-        heldout=held_out_cases(plan.lessons, checks),
+        heldout=heldout,
         sentinel=sentinel_cases(app, workspace, plan.lessons),
         likelihood=sentinel_choices(app, workspace, plan.lessons),
         start=plan.start.manifest_hash if plan.start else None,

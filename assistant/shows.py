@@ -140,6 +140,11 @@ SHOWS: dict[str, Show] = {
     "feedback show": DONE,
     "feedback approve": Show(text=_approved),
     "feedback reject": _line("Feedback {feedback} is rejected."),
+    "feedback paraphrase": _line("Paraphrase {paraphrase} of feedback {feedback}: {status}."),
+    "feedback paraphrases": Show(
+        columns=("paraphrase", "feedback", "question", "author", "created_at"),
+        empty="There is no paraphrase: `apprentice feedback paraphrase ID QUESTION` adds one.",
+    ),
     # JSON lines for a person too: they are made to be piped into a file.
     "feedback export": Show(text=lambda row: as_json(row) if "prompt" in row else fields(row)),
     "style import": Show(text=_style),

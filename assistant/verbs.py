@@ -59,6 +59,8 @@ VERBS: dict[str, Verb] = {
     "feedback show": Verb("feedback:show", owns=True),
     "feedback approve": Verb("feedback:approve", owns=True),
     "feedback reject": Verb("feedback:reject"),
+    "feedback paraphrase": Verb("paraphrases:paraphrase"),
+    "feedback paraphrases": Verb("paraphrases:list_all"),
     "feedback export": Verb("feedback:export"),
     "style import": Verb("style:import_writing", owns=True),
     "overrides list": Verb("overrides:list_all"),

@@ -588,3 +588,19 @@ def m012_duplicates(db: Database) -> None:
         )
         where nth = 1;
     """)
+
+
+@migrations()
+def m013_paraphrases(db: Database) -> None:
+    """Other wordings of corrected questions, which judge and never train."""
+    db.executescript(f"""
+    create table paraphrases (
+        id integer primary key autoincrement,
+        feedback_id integer not null references feedback(id) on delete cascade,
+        question text not null,
+        question_key text not null, -- normalised
+        author text not null,
+        created_at text not null default ({NOW}),
+        unique (feedback_id, question_key)
+    ) strict;
+    """)

@@ -77,6 +77,23 @@ def rivals(db: Database, feedback_id: int, near: Collection[int] = ()) -> list[R
     return [Rival(**{**row, "same_question": bool(row["same_question"])}) for row in found]
 
 
+def first_ids(db: Database, workspace_id: int) -> dict[int, int]:
+    """For each pair, by feedback id, the oldest feedback of the workspace on the same question.
+
+    Any status counts, so that no later review changes how old a question is.
+    """
+    found = rows(
+        db,
+        """select p.feedback_id, min(same.id) as first_id
+        from pairs p join feedback f on f.id = p.feedback_id
+        join feedback same on same.workspace_id = f.workspace_id
+        and same.question_key = f.question_key
+        where p.workspace_id = ? group by p.feedback_id""",
+        workspace_id,
+    )
+    return {row["feedback_id"]: row["first_id"] for row in found}
+
+
 def approved_preferences(db: Database, workspace_id: int) -> list[Pair]:
     """Replies that were liked where another answer to the same message was not, as pairs.
 

@@ -202,6 +202,17 @@ class Thumb:
 
 
 @dataclass(frozen=True)
+class Paraphrase:
+    """Another wording of a corrected question, written by a person to judge by."""
+
+    id: int
+    feedback_id: int
+    question: str
+    author: str
+    created_at: str
+
+
+@dataclass(frozen=True)
 class Override:
     """An approved correction served at once for the same question after the same history."""
 

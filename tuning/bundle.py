@@ -230,7 +230,8 @@ def _train_row(row: dict[str, Any]) -> TrainRow:
 
 
 def _case(row: dict[str, Any]) -> Case:
-    return Case(**{**row, **_tuples(row, "messages", "prompt_ids")})
+    names = ("messages", "prompt_ids", "few_shot_ids", "bare_ids")
+    return Case(**{**row, **_tuples(row, *(name for name in names if name in row))})
 
 
 def _likelihood(folder: Path) -> tuple[Choice, ...]:

@@ -1,7 +1,7 @@
 """Held-out cases answered by every opponent and judged by execution."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from storage.records import ChatMessage, Split
@@ -23,6 +23,10 @@ class Case:
     prompt_ids: tuple[int, ...]
     expected: str
     check: Mapping[str, Any] = field(default_factory=dict)
+    few_shot_ids: tuple[int, ...] = ()
+    """The prompt with near corrections as examples, for the row `few_shot`; empty: not asked."""
+    bare_ids: tuple[int, ...] = ()
+    """The prompt without the examples that service shows, for rows `_alone`; empty: it has none."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,8 @@ class Evaluation:
     """The case's need; '' counts it as a need of its own."""
 
 
+Prompt = tuple[int | None, tuple[int, ...]]
+"""Who is asked (an adapter, None: the base), and with which token ids."""
 Scores = dict[str, dict[str, dict[str, int]]]
 """Row -> slice -> {"right", "total"}."""
 
@@ -49,22 +55,58 @@ def evaluate(
     *,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> list[Evaluation]:
-    """Every case answered for every row; rows with the same adapter are answered once.
+    """Every case answered for every row; the same prompt to the same adapter is answered once.
 
-    Stops between adapters when `cancelled()`; what is missing then must not reach the gate.
-    Raises BadInput when a case's check cannot be used.
+    A row's name says which of a case's prompts it gets: see `as_asked`. Stops between rows when
+    `cancelled()`; what is missing then must not reach the gate. Raises BadInput when a case's
+    check cannot be used.
     """
     evaluations: list[Evaluation] = []
-    answers: dict[int | None, list[str]] = {}
+    answers: dict[Prompt, str] = {}
     for row, adapter_id in rows.items():
         if cancelled():
             break
-        if adapter_id not in answers:
-            answers[adapter_id] = answer(list(cases), adapter_id)
-        for case, text in zip(cases, answers[adapter_id], strict=True):
+        asked = as_asked(cases, row)
+        new = [one for one in _once(asked) if (adapter_id, one.prompt_ids) not in answers]
+        if new:
+            said = answer(new, adapter_id)
+            for one, text in zip(new, said, strict=True):
+                answers[adapter_id, one.prompt_ids] = text
+        for case in asked:
+            text = answers[adapter_id, case.prompt_ids]
             right = judge(case.check, case.expected, text)
             evaluations.append(Evaluation(case.id, row, text, right, case.slice, case.group))
     return evaluations
+
+
+def as_asked(cases: Sequence[Case], row: str) -> list[Case]:
+    """The cases with the prompt that this row gets; without those that it has none for.
+
+    `few_shot` gets near corrections as examples, a row that ends in `_alone` the prompt without
+    examples, every other row the prompt as service sends it.
+    """
+    if row == "few_shot":
+        prompts = [case.few_shot_ids for case in cases]
+    elif row.endswith("_alone"):
+        prompts = [case.bare_ids for case in cases]
+    else:
+        return list(cases)
+    return [
+        replace(case, prompt_ids=prompt)
+        for case, prompt in zip(cases, prompts, strict=True)
+        if prompt
+    ]
+
+
+def count_answers(cases: Sequence[Case], rows: Mapping[str, int | None]) -> int:
+    """How many answers `evaluate` asks for."""
+    asked = [(id, one.prompt_ids) for row, id in rows.items() for one in as_asked(cases, row)]
+    return len(set(asked))
+
+
+def _once(cases: Sequence[Case]) -> list[Case]:
+    """The first case of each prompt."""
+    return list({case.prompt_ids: case for case in reversed(cases)}.values())[::-1]
 
 
 def tally(evaluations: Sequence[Evaluation]) -> Scores:

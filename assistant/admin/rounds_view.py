@@ -28,6 +28,7 @@ def plan_summary(plan: "RoundPlan") -> str:
         [
             ("Corrections to learn", plan.train),
             ("Kept out, to judge by", plan.held_out),
+            ("Paraphrases to judge by", plan.paraphrases),
             ("Needs", plan.needs),
             ("Method", plan.config.method),
             ("Answered by", plan.served_by),

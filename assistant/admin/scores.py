@@ -15,6 +15,9 @@ ROW_NAMES = {
     "serving": "What serves",
     "base": "The base model",
     "few_shot": "The base model with examples",
+    "candidate_alone": "The new adapter, shown no examples",
+    "serving_alone": "What serves, shown no examples",
+    "base_alone": "The base model, shown no examples",
 }
 
 

@@ -59,6 +59,7 @@ def _planned(plan: RoundPlan) -> Event:
         "workspace": plan.workspace,
         "pairs": {"train": plan.train, "held_out": plan.held_out, "replay": plan.replay},
         "needs": plan.needs,
+        "paraphrases": plan.paraphrases,
         "start": plan.start.id if plan.start else "base",
         "notes": list(plan.notes),
         "minutes": plan.minutes,

@@ -2,12 +2,12 @@
 
 import pytest
 
-from assistant.lessons import held_out_cases, lessons
+from assistant.held_out import held_out_cases
+from assistant.lessons import lessons
 from storage.feedback import list_feedback
 from storage.pairs import approved_pairs
 from storage.workspaces import workspace
 from tests.assistant.command_line import refusal, run_verb, write_rows
-from tuning.split import split
 from tuning.style import STYLE_GROUP, style_check
 
 TEXTS = [f"Well, number {n}: we shall see what the tide brings in tonight." for n in range(20)]
@@ -22,10 +22,9 @@ def test_given_requests_are_approved_and_a_fifth_is_kept_back(app, tmp_path):
     pairs = approved_pairs(db, workspace(db, "default").id)
     assert {pair.chosen for pair in pairs} == set(TEXTS)
     assert all(pair.group.startswith(STYLE_GROUP) and pair.rejected is None for pair in pairs)
-    parts = split([(pair.feedback_id, pair.group) for pair in pairs], salt="default")
-    assert 2 <= list(parts.values()).count("new wordings") <= 4
     found = lessons(app, db, workspace(db, "default"))
-    cases = held_out_cases(found, [{"type": "contains"}])
+    assert 2 <= [one.split for one in found].count("new wordings") <= 4
+    cases = held_out_cases(app, db, workspace(db, "default"), found, [{"type": "contains"}])
     taught = [one.pair.chosen for one in found if one.split == "train"]
     assert [case.check for case in cases] == [style_check(taught)] * len(cases)
     (again,), _ = run_verb(app, "style import", workspace="default", path=str(path), approve=True)

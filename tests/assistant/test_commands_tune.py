@@ -100,7 +100,7 @@ def test_round_ends_with_a_verdict(taught):
     assert code == (0 if result["verdict"] == "promote" else 1)
     assert result["reasons"] and result["seconds"] > 0 and result["peak_rss_bytes"] > 0
     assert {"train", "held_out", "replay"} <= result["pairs"].keys()
-    assert {"candidate", "serving", "base"} <= result["scores"].keys()
+    assert result["scores"].keys() == {"candidate", "serving", "base", "few_shot"}
     assert {"before", "after"} <= result["sentinel"].keys()
     (adapter,), _ = run_verb(taught, "adapters list", workspace="default")
     assert (adapter["id"], adapter["round_id"]) == (result["adapter"], result["round"])

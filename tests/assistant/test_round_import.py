@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 import tuning
+from assistant.held_out import held_out_cases
 from assistant.lesson_rows import train_row
-from assistant.lessons import held_out_cases, lessons
+from assistant.lessons import lessons
 from storage.adapters import list_adapters
 from storage.database import write_transaction
 from storage.errors import BadInput, Refused
@@ -54,6 +55,7 @@ def origin(app, workspace, tmp_path):
             ],
         )
         finish_round(db, made.id, state="cancelled")
+        heldout = held_out_cases(app, db, workspace, found, ())
     write_bundle(
         app.datadir.rounds / str(made.id) / "bundle",
         config=DIALS,
@@ -61,7 +63,7 @@ def origin(app, workspace, tmp_path):
         base_model="tiny",
         round_id=made.id,
         train=[train_row(one) for one in found if one.split == "train"],
-        heldout=held_out_cases(found, ()),
+        heldout=heldout,
     )
     return made
 

@@ -25,6 +25,7 @@ TABLES = {
     *("evaluations", "adapters", "servings"),
     *("copies", "house_settings", "duplicates", "kept_passages"),
     *("erasures", "erasure_requests", "backups", "round_documents"),
+    "paraphrases",
 }
 
 

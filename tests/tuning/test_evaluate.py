@@ -1,8 +1,10 @@
 """Every opponent is asked every case, the same adapter once."""
 
+from dataclasses import replace
+
 import pytest
 
-from tuning.evaluate import Case, evaluate, tally
+from tuning.evaluate import Case, as_asked, count_answers, evaluate, tally
 
 
 def case(number, expected="yes", slice="new wordings"):
@@ -67,3 +69,38 @@ def test_a_cancelled_evaluation_stops_between_adapters():
     )
     assert asked == [1]
     assert {one.row for one in found} == {"candidate"}
+
+
+def test_each_row_gets_its_own_prompt_and_equal_ones_are_answered_once():
+    shown = [
+        replace(case(1), few_shot_ids=(9, 1), bare_ids=(8, 1)),
+        replace(case(2), few_shot_ids=(2,)),
+        case(3, slice="sentinel"),
+    ]
+    asked = []
+
+    def answer(cases, adapter_id):
+        asked.append((adapter_id, [one.prompt_ids for one in cases]))
+        return [str(one.prompt_ids) for one in cases]
+
+    rows = {"candidate": 7, "serving": None, "base": None, "few_shot": None, "base_alone": None}
+    found = evaluate(shown, answer, rows)
+    assert asked == [
+        (7, [(1,), (2,), (3,)]),
+        (None, [(1,), (2,), (3,)]),
+        (None, [(9, 1)]),
+        (None, [(8, 1)]),
+    ]
+    assert count_answers(shown, rows) == 8
+    by_row = {}
+    for one in found:
+        by_row.setdefault(one.row, []).append((one.case_id, one.answer))
+    assert by_row["few_shot"] == [("c1", "(9, 1)"), ("c2", "(2,)")]
+    assert by_row["base_alone"] == [("c1", "(8, 1)")]
+    assert by_row["serving"] == by_row["base"]
+
+
+def test_a_row_without_prompts_of_its_own_has_no_cases():
+    assert as_asked(CASES, "few_shot") == []
+    assert as_asked(CASES, "candidate_alone") == []
+    assert as_asked(CASES, "candidate") == CASES

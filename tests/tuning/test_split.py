@@ -4,13 +4,21 @@ from collections import Counter
 
 import pytest
 
-from tuning.split import NEEDS_NEEDED, split
+from tuning.split import NEEDS_NEEDED, Wording, split
+
+
+def wording(number, group, question=None, first=None):
+    return Wording(number, group, question or f"question {number}", first or number)
 
 
 def needs(*sizes):
     """Pairs of needs with so many wordings each, ids counting up."""
     ids = iter(range(1, sum(sizes) + 1))
-    return [(next(ids), f"need {number}") for number, size in enumerate(sizes) for _ in range(size)]
+    return [
+        wording(next(ids), f"need {number}")
+        for number, size in enumerate(sizes)
+        for _ in range(size)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -30,10 +38,10 @@ def test_no_need_is_held_out_whole_below_fifty():
 def test_at_most_a_tenth_of_the_needs_is_held_out_whole():
     pairs = needs(*[3] * 120)
     splits = split(pairs, salt="a")
-    new = {group for feedback_id, group in pairs if splits[feedback_id] == "new needs"}
+    new = {one.group for one in pairs if splits[one.feedback_id] == "new needs"}
     assert 1 <= len(new) <= 12
-    for feedback_id, group in pairs:
-        assert (splits[feedback_id] == "new needs") == (group in new)
+    for one in pairs:
+        assert (splits[one.feedback_id] == "new needs") == (one.group in new)
 
 
 def test_needs_with_few_wordings_are_never_held_out_whole():
@@ -44,7 +52,7 @@ def test_needs_with_few_wordings_are_never_held_out_whole():
 @pytest.mark.parametrize("start", [5, 40, 60, 100])
 def test_what_judges_goes_on_judging_as_data_grows(start):
     grown = needs(*[5] * 130)
-    early = [pair for pair in grown if int(pair[1].split()[1]) < start and pair[0] % 5 != 0]
+    early = [one for one in grown if int(one.group.split()[1]) < start and one.feedback_id % 5 != 0]
     before, after = split(early, salt="a"), split(grown, salt="a")
     if start >= NEEDS_NEEDED:
         assert "new needs" in before.values()
@@ -59,7 +67,7 @@ def test_what_judges_goes_on_judging_as_data_grows(start):
 def test_a_later_wording_never_takes_the_place_of_the_judge():
     for groups in range(1, 12):
         old = needs(*[3] * groups)
-        new = [(feedback_id + 1000, group) for feedback_id, group in old]
+        new = [wording(one.feedback_id + 1000, one.group) for one in old]
         before, after = split(old, salt="x"), split(old + new, salt="x")
         assert {i for i, part in before.items() if part != "train"} == {
             i for i, part in after.items() if part != "train"
@@ -74,3 +82,46 @@ def test_order_does_not_matter_and_the_salt_does():
 
 def test_nothing_gives_nothing():
     assert split([], salt="a") == {}
+
+
+def test_equal_questions_train_together_or_judge_together():
+    """The same question after another history, in the same need and in another one."""
+    pairs = needs(3, 1)
+    judge = next(one for one in pairs if split(pairs, salt="a")[one.feedback_id] != "train")
+    again = [
+        wording(10, judge.group, judge.question, judge.feedback_id),
+        wording(11, "need 1", judge.question, judge.feedback_id),
+    ]
+    splits = split([*pairs, *again], salt="a")
+    assert Counter(splits.values()) == {"new wordings": 3, "train": 3}
+    assert splits[10] == splits[11] == splits[judge.feedback_id] == "new wordings"
+
+
+def test_a_question_said_three_times_is_one_wording():
+    pairs = [wording(number, "need 0", "the same", 1) for number in (1, 2, 3)]
+    assert set(split(pairs, salt="a").values()) == {"train"}
+
+
+def test_a_need_of_which_nothing_trains_is_a_new_one():
+    pairs = needs(3)
+    judge = next(one for one in pairs if split(pairs, salt="a")[one.feedback_id] != "train")
+    splits = split([*pairs, wording(9, "alone", judge.question, judge.feedback_id)], salt="a")
+    assert splits[9] == "new needs"
+    assert splits[judge.feedback_id] == "new wordings"
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4, 5])
+def test_a_correction_corrected_again_moves_nothing(number):
+    """Its pair then has a new id; how old the question is stays."""
+    old = needs(5)
+    before = split(old, salt="a")
+    again = [one._replace(feedback_id=99) if one.feedback_id == number else one for one in old]
+    after = split(again, salt="a")
+    assert after.get(number, after.get(99)) == before[number]
+    assert Counter(after.values()) == Counter(before.values())
+
+
+def test_a_group_that_is_renamed_moves_nothing():
+    old = needs(*[4] * 60)
+    new = [one._replace(group=f"renamed {one.group}") for one in old]
+    assert split(old, salt="a") == split(new, salt="a")

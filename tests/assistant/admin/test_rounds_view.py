@@ -74,8 +74,9 @@ def test_a_cancelled_round_says_that_it_is_stopping():
 
 def test_the_plan_says_what_it_costs():
     plan = SimpleNamespace(
-        train=40, held_out=12, needs=13, replay=4, minutes=7.5, memory_bytes=2_300_000_000,
-        advice="Worth a <round>.", config=RoundConfig(method="lora"), served_by="llamacpp",
+        train=40, held_out=12, needs=13, replay=4, paraphrases=2, minutes=7.5,
+        memory_bytes=2_300_000_000, advice="Worth a <round>.",
+        config=RoundConfig(method="lora"), served_by="llamacpp",
     )  # fmt: skip
     shown = plan_summary(plan)
     assert "<dd>about 7.5 minutes</dd>" in shown

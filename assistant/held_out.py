@@ -1,0 +1,122 @@
+"""The cases that judge a round: held-out wordings, held-out needs, and reviewed paraphrases.
+
+Every prompt is the one that service would send, with the examples that it would show. Only pairs
+that train are shown, but among them other wordings of the same need: in service they would be too.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlite_utils import Database
+
+from assistant.app import App
+from assistant.lessons import Lesson
+from assistant.opponents import ANSWER_TOKENS
+from assistant.prompt import build_messages
+from assistant.reply import EXAMPLES_AT_MOST, examples_for
+from storage.pairs import approved_pairs
+from storage.records import Example, Inputs, Split, Workspace
+from tuning.bundle import TrainRow, asked
+from tuning.checks import usable_check
+from tuning.evaluate import Case
+from tuning.style import STYLE_GROUP, style_check
+
+FEW_SHOT_TOKENS = 384
+"""Tokens of examples for the base with examples, where the workspace shows none in service."""
+FEW_SHOT_EXAMPLES = 8
+"""Examples that it then gets at most: an opponent that a round must not lose to is a strong one."""
+
+
+def held_out_cases(
+    app: App,
+    db: Database,
+    workspace: Workspace,
+    found: Sequence[Lesson],
+    checks: Sequence[Mapping[str, Any]],
+) -> list[Case]:
+    """All cases of the round.
+
+    Each is judged by the workspace's check that fits its answer; a text of an author
+    (`style import`) by how like it the answer is to the author's taught ones.
+    """
+    held = {one.pair.feedback_id for one in found if one.split != "train"}
+    # all others, for a round that teaches an adapter on leaves some of them out
+    taught = frozenset(pair.feedback_id for pair in approved_pairs(db, workspace.id)) - held
+    own = [one.pair.chosen for one in found if one.split == "train" and _is_style(one)]
+    style = style_check(own) if own else None
+    cases = []
+    for lesson in found:
+        chosen = lesson.pair.chosen
+        check = style if style and _is_style(lesson) else usable_check(chosen, checks)
+        for id, question in _asked(lesson):
+            case = _case(app, db, workspace, lesson, question, taught)
+            cases.append(replace(case, id=id, check=check))
+    return cases
+
+
+def _is_style(lesson: Lesson) -> bool:
+    return lesson.pair.group.startswith(STYLE_GROUP)
+
+
+def _asked(lesson: Lesson) -> list[tuple[str, str]]:
+    """The questions by which this lesson judges, each with its case's id."""
+    own = [(str(lesson.pair.feedback_id), lesson.inputs.question)]
+    written = [
+        (paraphrase_case_id(lesson.pair.feedback_id, one.id), one.question)
+        for one in lesson.paraphrases
+    ]
+    return written if lesson.split == "train" else own + written
+
+
+def paraphrase_case_id(feedback_id: int, paraphrase_id: int) -> str:
+    """The id of a paraphrase's case; it begins, like a variant's, with its feedback's."""
+    return f"{feedback_id}~p{paraphrase_id}"
+
+
+def not_held_out(rows: Sequence[TrainRow], cases: Sequence[Case]) -> list[TrainRow]:
+    """The replay rows whose question judges nothing: an ordinary one may have been corrected."""
+    judging = {asked(case.messages) for case in cases}
+    return [row for row in rows if asked(row.messages) not in judging]
+
+
+def _case(
+    app: App,
+    db: Database,
+    workspace: Workspace,
+    lesson: Lesson,
+    question: str,
+    taught: frozenset[int],
+) -> Case:
+    bare = replace(lesson.inputs, question=question, examples=())
+    shown = workspace.settings.example_tokens
+
+    def near(budget: int, limit: int) -> tuple[Example, ...]:
+        return examples_for(
+            app, db, workspace, question, only_feedback_ids=taught, limit=limit, budget=budget
+        )
+
+    served = replace(bare, examples=near(shown, EXAMPLES_AT_MOST))
+    few_shot = served if shown else replace(bare, examples=near(FEW_SHOT_TOKENS, FEW_SHOT_EXAMPLES))
+    part: Split = "new needs" if lesson.split == "new needs" else "new wordings"
+    return Case(
+        id="",
+        group=lesson.pair.group,
+        slice=part,
+        messages=tuple(build_messages(served)),
+        prompt_ids=_ids(app, served),
+        expected=lesson.pair.chosen,
+        few_shot_ids=_ids(app, _fitting(app, few_shot)),
+        bare_ids=_ids(app, bare) if shown else (),
+    )
+
+
+def _ids(app: App, inputs: Inputs) -> tuple[int, ...]:
+    return tuple(app.tokenizer.render(build_messages(inputs)))
+
+
+def _fitting(app: App, inputs: Inputs) -> Inputs:
+    """With as many of the nearest examples as leave room for an answer."""
+    while inputs.examples and len(_ids(app, inputs)) > app.settings.context - ANSWER_TOKENS:
+        inputs = replace(inputs, examples=inputs.examples[1:])
+    return inputs
