@@ -25,6 +25,8 @@ TYPED = {
     "feedback show": "1",
     "feedback approve": "1 2 --group g",
     "feedback reject": "1",
+    "feedback paraphrase": "1 question --remove 2",
+    "feedback paraphrases": "",
     "feedback export": "--format unpaired --to f",
     "style import": "p --author a@b.c --approve",
     "overrides list": "",
