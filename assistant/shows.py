@@ -49,6 +49,8 @@ def _round(row: Row) -> str:
         return f"round {row['round']} has no verdict: {row['error']}"
     lines = [f"round {row['round']}: {row['verdict']}"]
     lines += [f"  - {reason}" for reason in row["reasons"]]
+    lines += ["what changed:"] * bool(row.get("changes"))
+    lines += [f"  - {change}" for change in row.get("changes", [])]
     scores = {name: value for name, value in row["scores"].items() if value is not None}
     rest = {key: row[key] for key in ("adapter", "pairs", "sentinel", "seconds", "peak_rss_bytes")}
     return "\n".join([*lines, fields({**scores, **rest})])

@@ -28,6 +28,8 @@ CARD = "README.md"
 MANIFEST = "manifest.json"
 GGUF = "adapter.gguf"
 """Made beside by the engine that needs it; derived, so not part of the manifest."""
+NOTES = "<!-- release notes -->"
+"""Where the release notes begin in the card."""
 _PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
 SAME_NAMES = {"llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "phi3", "smollm3", "olmo2"}
 """Kinds of bases whose files name their weights as transformers names the modules."""
@@ -122,6 +124,29 @@ def rewrite_texts(folder: Path, change: Callable[[str], str]) -> str:
     facts["files"][CARD] = _file_facts(folder / CARD)
     _replace(folder / MANIFEST, json.dumps(facts, indent=1))
     return manifest_hash(folder)
+
+
+def write_notes(folder: Path, notes: str) -> str:
+    """Put the release notes into the model card; returns the new manifest hash.
+
+    They are known only when the adapter has been judged, which is after its save and before its
+    row. A crash between the two files leaves an adapter that is refused, and trained again.
+    """
+    facts = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    card = (folder / CARD).read_text(encoding="utf-8").split(NOTES)[0].rstrip()
+    _replace(folder / CARD, f"{card}\n\n{NOTES}\n\n{notes}")
+    facts["files"][CARD] = _file_facts(folder / CARD)
+    _replace(folder / MANIFEST, json.dumps(facts, indent=1))
+    return manifest_hash(folder)
+
+
+def read_notes(folder: Path) -> str:
+    """The release notes in the model card; '' when it has none or is gone."""
+    try:
+        card = (folder / CARD).read_text(encoding="utf-8")
+    except OSError:
+        return ""
+    return card.partition(NOTES)[2].strip()
 
 
 def _replace(path: Path, text: str) -> None:
@@ -288,7 +313,11 @@ def _sync(path: Path) -> None:
 
 def _card(base_model: str, method: str, round_id: int | None, metrics: Mapping[str, Any]) -> str:
     """The model card, in the form model hubs read."""
-    figures = "\n".join(f"| {name} | {value} |" for name, value in metrics.items())
+    figures = "\n".join(
+        f"| {name} | {value} |"
+        for name, value in metrics.items()
+        if isinstance(value, str | int | float)
+    )
     return (
         "---\nlibrary_name: peft\npipeline_tag: text-generation\ntags: [lora, apprentice]\n---\n\n"
         f"# Adapter of round {round_id if round_id is not None else '(made elsewhere)'}\n\n"

@@ -15,16 +15,18 @@ from typing import Any
 
 from storage.errors import ApprenticeError, BadInput
 from storage.records import Verdict
-from tuning.adapter_files import verify_adapter
+from tuning.adapter_files import verify_adapter, write_notes
 from tuning.bundle import read_bundle
 from tuning.child import RoundCancelled, RoundFailed, become_child
 from tuning.evaluate import Answer, Evaluation, Scores, evaluate, likeness_by_row, tally
 from tuning.gate import SentinelReport, decide
 from tuning.memory import ran_out
+from tuning.release_notes import changes, release_notes
 from tuning.supervise import ADAPTER, TRAINING, train_supervised
 
 __all__ = ["RoundCancelled", "RoundFailed", "RoundResult", "judge_round", "main", "run_round"]
 
+_FIGURES = ("steps", "seconds", "peak_rss_bytes", "learned", "pairs")
 _REPORT = [field.name for field in fields(SentinelReport)]
 
 
@@ -51,6 +53,8 @@ class RoundResult:
     peak_rss_bytes: int
     notes: tuple[str, ...] = ()
     """What a person should know of how the training went, such as that memory ran out."""
+    changes: tuple[str, ...] = ()
+    """The release notes in short, figures only; the whole of them is in the adapter's card."""
 
     def summary(self) -> dict[str, Any]:
         """The figures as plain values, for the round's row."""
@@ -62,6 +66,7 @@ class RoundResult:
             "seconds": self.seconds,
             "peak_rss_bytes": self.peak_rss_bytes,
             "notes": list(self.notes),
+            "changes": list(self.changes),
         }
 
 
@@ -110,7 +115,8 @@ def judge_round(
 
     `rows` names the opponents: "candidate" with the id under which `answer` serves `out/adapter`,
     "serving", "base" and others. Raises RoundCancelled when `cancelled()`, AdapterRefused when the
-    adapter cannot be served, BadInput for figures that cannot be read.
+    adapter cannot be served, BadInput for figures that cannot be read. The release notes go into
+    the adapter's card, so its manifest is final only after this.
     """
     started = time.monotonic()
     taken = read_bundle(bundle)
@@ -122,6 +128,8 @@ def judge_round(
         raise RoundCancelled("The round was cancelled while it was evaluated.")
     decision = decide(evaluations, taken.config, sentinel=_report(training))
     scores = tally(evaluations)
+    served = rows["serving"] is not None
+    write_notes(out / ADAPTER, release_notes(cases, evaluations, training, served=served))
     return RoundResult(
         verdict=decision.verdict,
         reasons=decision.reasons,
@@ -135,6 +143,7 @@ def judge_round(
         training=training,
         seconds=round(time.monotonic() - started, 1),
         peak_rss_bytes=training["peak_rss_bytes"],
+        changes=changes(cases, evaluations, training),
     )
 
 
@@ -146,11 +155,11 @@ def read_training(out: Path) -> dict[str, Any]:
     path = out / TRAINING
     try:
         found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        numbers = [found["steps"], found["seconds"], found["peak_rss_bytes"], *found["losses"]]
+        numbers = [found[name] for name in _FIGURES] + found["losses"]
         if found.get("sentinel") is not None:
             numbers += [found["sentinel"][name] for name in _REPORT]
         if not all(isinstance(number, int | float) for number in numbers):
-            raise ValueError("steps, seconds, losses, peak_rss_bytes or sentinel are no numbers")
+            raise ValueError("a figure is no number")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInput(f"{path} is no record of a finished training ({error!r}).") from None
     return found

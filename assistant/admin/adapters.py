@@ -11,6 +11,7 @@ from storage.adapters import adapter, list_adapters, promote, rollback, serving_
 from storage.errors import BadInput, NotFound, Refused
 from storage.records import Adapter
 from storage.rounds import tuning_round
+from tuning.adapter_files import read_notes
 
 if TYPE_CHECKING:
     from assistant.app import App
@@ -33,12 +34,13 @@ class AdaptersTab:
                 self.yes_promote = gr.Button("Yes, let it serve", variant="primary", size="md")
                 self.yes_back = gr.Button("Yes, roll back", variant="primary", size="md")
                 self.no = gr.Button("Leave it as it is", size="md")
+        self.notes = gr.Markdown(elem_id="release-notes")
         self._wire(app, workspace)
 
     def _wire(self, app: "App", workspace: gr.Dropdown) -> None:
         outputs = {
             *(self.listed, self.chosen, self.back, self.sure, self.question, self.reason),
-            *(self.yes_promote, self.yes_back),
+            *(self.yes_promote, self.yes_back, self.notes),
         }
 
         def bind(event: Any, work: Any, *inputs: Any) -> None:
@@ -47,6 +49,7 @@ class AdaptersTab:
 
         handler = at_desk(app, may_administer, self.show, silent=True)
         self.refresh = Refresh(handler, [], outputs)
+        bind(self.chosen.input, self.read, self.chosen)
         bind(self.promote.click, self.ask_promote, self.chosen)
         bind(self.back.click, self.ask_back)
         bind(self.no.click, self.show)
@@ -69,7 +72,12 @@ class AdaptersTab:
             self.back: gr.update(visible=serving is not None),
             self.sure: gr.update(visible=False),
             self.reason: gr.update(value="", visible=False),
+            self.notes: self._notes(serving),
         }
+
+    def read(self, desk: Desk, chosen: int | None) -> Updates:
+        """The release notes of the chosen adapter."""
+        return {self.notes: self._notes(self._item(desk, chosen))}
 
     def ask_promote(self, desk: Desk, chosen: int | None) -> Updates:
         """Is it this one? Against the gate's word a reason is asked for."""
@@ -109,6 +117,12 @@ class AdaptersTab:
         """The one that served before, or the base."""
         rollback(desk.db, desk.workspace.id, actor=desk.person.owner)
         return self.show(desk)
+
+    def _notes(self, item: Adapter | None) -> str:
+        if item is None:
+            return ""
+        notes = read_notes(self._app.adapter_folder(item.id))
+        return f"**Adapter {item.id}**\n\n{notes or 'It has no release notes.'}"
 
     def _asking(self, *, promoting: bool) -> Updates:
         return {

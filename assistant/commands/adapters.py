@@ -30,11 +30,19 @@ def list_all(app: App, *, workspace: str) -> Iterator[Event]:
 
 
 def show(app: App, *, id: int) -> Iterator[Event]:
-    """One adapter with its workspace, metrics and folder."""
+    """One adapter with its workspace, metrics, folder and release notes."""
+    from tuning.adapter_files import read_notes
+
     with closing(app.db()) as db:
         known = adapters.adapter(db, id)
         name = workspace_by_id(db, known.workspace_id).name
-        yield {**asdict(known), "workspace": name, "folder": str(app.adapter_folder(id))}
+        folder = app.adapter_folder(id)
+        yield {
+            **asdict(known),
+            "workspace": name,
+            "folder": str(folder),
+            "notes": read_notes(folder),
+        }
 
 
 def promote(app: App, *, id: int, reason: str | None = None) -> Iterator[Event]:

@@ -71,5 +71,6 @@ def _result(ended: TuningRound) -> Event:
         "sentinel": scores.get("sentinel"),
         "seconds": scores.get("seconds"),
         "peak_rss_bytes": scores.get("peak_rss_bytes"),
+        "changes": scores.get("changes", []),
         **error,
     }

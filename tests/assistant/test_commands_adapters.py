@@ -1,6 +1,7 @@
 """Adapters as typed: which there are, which serves, what each was taught, taking one elsewhere."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from storage.datadir import open_datadir
 from storage.records import RoundExample
 from storage.rounds import create_round, finish_round
 from tests.assistant.command_line import refusal, write_rows
-from tuning.adapter_files import manifest_hash, save_adapter
+from tuning.adapter_files import manifest_hash, save_adapter, write_notes
 
 BASE = "b" * 64
 
@@ -69,6 +70,16 @@ def test_promote_and_roll_back(apprentice, make):
     assert "base" in apprentice("adapters", "rollback")
     apprentice("adapters", "rollback", code=2)
     assert "base model" in refusal(apprentice)
+
+
+def test_show_holds_the_release_notes(apprentice, make):
+    folder = make()
+    assert apprentice.rows("adapters", "show", 1)[0]["notes"] == ""
+    write_notes(folder, "## What changed\n\n- Seven more are right.\n")
+    assert "Seven more are right." in apprentice.rows("adapters", "show", 1)[0]["notes"]
+    assert "Seven more are right." in apprentice("adapters", "show", 1)
+    shutil.rmtree(folder)
+    assert apprentice.rows("adapters", "show", 1)[0]["notes"] == ""
 
 
 def test_against_the_gate_only_with_a_reason(apprentice, make):

@@ -29,6 +29,7 @@ SCORES = {"check": "sql", "cases": 10, "right": 5, "score": 0.5, "low": 0.24, "h
         ("ingest", {"document": "a", "status": "failed", "error": "empty"}, ["failed", "a: empty"]),
         ("ingest", {"document": "a", "status": "added", "chunks": 2}, ["added", "a (2 chunks)"]),
         ("tune", ROUND, ["round 4: reject", "- No better", "candidate: ", "61.25"]),
+        ("tune", {**ROUND, "changes": ["3 are worse."]}, ["what changed:\n  - 3 are worse.\n"]),
         ("tune", {**ROUND, "verdict": None, "error": "killed"}, ["no verdict: killed"]),
         ("tune", {"workspace": "w", "minutes": 3.5}, ["minutes:", "3.5"]),
         ("evaluate", SCORES, ["sql", "5 of 10", "50%", "24%", "76%"]),

@@ -22,8 +22,10 @@ from tuning.adapter_files import (
     AdapterRefused,
     adapter_kind,
     manifest_hash,
+    read_notes,
     save_adapter,
     verify_adapter,
+    write_notes,
 )
 
 
@@ -62,6 +64,18 @@ def test_a_saved_adapter_verifies(saved, tiny_base):
         [CARD, CONFIG, MANIFEST, WEIGHTS]
     )
     assert "round 3" in (saved / CARD).read_text()
+
+
+def test_release_notes_are_in_the_card_once(folder, tiny_base):
+    assert read_notes(folder) == ""
+    before = (folder / CARD).read_text()
+    first = write_notes(folder, "Worse.\n")
+    assert write_notes(folder, "Better.\n") == manifest_hash(folder) != first
+    assert read_notes(folder) == "Better."
+    card = (folder / CARD).read_text()
+    assert card.startswith(before.rstrip()) and "Worse" not in card
+    verify_adapter(folder, tiny_base.fingerprint, expected_manifest=manifest_hash(folder))
+    assert read_notes(folder / "gone") == ""
 
 
 def test_nothing_names_the_place_it_was_made_in(saved, tiny_base):

@@ -10,7 +10,7 @@ import pytest
 import tuning
 from storage.errors import BadInput
 from tests.tuning.small import DIALS
-from tuning.adapter_files import verify_adapter
+from tuning.adapter_files import read_notes, verify_adapter
 from tuning.bundle import bundle_hash, write_bundle
 from tuning.config import RoundConfig
 from tuning.run import RoundCancelled, judge_round, main, run_round
@@ -66,8 +66,13 @@ def test_a_round_trains_judges_and_decides(tiny_base, words, rows, sentinel, tmp
     assert result.steps == said[-1]["step"] == 6
     assert len(result.losses) == 3
     assert result.peak_rss_bytes > 100e6 and result.seconds > 0
-    assert json.loads(json.dumps(result.summary()))["training"]["pairs"] == 4
+    summary = json.loads(json.dumps(result.summary()))
+    assert summary["training"]["pairs"] == 4
+    assert any("it has 6 right" in change for change in summary["changes"])
     verify_adapter(result.adapter, tiny_base.fingerprint)
+    notes = read_notes(result.adapter)
+    assert "### Better: 6 held-out questions of 6 needs" in notes
+    assert "`held out 0`" in notes and "now: `answer 0`" in notes
 
 
 def test_what_the_likelihoods_say_reaches_the_gate(tiny_base, words, rows, tmp_path):

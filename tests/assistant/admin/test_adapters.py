@@ -9,9 +9,10 @@ from assistant.admin.adapters import AdaptersTab
 from assistant.security import may_administer
 from storage.adapters import adapter, add_adapter, reject_adapter, serving_adapter
 from storage.audit import list_audit
+from storage.database import write, write_transaction
 from storage.rounds import create_round, finish_round
 from tests.tiny import make_tiny_adapter
-from tuning.adapter_files import manifest_hash, save_adapter
+from tuning.adapter_files import manifest_hash, save_adapter, write_notes
 
 
 @pytest.fixture
@@ -143,3 +144,17 @@ def test_an_adapter_of_another_workspace_is_not_here(office, adapters, make):
     with pytest.raises(gr.Error, match="no such adapter"):
         press(office, adapters.promote_it, one, "", workspace=1)
     assert serving(office) is None
+
+
+def test_release_notes_are_shown_of_what_serves_and_of_what_is_chosen(office, adapters, make):
+    first, second = make(seed=1), make(seed=2)
+    folder = office.app.adapter_folder(second)
+    hash = write_notes(folder, "## What changed\n\n- Seven more are right.\n")
+    with closing(office.app.db()) as db, write_transaction(db):
+        write(db, "update adapters set manifest_hash = ? where id = ?", hash, second)
+    assert press(office, adapters.show)[adapters.notes] == ""
+    assert "no release notes" in press(office, adapters.read, first)[adapters.notes]
+    assert "Seven more are right." in press(office, adapters.read, second)[adapters.notes]
+    shown = press(office, adapters.promote_it, second, "")
+    assert f"**Adapter {second}**" in shown[adapters.notes]
+    assert "Seven more are right." in shown[adapters.notes]
