@@ -45,6 +45,8 @@ class RoundPlan:
     """The adapter that is taught on; None: the base."""
     notes: tuple[str, ...] = ()
     """Why it starts where it does."""
+    advice_kind: str = "train"
+    """What would help: document, prompt, examples or train; see `advice.py`."""
     measured: str = ""
     """Where minutes and memory come from."""
     served_by: str = ""

@@ -48,7 +48,7 @@ def _round(row: Row) -> str:
     if "error" in row:
         return f"round {row['round']} has no verdict: {row['error']}"
     lines = [f"round {row['round']}: {row['verdict']}"]
-    lines += [f"  - {reason}" for reason in row["reasons"]]
+    lines += [f"  - {said}" for said in [*row["reasons"], *row.get("notes", [])]]
     lines += ["what changed:"] * bool(row.get("changes"))
     lines += [f"  - {change}" for change in row.get("changes", [])]
     scores = {name: value for name, value in row["scores"].items() if value is not None}

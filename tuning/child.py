@@ -93,7 +93,8 @@ def train_in_child(
             if "error" in said:
                 kind = MemoryRanOut if said.get("memory") else RoundFailed
                 raise kind(said["error"])
-            last.update(said)
+            most = max(last.get("rss_bytes", 0), said.get("rss_bytes", 0))
+            last.update(said, rss_bytes=most)
             if "step" in said or "note" in said:
                 on_progress(said)
         raise _death(child.wait(), last, out / LOG, kernel_kills() > kills)

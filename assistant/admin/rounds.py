@@ -7,6 +7,8 @@ from sqlite_utils import Database
 
 from assistant.admin.desk import QUIET, Desk, Refresh, Updates, at_desk
 from assistant.admin.rounds_view import history, plan_summary, running
+from assistant.admin.schedule import ScheduleForm
+from assistant.schedule import next_planned
 from assistant.security import may_administer
 from storage.audit import audit
 from storage.errors import Refused
@@ -30,8 +32,8 @@ class RoundsTab:
         self._app = app
         with gr.Row(elem_id="plan-row"):
             self.minutes = gr.Number(
-                label="Minutes of training at most",
-                value=app.settings.round_minutes,
+                label="Minutes of training at most (empty: as set)",
+                value=None,
                 minimum=0.1,
                 elem_id="round-minutes",
             )
@@ -40,7 +42,9 @@ class RoundsTab:
                 "Start a round", variant="primary", size="md", scale=0, min_width=160
             )
             self.cancel = gr.Button("Cancel the round", size="md", scale=0, visible=False)
+            self.resume = gr.Button("Resume the last round", size="md", scale=0, visible=False)
         self.waiting = gr.Markdown(elem_id="new-pairs")
+        self.schedule = ScheduleForm(app, workspace)
         self.summary = gr.Markdown(visible=False, elem_id="plan")
         # all text in it is escaped, and the sanitiser would take the drawing's viewBox away
         self.now = gr.Markdown(sanitize_html=False, visible=False, elem_id="running-round")
@@ -52,7 +56,7 @@ class RoundsTab:
 
     def _wire(self, app: "App", workspace: gr.Dropdown) -> None:
         outputs = {
-            *(self.plan, self.start, self.cancel, self.waiting, self.summary),
+            *(self.plan, self.start, self.cancel, self.resume, self.waiting, self.summary),
             *(self.now, self.past, self.seen),
         }
 
@@ -62,12 +66,17 @@ class RoundsTab:
 
         # counting tokens may take seconds when the model is not in memory yet
         slow = {"show_progress": "full", "show_progress_on": self.waiting}
-        handler = at_desk(app, may_administer, self.show, silent=True)
-        self.refresh = Refresh(handler, [], outputs)
+        handler = at_desk(app, may_administer, self.open, silent=True)
+        self.refresh = Refresh(handler, [], outputs | self.schedule.outputs)
         bind(self.plan.click, self.plan_it, self.minutes, **slow)
         bind(self.start.click, self.start_it, self.minutes, **slow)
         bind(self.cancel.click, self.cancel_it)
+        bind(self.resume.click, self.resume_it, **slow)
         bind(self.timer.tick, self.watch, self.seen, silent=True)
+
+    def open(self, desk: Desk) -> Updates:
+        """The tab as it is opened; what somebody types into the schedule is left alone later."""
+        return {**self.show(desk), **self.schedule.show(desk)}
 
     def show(self, desk: Desk) -> Updates:
         """Everything as the rows say."""
@@ -75,14 +84,17 @@ class RoundsTab:
         open_round = next((item for item in found if item.finished_at is None), None)
         past = [(item, _losses(desk.db, item)) for item in found if item.finished_at is not None]
         new = pairs_since_last_round(desk.db, desk.workspace.id)
+        planned = next_planned(desk.db, desk.workspace)
+        waiting = f"{new} corrections approved since the last round. {planned}".strip()
         return {
-            self.waiting: f'<p class="note">{new} corrections approved since the last round.</p>',
+            self.waiting: f'<p class="note">{waiting}</p>',
             self.now: self._running(desk, open_round),
             self.past: history(past),
             self.seen: self._mark(desk),
             self.plan: gr.update(visible=open_round is None),
             self.start: gr.update(visible=open_round is None),
             self.cancel: gr.update(visible=open_round is not None),
+            self.resume: gr.update(visible=self._resumable(found) is not None),
             self.summary: gr.update(visible=False),
         }
 
@@ -92,9 +104,9 @@ class RoundsTab:
 
     def plan_it(self, desk: Desk, minutes: float | None) -> Updates:
         """The dry run."""
-        from assistant.round_plan import plan_round
+        from assistant.advice import dry_run
 
-        plan = plan_round(self._app, desk.workspace, _dials(minutes))
+        plan = dry_run(self._app, desk.workspace, _dials(minutes))
         return {self.summary: gr.update(value=plan_summary(plan), visible=True)}
 
     def start_it(self, desk: Desk, minutes: float | None) -> Updates:
@@ -115,6 +127,24 @@ class RoundsTab:
         request_cancel(desk.db, open_round.job_id)
         audit(desk.db, desk.person.owner, "round cancelled", f"round:{open_round.id}")
         return self.show(desk)
+
+    def resume_it(self, desk: Desk) -> Updates:
+        """Go on with the newest round, if it failed or was cancelled and can go on."""
+        from assistant.rounds import resume_round
+
+        known = self._resumable(list_rounds(desk.db, desk.workspace.id, 1))
+        if known is None:
+            raise Refused("The last round of this workspace cannot be resumed: start a new one.")
+        resume_round(self._app, known.id, actor=desk.person.owner)
+        return self.show(desk)
+
+    def _resumable(self, newest_first: list[TuningRound]) -> TuningRound | None:
+        """The newest round if it broke off after its bundle was written."""
+        for item in newest_first[:1]:
+            bundle = self._app.datadir.rounds / str(item.id) / "bundle"
+            if item.state in ("failed", "cancelled") and bundle.is_dir():
+                return item
+        return None
 
     def _running(self, desk: Desk, item: TuningRound | None) -> Any:
         if item is None:

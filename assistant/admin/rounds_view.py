@@ -19,6 +19,12 @@ VERDICTS = {
     "reject": "Not taken",
     "not enough evidence": "Not enough evidence to take it",
 }
+ADVICE = {
+    "document": "Look at the documents first",
+    "prompt": "Try an instruction first",
+    "examples": "Try examples first",
+    "train": "Train",
+}
 ENDS = {"failed": "Failed", "cancelled": "Cancelled", "done": "Done"}
 
 
@@ -33,11 +39,16 @@ def plan_summary(plan: "RoundPlan") -> str:
             ("Method", plan.config.method),
             ("Answered by", plan.served_by),
             ("Ordinary questions replayed", plan.replay),
-            ("Time", f"about {plan.minutes:g} minutes"),
+            ("Starts from", f"adapter {plan.start.id}" if plan.start else "the base model"),
+            ("Time", f"about {plan.minutes:g} minutes ({plan.measured})"),
             ("Memory", f"about {plan.memory_bytes / 1e9:.1f} GB"),
         ]
     )
-    return f"{said}<p>{one_line(plan.advice)}</p>"
+    notes = "".join(f"<li>{one_line(note)}</li>" for note in plan.notes)
+    listed = f"<ul>{notes}</ul>" if notes else ""
+    return (
+        f"{said}{listed}<p><strong>{ADVICE[plan.advice_kind]}.</strong> {one_line(plan.advice)}</p>"
+    )
 
 
 def running(item: TuningRound, job: Job, losses: Sequence[tuple[int, float]]) -> str:
@@ -56,7 +67,8 @@ def history(found: Sequence[tuple[TuningRound, Sequence[tuple[int, float]]]]) ->
 
 def _finished(item: TuningRound, losses: Sequence[tuple[int, float]]) -> str:
     said = VERDICTS[item.verdict] if item.verdict else ENDS[item.state]
-    reasons = [*item.reasons, *([item.error] if item.error else [])]
+    notes = [*item.config.get("notes", []), *item.scores.get("notes", [])]
+    reasons = [*item.reasons, *notes, *([item.error] if item.error else [])]
     listed = "".join(f"<li>{one_line(reason)}</li>" for reason in reasons)
     took = _minutes(item)
     return (

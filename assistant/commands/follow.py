@@ -72,5 +72,6 @@ def _result(ended: TuningRound) -> Event:
         "seconds": scores.get("seconds"),
         "peak_rss_bytes": scores.get("peak_rss_bytes"),
         "changes": scores.get("changes", []),
+        "notes": [*ended.config.get("notes", []), *scores.get("notes", [])],
         **error,
     }

@@ -65,12 +65,14 @@ def export(app: App, *, id: int, to: str) -> Iterator[Event]:
     It holds what people wrote, so that it left the house is on record.
     """
     with closing(app.db()) as db:
-        rounds.tuning_round(db, id)
+        parent = rounds.tuning_round(db, id).start_adapter_id
         bundle = app.datadir.rounds / str(id) / "bundle"
         if not bundle.is_dir():
             raise NotFound(f"The bundle of round {id} is not in {bundle}: start a new round.")
         with new_folder(Path(to)) as draft:
             shutil.copytree(bundle, draft, dirs_exist_ok=True)
+            if parent is not None:
+                _take_parent(app, db, parent, draft, to)
             record_copy(
                 db,
                 kind="bundle",
@@ -82,6 +84,16 @@ def export(app: App, *, id: int, to: str) -> Iterator[Event]:
             )
             audit(db, actor(), "round exported", f"round:{id}")
     yield {"round": id, "folder": to}
+
+
+def _take_parent(app: App, db: Database, parent: int, draft: Path, to: str) -> None:
+    """The adapter that the round goes on from, put where training looks for it by itself."""
+    if not app.adapter_folder(parent).is_dir():
+        raise NotFound(
+            f"The round goes on from adapter {parent}, which is gone: start a new round."
+        )
+    shutil.copytree(app.adapter_folder(parent), draft / "start")
+    record_copy(db, kind="export", adapter_id=parent, place=to, format="peft", actor=actor())
 
 
 def resume(app: App, *, id: int, detached: bool = False) -> Events:

@@ -29,7 +29,7 @@ def tune(
     goes on if `detached`. Raises BadInput for too few pairs or an unknown dial, Refused while
     another round of the workspace is not finished.
     """
-    from assistant.round_plan import plan_round
+    from assistant.advice import dry_run as planned
     from assistant.rounds import start_round
 
     wanted = dials_of(method, dials or [])
@@ -37,7 +37,7 @@ def tune(
         found = workspace_named(db, workspace)
         yield {"progress": 0.0, "note": "reading the corrections"}
         if dry_run:
-            yield _planned(plan_round(app, found, wanted, start))
+            yield _planned(planned(app, found, wanted, start))
             return 0
         mend(app, db, found.id)
         queued = start_round(app, found, dials=wanted, start=start, actor=actor())
@@ -68,5 +68,6 @@ def _planned(plan: RoundPlan) -> Event:
         "method": plan.config.method,
         "served_by": plan.served_by,
         "advice": plan.advice,
+        "advice_kind": plan.advice_kind,
         "config": plan.config.to_json(),
     }

@@ -1,23 +1,27 @@
 """The round as a whole, with a real child, and as the program a notebook calls."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import torch
+from safetensors.torch import load_file
 
 import tuning
 from storage.errors import BadInput
 from tests.tuning.small import DIALS
-from tuning.adapter_files import read_notes, verify_adapter
+from tuning.adapter_files import AdapterRefused, manifest_hash, read_notes, verify_adapter
 from tuning.bundle import bundle_hash, write_bundle
 from tuning.config import RoundConfig
 from tuning.run import RoundCancelled, judge_round, main, run_round
 from tuning.sentinel import Choice
+from tuning.train import train
 
 
-def bundle(folder, base, rows, heldout=(), sentinel=(), likelihood=(), **dials):
+def bundle(folder, base, rows, heldout=(), sentinel=(), likelihood=(), start=None, **dials):
     write_bundle(
         folder,
         config=RoundConfig(**{**DIALS, "epochs": 3, **dials}),
@@ -28,6 +32,7 @@ def bundle(folder, base, rows, heldout=(), sentinel=(), likelihood=(), **dials):
         heldout=heldout,
         sentinel=sentinel,
         likelihood=likelihood,
+        start=start,
     )
     return folder
 
@@ -144,3 +149,37 @@ def test_as_a_program_it_names_what_is_wrong(tmp_path, tiny_base, capsys):
     code = main([str(tmp_path), str(tmp_path / "out"), "--model", str(tiny_base.folder)])
     assert code == 2
     assert "no bundle" in json.loads(capsys.readouterr().out)["error"]
+
+
+def test_memory_that_runs_out_on_a_gpu_is_named(tmp_path, tiny_base, capsys, monkeypatch):
+    def fails(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr("tuning.train.train", fails)
+    code = main([str(tmp_path), str(tmp_path / "out"), "--model", str(tiny_base.folder)])
+    assert code == 1
+    said = json.loads(capsys.readouterr().out)
+    assert said["memory"] is True and "step_tokens" in said["error"]
+
+
+def test_an_adapter_is_taught_on(tiny_base, rows, tmp_path):
+    """Its weights are where training begins; another than the bundle names is refused."""
+    first = bundle(tmp_path / "b", tiny_base, rows, epochs=20)
+    train(first, tiny_base.folder, tmp_path / "first")
+    parent = tmp_path / "first" / "adapter"
+    named = {"start": manifest_hash(parent), "epochs": 1, "learning_rate": 1e-6}
+    place = bundle(tmp_path / "on", tiny_base, rows, **named)
+    with pytest.raises(BadInput, match="--start"):
+        train(place, tiny_base.folder, tmp_path / "none")
+    shutil.copytree(parent, place / "start")  # where an exported bundle has it
+    train(place, tiny_base.folder, tmp_path / "on-out")
+    before, after = (
+        load_file(folder / "adapter_model.safetensors")
+        for folder in (parent, tmp_path / "on-out" / "adapter")
+    )
+    assert before.keys() == after.keys()
+    assert all(torch.allclose(before[name], after[name], atol=1e-4) for name in before)
+    assert any(not torch.equal(before[name], after[name]) for name in before)
+    other = bundle(tmp_path / "other", tiny_base, rows, **{**named, "start": "0" * 64})
+    with pytest.raises(AdapterRefused, match="not the one that was saved"):
+        train(other, tiny_base.folder, tmp_path / "other-out", start=parent)

@@ -10,6 +10,7 @@ from assistant.admin.rounds import RoundsTab
 from assistant.security import may_administer
 from storage.jobs import beat, job, start_job
 from storage.rounds import add_metric, create_round, finish_round, list_rounds
+from storage.workspaces import set_workspace
 
 
 @pytest.fixture
@@ -86,3 +87,21 @@ def test_another_workspace_shows_nothing_of_it(office, rounds, running):
     assert "No round yet" in shown[rounds.past]
     with pytest.raises(gr.Error, match="No round is running"):
         press(office, rounds.cancel_it, workspace=1)
+
+
+def test_resume_is_offered_for_a_round_that_broke_off_with_its_bundle(office, rounds, running):
+    with closing(office.app.db()) as db:
+        finish_round(db, running.id, state="failed", error="the process was killed")
+    assert press(office, rounds.show)[rounds.resume]["visible"] is False
+    (office.app.datadir.rounds / str(running.id) / "bundle").mkdir(parents=True)
+    assert press(office, rounds.show)[rounds.resume]["visible"] is True
+    with pytest.raises(gr.Error, match="no bundle"):
+        press(office, rounds.resume_it)  # the folder is empty
+    with pytest.raises(gr.Error, match="cannot be resumed"):
+        press(office, rounds.resume_it, workspace=1)
+
+
+def test_the_next_planned_round_is_said(office, rounds):
+    with closing(office.app.db()) as db:
+        set_workspace(db, office.team.name, "schedule", "every 3")
+    assert "after 3 more approved corrections" in press(office, rounds.open)[rounds.waiting]

@@ -57,6 +57,13 @@ def test_reasons_scores_and_dials_are_there():
     assert "<svg" in shown
 
 
+def test_what_a_person_should_know_of_it_is_listed():
+    config = {"method": "lora", "notes": ["Adapter 2 is taught on."]}
+    ended = tuning_round(config=config, scores={"notes": ["Memory ran out at 768."]})
+    shown = history([(ended, [])])
+    assert "<li>Adapter 2 is taught on.</li><li>Memory ran out at 768.</li>" in shown
+
+
 def test_no_round_is_a_sentence():
     assert "No round yet." in history([])
 
@@ -75,11 +82,14 @@ def test_a_cancelled_round_says_that_it_is_stopping():
 def test_the_plan_says_what_it_costs():
     plan = SimpleNamespace(
         train=40, held_out=12, needs=13, replay=4, paraphrases=2, minutes=7.5,
-        memory_bytes=2_300_000_000, advice="Worth a <round>.",
-        config=RoundConfig(method="lora"), served_by="llamacpp",
+        memory_bytes=2_300_000_000, advice="Worth a <round>.", advice_kind="prompt",
+        config=RoundConfig(method="lora"), served_by="llamacpp", start=SimpleNamespace(id=3),
+        notes=("Adapter 3 <is> taught on.",), measured="by 2 rounds",
     )  # fmt: skip
     shown = plan_summary(plan)
-    assert "<dd>about 7.5 minutes</dd>" in shown
+    assert "<dd>about 7.5 minutes (by 2 rounds)</dd>" in shown
+    assert "<dd>adapter 3</dd>" in shown and "Adapter 3 &lt;is&gt; taught on." in shown
+    assert "Try an instruction first." in shown
     assert "<dd>about 2.3 GB</dd>" in shown
     assert "<dd>lora</dd>" in shown and "<dd>llamacpp</dd>" in shown
     assert "Worth a &lt;round&gt;." in shown

@@ -1,0 +1,59 @@
+"""When rounds of the workspace start by themselves, and how long they may train."""
+
+from typing import TYPE_CHECKING
+
+import gradio as gr
+
+from assistant.admin.desk import QUIET, Desk, Updates, at_desk
+from assistant.schedule import next_planned
+from assistant.security import may_administer
+from storage.database import write_transaction
+from storage.workspaces import set_workspace, workspace_by_id
+
+if TYPE_CHECKING:
+    from assistant.app import App
+
+
+class ScheduleForm:
+    """Three settings of the workspace, with what follows from them."""
+
+    def __init__(self, app: "App", workspace: gr.Dropdown) -> None:
+        with gr.Accordion("Schedule", open=False, elem_id="schedule"):
+            with gr.Row():
+                self.schedule = gr.Textbox(
+                    label="Start by itself",
+                    info='crontab, such as "0 2 * * 1-5", or "every 20" approved corrections',
+                )
+                self.hours = gr.Textbox(label="Only in these hours", info='such as "22-6"')
+                self.minutes = gr.Number(
+                    label="Minutes a round may train", info="0: as the server is set", minimum=0
+                )
+                self.save = gr.Button("Save", size="md", scale=0, min_width=100)
+            self.said = gr.Markdown(elem_id="schedule-said")
+        inputs = [self.schedule, self.hours, self.minutes]
+        self.outputs = {*inputs, self.said}
+        handler = at_desk(app, may_administer, self.save_it)
+        self.save.click(handler, [workspace, *inputs], self.outputs, **QUIET)
+
+    def show(self, desk: Desk) -> Updates:
+        """The settings as they are."""
+        settings = workspace_by_id(desk.db, desk.workspace.id).settings
+        return {
+            self.schedule: settings.schedule,
+            self.hours: settings.idle_hours,
+            self.minutes: settings.round_minutes,
+            self.said: "",
+        }
+
+    def save_it(
+        self, desk: Desk, schedule: str | None, hours: str | None, minutes: float | None
+    ) -> Updates:
+        """Set all three or none; what cannot be is said."""
+        values = {"schedule": schedule, "idle_hours": hours, "round_minutes": minutes or 0}
+        with write_transaction(desk.db):
+            for key, value in values.items():
+                text = "" if value is None else str(value)
+                set_workspace(desk.db, desk.workspace.name, key, text, actor=desk.person.owner)
+        saved = workspace_by_id(desk.db, desk.workspace.id)
+        planned = next_planned(desk.db, saved) or "No round starts by itself."
+        return {**self.show(desk), self.said: f"Saved. {planned}"}

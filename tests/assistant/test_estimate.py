@@ -1,0 +1,66 @@
+"""What a round costs: assumed at first, then what rounds here cost."""
+
+from contextlib import closing
+
+import pytest
+
+from assistant.engines.choose import has_cuda
+from assistant.estimate import TOKENS_A_SECOND, assumed_bytes, pace, training_minutes
+from storage.rounds import create_round, finish_round
+from tuning.config import RoundConfig
+
+CONFIG = RoundConfig(method="lora", epochs=10)
+
+
+@pytest.fixture
+def measured(app, workspace):
+    """Adds a finished round: (method, seconds of training, all seconds)."""
+
+    def add(method, training, seconds, base=None, **config):
+        with closing(app.db()) as db:
+            made = create_round(
+                db,
+                workspace.id,
+                config={**RoundConfig(method=method).to_json(), "tokens_a_pass": 600, **config},
+                base_fingerprint=base or app.base.fingerprint,
+            )
+            scores = {"training": {"seconds": training, "epochs": 5.0}, "seconds": seconds}
+            scores["peak_rss_bytes"] = 123_000_000
+            finish_round(db, made.id, state="done", verdict="reject", scores=scores)
+
+    return add
+
+
+def found(app, config=CONFIG):
+    with closing(app.db()) as db:
+        return pace(app, db, config)
+
+
+def test_before_the_first_round_it_is_assumed(app):
+    assert found(app).tokens_a_second == TOKENS_A_SECOND["cuda" if has_cuda() else "cpu"]
+    assert found(app).peak_bytes == assumed_bytes(app, CONFIG)
+    assert "assumed" in found(app).source
+
+
+def test_rounds_here_are_what_counts(app, measured):
+    measured("lora", 100.0, 160.0)
+    measured("lora", 10.0, 12.0, base="f" * 64)
+    known = found(app)
+    assert (known.tokens_a_second, known.rest_minutes, known.measured) == (30.0, 1.0, 1)
+    assert known.peak_bytes == 123_000_000
+    assert "by the last 1 round here" in known.source
+    # 600 tokens a pass, ten passes, thirty a second
+    assert training_minutes(CONFIG, known, 600, 8) == pytest.approx(200 / 60)
+
+
+def test_the_same_method_counts_before_another(app, measured):
+    measured("qlora", 300.0, 300.0)
+    assert found(app).tokens_a_second == 10.0
+    assert found(app).peak_bytes == assumed_bytes(app, CONFIG), "another method's memory"
+    measured("lora", 100.0, 100.0)
+    assert (found(app).tokens_a_second, found(app).measured) == (30.0, 1)
+
+
+def test_a_round_that_does_not_say_its_size_counts_for_nothing(app, measured):
+    measured("lora", 100.0, 160.0, tokens_a_pass=0)
+    assert found(app).measured == 0
