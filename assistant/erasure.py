@@ -242,6 +242,10 @@ def _rounds_with(app: App, known: Erasure, sought: list[str]) -> list[Path]:
     names = {str(id) for id in known.detail["rounds"]}
     found = find_in_files(app.datadir.rounds, sought, encode=_encode(app, known))
     names |= {Path(name).parts[0] for name in found}
+    for name in [name for name in names if not name.isdigit()]:  # what a crash left behind
+        names.discard(name)
+        left = app.datadir.rounds / name
+        left.unlink() if left.is_file() else shutil.rmtree(left)
     return [app.datadir.rounds / name for name in sorted(names)]
 
 

@@ -26,6 +26,7 @@ from assistant.replay import replay_rows
 from assistant.round_plan import RoundPlan, plan_round
 from storage import adapters, jobs, rounds
 from storage.database import write_transaction
+from storage.erasure import refuse_emptied
 from storage.errors import ApprenticeError, Refused
 from storage.records import RoundExample, TuningRound, Workspace
 from storage.workspaces import workspace_by_id
@@ -68,6 +69,7 @@ def resume_round(app: App, round_id: int, *, actor: str) -> tuple[TuningRound, s
     folder = app.datadir.rounds / str(round_id)
     with closing(app.db()) as db:
         rounds.tuning_round(db, round_id)
+        refuse_emptied(db, round_id)
         if not (folder / "bundle").is_dir():
             raise Refused(
                 f"Round {round_id} ended before its bundle was written: "

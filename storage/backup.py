@@ -293,7 +293,8 @@ def _unpacked(path: Path, into: Path, *, only_database: bool = False) -> dict[st
         with tarfile.open(path, "r:*") as tar:
             found, manifest = _taken(tar, into, only_database)
     except (tarfile.TarError, EOFError, OSError, ValueError, UnicodeError) as error:
-        raise BadInput(f"{path} is no backup, or a damaged one: {error}.") from error
+        said = (str(error).splitlines() or [repr(error)])[0].rstrip(".")
+        raise BadInput(f"{path} is no backup, or a damaged one: {said}.") from error
     if found != manifest["files"] or DATABASE not in found:
         wrong = sorted(set(found) ^ set(manifest["files"])) or [
             name for name, facts in found.items() if facts != manifest["files"][name]

@@ -140,6 +140,16 @@ def unfinished(db: Database) -> list[Erasure]:
     return [known for known in reversed(list_erasures(db)) if known.state != "done"]
 
 
+def refuse_emptied(db: Database, round_id: int) -> None:
+    """Refused for a round whose bundle went with something that was erased."""
+    for known in list_erasures(db):
+        if round_id in known.detail.get("rounds", ()):
+            raise Refused(
+                f"The bundle of round {round_id} held what was erased (certificate {known.id}) and "
+                "is deleted: start a new round with `apprentice tune`."
+            )
+
+
 def erased_examples(db: Database) -> dict[tuple[int, str], int]:
     """(round, pair hash) -> the feedback id that a round's example had before it was erased."""
     return {

@@ -14,6 +14,7 @@ from assistant.verbs import Event, Events
 from storage import jobs, rounds
 from storage.audit import audit
 from storage.copies import record_copy
+from storage.erasure import refuse_emptied
 from storage.errors import NotFound, Refused
 from storage.records import TuningRound
 from storage.workspaces import workspace as workspace_named
@@ -66,6 +67,7 @@ def export(app: App, *, id: int, to: str) -> Iterator[Event]:
     """
     with closing(app.db()) as db:
         parent = rounds.tuning_round(db, id).start_adapter_id
+        refuse_emptied(db, id)
         bundle = app.datadir.rounds / str(id) / "bundle"
         if not bundle.is_dir():
             raise NotFound(f"The bundle of round {id} is not in {bundle}: start a new round.")

@@ -237,3 +237,31 @@ def test_damage_while_it_is_open_ends_in_an_empty_index_not_in_an_error(copy):
     fill(index)
     assert len(index.hashes("chunks-1-x")) == 5
     index.close()
+
+
+def test_a_rewritten_index_holds_the_living_and_no_byte_of_the_deleted(tmp_path):
+    index = DenseIndex(tmp_path / "chroma")
+    kept, gone = vectors(MANY), vectors(1, seed=7)
+    index.upsert("chunks-1-x", range(1, MANY + 1), kept, [f"h{n}" for n in range(1, MANY + 1)])
+    index.upsert("corrections-1-x", [1, 2], np.vstack([kept[:1], gone]), ["h1", "h2"])
+    near = index.query("chunks-1-x", kept[5], 5)
+    index.delete("corrections-1-x", [2])
+    assert _holds(tmp_path, gone), "nothing to be rid of: the test shows nothing"
+    (tmp_path / "chroma.unreadable").mkdir()
+    index.rewrite()
+    assert not _holds(tmp_path, gone) and not index.rebuilt
+    assert index.hashes("corrections-1-x") == {1: "h1"}
+    assert len(index.hashes("chunks-1-x")) == MANY
+    again = index.query("chunks-1-x", kept[5], 5)
+    assert [name for name, _ in again] == [name for name, _ in near]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["chroma"]
+    index.close()
+    again = DenseIndex(tmp_path / "chroma")
+    assert not again.rebuilt and again.hashes("corrections-1-x") == {1: "h1"}
+    again.close()
+
+
+def _holds(folder: Path, vector: np.ndarray) -> bool:
+    """Whether some file has the vector's bytes."""
+    wanted = vector.astype(np.float32).tobytes()
+    return any(wanted in path.read_bytes() for path in folder.rglob("*") if path.is_file())

@@ -1,7 +1,7 @@
 """What left the house, and how it is found again."""
 
 from storage.adapters import add_adapter
-from storage.copies import copies_of, record_copy
+from storage.copies import copies_of, feedback_exports, record_copy
 from storage.workspaces import create_workspace, delete_workspace
 
 
@@ -50,3 +50,11 @@ def test_a_copy_outlives_what_it_was_made_of(db):
     delete_workspace(db, "second")
     kept = db.conn.execute("select adapter_id, round_id, place from copies").fetchall()
     assert kept == [(None, None, "hub/x")]
+
+
+def test_a_file_of_feedback_rows_is_found_by_its_time(db, candidate):
+    known = {"kind": "export", "format": "preference", "actor": "cli:ada"}
+    rows = record_copy(db, place="/mnt/rows.jsonl", **known)
+    record_copy(db, place="/mnt/adapter", adapter_id=candidate().id, **known)
+    assert feedback_exports(db, "9999") == [rows]
+    assert feedback_exports(db, rows.created_at) == []

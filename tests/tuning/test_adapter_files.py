@@ -23,6 +23,7 @@ from tuning.adapter_files import (
     adapter_kind,
     manifest_hash,
     read_notes,
+    rewrite_texts,
     save_adapter,
     verify_adapter,
     write_notes,
@@ -397,3 +398,33 @@ def test_an_adapter_for_a_base_of_another_form(saved, tmp_path, monkeypatch, cha
     with pytest.raises(AdapterRefused) as refused:
         verify_adapter(folder, base.fingerprint, base_folder=base.folder)
     assert refused.value.reason == reason
+
+
+def test_a_card_is_rewritten_for_an_erasure_and_the_adapter_still_verifies(folder, tiny_base):
+    before = manifest_hash(folder)
+    changed = rewrite_texts(folder, lambda text: text.replace("0.01", "0.02"))
+    assert changed != before and changed == manifest_hash(folder)
+    manifest = verify_adapter(folder, tiny_base.fingerprint, expected_manifest=changed)
+    assert manifest.metrics == {"loss": 0.02}
+    with pytest.raises(AdapterRefused, match="not the one that was saved"):
+        verify_adapter(folder, tiny_base.fingerprint, expected_manifest=before)
+
+
+def test_a_card_that_was_half_rewritten_is_mended_by_rewriting_it_again(
+    folder, tiny_base, monkeypatch
+):
+    replace = adapter_files._replace
+
+    def killed(path, text):
+        if path.name == MANIFEST:
+            raise KeyboardInterrupt
+        replace(path, text)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(adapter_files, "_replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            rewrite_texts(folder, lambda text: text.replace("round", "turn"))
+    with pytest.raises(AdapterRefused):
+        verify_adapter(folder, tiny_base.fingerprint)
+    changed = rewrite_texts(folder, lambda text: text)
+    verify_adapter(folder, tiny_base.fingerprint, expected_manifest=changed)
