@@ -67,7 +67,10 @@ def test_replies_go_to_the_engine_that_can_serve_the_adapter(app, workspace, tmp
     ]
     assert len({text for text, _ in said.values()}) == 4
     assert app.engine.adapters() == {plain}
-    assert app.engine_for(other).adapters() == {other, third}
+    beside = app.engine_for(other)
+    assert beside.adapters() == {other, third}
+    app.forget_adapter(other)
+    assert beside.adapters() == {third}
 
 
 def test_a_server_told_to_use_llama_cpp_alone_says_what_it_cannot(settings, tmp_path):
