@@ -164,7 +164,9 @@ def _adapter(parser: Parser) -> None:
 
 
 def _feedback(verbs: Verbs) -> None:
-    group = _group(verbs, "feedback", "judgements: import, list, show, approve, reject, export")
+    group = _group(
+        verbs, "feedback", "judgements: import, list, show, approve, stale, keep, reject, export"
+    )
     load = _add(group, "import", "feedback import", "take feedback in from a file", workspace=True)
     load.add_argument("file", metavar="FILE.jsonl", type=Path)
     load.add_argument(
@@ -187,6 +189,9 @@ def _feedback(verbs: Verbs) -> None:
     approve.add_argument(
         "--despite-check", metavar="REASON", help="why it may be taught although its check fails"
     )
+    _add(group, "stale", "feedback stale", "those whose documents have changed", workspace=True)
+    keep = _add(group, "keep", "feedback keep", "keep stale ones as they are", workspace=True)
+    keep.add_argument("ids", metavar="ID", nargs="+", type=int)
     reject = _add(group, "reject", "feedback reject", "reject feedback", workspace=True)
     reject.add_argument("ids", metavar="ID", nargs="+", type=int)
     another = _add(

@@ -41,6 +41,15 @@ def _short(text: str) -> str:
     return text if len(text) <= 160 else text[:157] + "..."
 
 
+def _stale(row: Row) -> str:
+    """A stale correction, with what its document says now."""
+    where = f"{row['document']} {'is gone' if row['removed'] else 'has changed'}"
+    return (
+        f"#{row['feedback']} {_short(row['question'])}\n  taught: {_short(row['correction'] or '')}"
+        f"\n  {where}:\n    {plain(row['diff'])}"
+    )
+
+
 def _round(row: Row) -> str:
     """The end of a round: verdict first, then why, then the numbers."""
     if "verdict" not in row:
@@ -141,6 +150,8 @@ SHOWS: dict[str, Show] = {
     ),
     "feedback show": DONE,
     "feedback approve": Show(text=_approved),
+    "feedback stale": Show(text=_stale),
+    "feedback keep": _line("Feedback {feedback} is kept as it is."),
     "feedback reject": _line("Feedback {feedback} is rejected."),
     "feedback paraphrase": _line("Paraphrase {paraphrase} of feedback {feedback}: {status}."),
     "feedback paraphrases": Show(

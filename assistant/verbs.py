@@ -58,6 +58,8 @@ VERBS: dict[str, Verb] = {
     "feedback list": Verb("feedback:list_some"),
     "feedback show": Verb("feedback:show", owns=True),
     "feedback approve": Verb("feedback:approve", owns=True),
+    "feedback stale": Verb("feedback:stale"),
+    "feedback keep": Verb("feedback:keep"),
     "feedback reject": Verb("feedback:reject"),
     "feedback paraphrase": Verb("paraphrases:paraphrase"),
     "feedback paraphrases": Verb("paraphrases:list_all"),

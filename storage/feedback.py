@@ -18,6 +18,7 @@ from storage.errors import BadInput, NotFound, Refused
 from storage.inputs import inputs_from_json
 from storage.overrides import history_key, normalise, put_override, withdraw
 from storage.records import Feedback, FeedbackStatus, Inputs, Origin
+from storage.stale import accept_passages
 from storage.text import clean, to_json
 
 LONGEST_TEXT = 100_000
@@ -176,7 +177,8 @@ def approve(
     and answers nothing; `storage.pairs` gives it out. BadInput with neither a correction nor a
     thumb, or when the reply has no stored inputs to learn from. `fault` says why the text fails
     its own check: then it is Refused, unless `despite_check` gives a reason, for the audit.
-    `same_as` is the pair that it says the same as and that trains in its place.
+    `same_as` is the pair that it says the same as and that trains in its place. Approving again
+    also says that it is right with its passages as they read today (see `storage.stale`).
     """
     with write_transaction(db):
         known = feedback(db, feedback_id)
@@ -196,6 +198,8 @@ def approve(
         if same_as is not None:
             put_duplicate(db, known.id, same_as)  # first: approved, it would be the newest pair
         _review(db, known, "approved", reviewer, chosen, group, reason)
+        if known.status == "approved":
+            accept_passages(db, known.id, actor=reviewer)
         put_override(
             db,
             known.workspace_id,

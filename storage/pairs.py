@@ -12,6 +12,7 @@ from sqlite_utils import Database
 from storage.database import one, rows
 from storage.inputs import inputs_from_json
 from storage.records import Pair, Thumb
+from storage.stale import as_decided
 from storage.text import to_json
 
 WHOLE = ("stop", "imported")
@@ -35,6 +36,7 @@ def approved_pairs(db: Database, workspace_id: int) -> list[Pair]:
     """All corrections of the workspace as pairs, in a stable order (by feedback id).
 
     Where several were approved for one question after one history, the newest approval counts.
+    Passages that changed are given as they were when a person kept or edited the pair since.
     """
     found = rows(
         db,
@@ -43,7 +45,9 @@ def approved_pairs(db: Database, workspace_id: int) -> list[Pair]:
         where p.workspace_id = ? order by p.feedback_id""",
         workspace_id,
     )
-    return [Pair(**{**row, "inputs": inputs_from_json(row["inputs"])}) for row in found]
+    stored = {row["feedback_id"]: inputs_from_json(row["inputs"]) for row in found}
+    inputs = as_decided(db, workspace_id, stored)
+    return [Pair(**{**row, "inputs": inputs[row["feedback_id"]]}) for row in found]
 
 
 def pair_questions(db: Database, workspace_id: int) -> dict[int, str]:

@@ -15,6 +15,7 @@ from storage.audit import audit
 from storage.documents import document_by_name, list_documents
 from storage.errors import BadInput
 from storage.records import Job
+from storage.stale import stale_feedback
 
 if TYPE_CHECKING:
     from assistant.app import App
@@ -72,7 +73,7 @@ class DocumentsTab:
         rows = [(item.name, item.chunk_count, day_and_time(item.updated_at)) for item in found]
         said = self._said(desk)
         return {
-            self.state: said,
+            self.state: said + stale_note(len(stale_feedback(desk.db, desk.workspace.id))),
             self.seen: said,
             self.listed: table(
                 ("Document", "Passages", "Changed (UTC)"),
@@ -125,6 +126,14 @@ class DocumentsTab:
     def _said(self, desk: Desk) -> str:
         job = last_ingest(desk.db, desk.workspace.id)
         return ingest_state(job) if job else ""
+
+
+def stale_note(count: int) -> str:
+    """That corrections wait for a decision because their documents changed, as HTML."""
+    if not count:
+        return ""
+    text = f"{count} corrections were" if count > 1 else "1 correction was"
+    return f'<p role="alert">{text} made from passages that changed: see Feedback, Stale.</p>'
 
 
 def ingest_state(job: Job) -> str:

@@ -21,6 +21,7 @@ from storage.feedback import (
 )
 from storage.pairs import approved_pairs
 from storage.records import Feedback
+from storage.stale import keep, stale_feedback, stale_passages
 from storage.users import user_by_id
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 PAGE = 40
 """Rows in the list at once."""
+STALE = "stale"
+"""A filter beside the statuses: approved, and made from passages that have changed since."""
 
 
 class FeedbackTab:
@@ -67,6 +70,7 @@ class FeedbackTab:
         )
         with gr.Row(visible=False) as self.actions:
             self.approve = gr.Button("Approve", variant="primary", size="md")
+            self.keep = gr.Button("Keep", variant="primary", size="md", visible=False)
             self.edit = gr.Button("Edit and approve", size="md")
             self.reject = gr.Button("Reject", size="md")
         with gr.Column(visible=False) as self.editor:
@@ -82,7 +86,7 @@ class FeedbackTab:
         outputs = {
             *(self.status, self.before, self.rows, self.newest, self.older),
             *(self.shown, self.told, self.need, self.reason),
-            *(self.actions, self.approve, self.editor, self.text),
+            *(self.actions, self.approve, self.keep, self.reject, self.editor, self.text),
         }
 
         def bind(event: Any, work: Any, *inputs: Any) -> None:
@@ -95,6 +99,7 @@ class FeedbackTab:
         bind(self.rows.input, self.show, *where, self.rows)
         decided = [*where, self.rows, self.need, self.reason]
         bind(self.approve.click, self.approve_it, *decided)
+        bind(self.keep.click, self.keep_it, *where, self.rows)
         bind(self.edit.click, self.open_editor, self.rows)
         bind(self.drop.click, self.close_editor)
         bind(self.save.click, self.approve_edited, *decided, self.text)
@@ -107,17 +112,13 @@ class FeedbackTab:
     ) -> Updates:
         """One page of the list, and of it the chosen row or the first."""
         counts = count_feedback(desk.db, desk.workspace.id)
-        found = list_feedback(
-            desk.db, desk.workspace.id, status=status, limit=PAGE + 1, before_id=before
-        )
+        stale = stale_feedback(desk.db, desk.workspace.id)
+        found = self._listed(desk, status, before, PAGE + 1, stale)
         page = found[:PAGE]
         ids = [item.id for item in page]
         chosen = chosen if chosen in ids else (ids[0] if ids else None)
         return {
-            self.status: gr.update(
-                choices=[(f"{name} ({counts[key]})", key) for key, name in STATUS_NAMES.items()],
-                value=status,
-            ),
+            self.status: gr.update(choices=_filters(counts, len(stale), status), value=status),
             self.before: before,
             self.rows: gr.update(
                 choices=[(label(item), item.id) for item in page],
@@ -126,7 +127,7 @@ class FeedbackTab:
             ),
             self.older: gr.update(visible=len(found) > PAGE),
             self.newest: gr.update(visible=before is not None),
-            **self._row(desk, chosen),
+            **self._row(desk, chosen, stale=status == STALE),
         }
 
     def first_page(self, desk: Desk, status: str) -> Updates:
@@ -135,12 +136,26 @@ class FeedbackTab:
 
     def next_page(self, desk: Desk, status: str, before: int | None) -> Updates:
         """The page after the one that is shown."""
-        page = list_feedback(
-            desk.db, desk.workspace.id, status=status, limit=PAGE, before_id=before
-        )
+        page = self._listed(desk, status, before, PAGE)
         return self.show(desk, status, page[-1].id if page else before)
 
-    def _row(self, desk: Desk, chosen: int | None) -> Updates:
+    def _listed(
+        self,
+        desk: Desk,
+        status: str,
+        before: int | None,
+        limit: int,
+        stale: list[int] | None = None,
+    ) -> list[Feedback]:
+        """The newest first, of one status or those made from passages that have changed."""
+        where = desk.workspace.id
+        if status != STALE:
+            return list_feedback(desk.db, where, status=status, limit=limit, before_id=before)
+        ids = stale_feedback(desk.db, where) if stale is None else stale
+        older = [id for id in ids if before is None or id < before]
+        return [feedback(desk.db, id) for id in older[:limit]]
+
+    def _row(self, desk: Desk, chosen: int | None, *, stale: bool) -> Updates:
         if chosen is None:
             nothing = {self.shown: "Nothing here.", self.told: ""}
             return {**nothing, **self._closed(visible=False)}
@@ -157,10 +172,14 @@ class FeedbackTab:
         unnamed = item.status != "approved" and item.group == default_group(item.question)
         return {
             self.shown: said,
-            self.told: notes(review),
+            self.told: notes(review, stale_passages(desk.db, desk.workspace.id, item.id)),
             **self._closed(visible=True),
             self.reason: gr.update(visible=review.fault is not None, value=""),
-            self.approve: gr.update(visible=item.correction is not None or item.rating is not None),
+            self.approve: gr.update(
+                visible=not stale and (item.correction is not None or item.rating is not None)
+            ),
+            self.keep: gr.update(visible=stale),
+            self.reject: gr.update(value="Drop" if stale else "Reject"),
             self.need: gr.update(
                 choices=needs, value=(review.group if unnamed else None) or item.group, visible=True
             ),
@@ -238,6 +257,13 @@ class FeedbackTab:
         reviews.close()
         return self.show(desk, status, before, following)
 
+    def keep_it(self, desk: Desk, status: str, before: int | None, chosen: int) -> Updates:
+        """It is right as it is, with the documents as they read today."""
+        item = self._item(desk, chosen)
+        following = self._following(desk, status, before, chosen)
+        keep(desk.db, item.id, actor=desk.person.owner)
+        return self.show(desk, status, before, following)
+
     def reject_it(self, desk: Desk, status: str, before: int | None, chosen: int) -> Updates:
         """No; one that was approved before is served no more."""
         item = self._item(desk, chosen)
@@ -257,14 +283,18 @@ class FeedbackTab:
 
     def _following(self, desk: Desk, status: str, before: int | None, chosen: int) -> int | None:
         """The row to go to once the chosen one is decided: the next one, else the one above."""
-        page = list_feedback(
-            desk.db, desk.workspace.id, status=status, limit=PAGE, before_id=before
-        )
+        page = self._listed(desk, status, before, PAGE)
         ids = [item.id for item in page]
         if chosen not in ids:
             return None
         place = ids.index(chosen)
         return (ids[place + 1 :] + ids[:place][::-1] + [None])[0]
+
+
+def _filters(counts: dict[str, int], stale: int, shown: str) -> list[tuple[str, str]]:
+    """The statuses with how many there are; stale ones only where there are some."""
+    filters = [(f"{name} ({counts[key]})", key) for key, name in STATUS_NAMES.items()]
+    return [*filters, (f"Stale ({stale})", STALE)] if stale or shown == STALE else filters
 
 
 def contributor_name(db: Database, contributor: str) -> str:

@@ -8,6 +8,7 @@ from assistant.review import Review
 from knowledge.contradictions import PageContradiction
 from storage.pairs import Rival
 from storage.records import Feedback, Inputs
+from storage.stale import StalePassage
 
 STATUS_NAMES = {
     "new": "New",
@@ -42,18 +43,31 @@ def detail(
     return f'<div class="detail">{"".join(parts)}</div>'
 
 
-def notes(review: Review) -> str:
-    """What the reviewer should know before approving."""
+def notes(review: Review, stale: Sequence[StalePassage] = ()) -> str:
+    """What the reviewer should know before approving, and which passages have changed since."""
     told = []
     if review.fault:
         told.append(f"It fails its {one_line(review.check)} check: {one_line(review.fault)}.")
     told += [_differs(one) for one in review.otherwise]
     told += [_contradicts(page) for page in review.pages]
-    warnings = "".join(f'<p role="alert">{text}</p>' for text in told)
+    warnings = "".join(map(_changed, stale))
+    warnings += "".join(f'<p role="alert">{text}</p>' for text in told)
     if review.same_as is None:
         return warnings
     same = f"The same as #{review.same_as}: that one trains, this one answers at once."
     return f'{warnings}<p class="note">{same}</p>'
+
+
+def _changed(passage: StalePassage) -> str:
+    name = one_line(passage.document)
+    was, now = mark_changes(passage.was, passage.now)
+    if passage.removed:
+        gone = f"It was made from {name}, which does not say this any more:"
+        return f'<p role="alert">{gone}</p><div class="passage">{was}</div>'
+    return (
+        f'<p role="alert">It was made from {name}, which has changed:</p>'
+        f'<div class="both"><div class="passage">{was}</div><div class="passage">{now}</div></div>'
+    )
 
 
 def _differs(other: Rival) -> str:

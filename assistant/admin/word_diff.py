@@ -21,6 +21,15 @@ def mark_changes(said: str, wanted: str) -> tuple[str, str]:
     return left, right
 
 
+def plain_changes(was: str, now: str) -> str:
+    """One text for a terminal, as `git diff --word-diff` has it: [-what went-]{+what came+}."""
+    unit = _LINE if len(was) + len(now) > 8 * MOST_WORDS else _WORD
+    return "".join(
+        (f"[-{old}-]" if old else "") + (f"{{+{new}+}}" if new else "") if changed else old
+        for old, new, changed in _runs(unit.findall(was), unit.findall(now))
+    )
+
+
 def _runs(old: Sequence[str], new: Sequence[str]) -> Iterator[tuple[str, str, bool]]:
     """Stretches of both texts, changed or the same; a space between two changes is changed too."""
     was, now = "", ""

@@ -18,6 +18,7 @@ from storage.errors import NotFound
 from storage.feedback import feedback
 from storage.records import Feedback, RoundDocument, RoundExample
 from storage.round_documents import round_documents
+from storage.stale import stale_feedback
 from storage.workspaces import workspace as workspace_named
 from storage.workspaces import workspace_by_id
 
@@ -37,10 +38,17 @@ def show(app: App, *, id: int) -> Iterator[Event]:
         known = adapters.adapter(db, id)
         name = workspace_by_id(db, known.workspace_id).name
         folder = app.adapter_folder(id)
+        taught = {
+            row.feedback_id
+            for row in adapters.lineage(db, id)
+            if row.split == "train" and row.feedback_id is not None
+        }
+        stale = taught.intersection(stale_feedback(db, known.workspace_id))
         yield {
             **asdict(known),
             "workspace": name,
             "folder": str(folder),
+            "stale": f"{len(stale)} of {len(taught)} corrections",
             "notes": read_notes(folder),
         }
 

@@ -14,6 +14,7 @@ from storage.audit import audit
 from storage.documents import chunk_hashes, document_by_name, list_documents
 from storage.errors import BadInput
 from storage.records import Passage
+from storage.stale import stale_feedback
 from storage.workspaces import workspace as workspace_named
 
 
@@ -26,7 +27,7 @@ def ingest(app: App, *, workspace: str, paths: list[str]) -> Events:
     for path in paths:
         if not Path(path).exists():
             raise BadInput(f"There is no file or folder {path}: check its name.")
-    failures, done = [], 0
+    failures, done, changed = [], 0, False
     with closing(app.db()) as db:
         found = workspace_named(db, workspace)
         yield {"progress": None, "note": "opening the search index"}
@@ -37,6 +38,9 @@ def ingest(app: App, *, workspace: str, paths: list[str]) -> Events:
                 failures.append(event["error"])
             else:
                 done += 1
+                changed |= event["status"] in ("replaced", "removed")
+        if changed:
+            yield from stale_warning(db, found.id)
     if failures and not done:
         more = f" (and {len(failures) - 1} more)" if len(failures) > 1 else ""
         raise BadInput(f"Nothing was taken in. {failures[0]}{more}")
@@ -60,6 +64,7 @@ def remove(app: App, *, workspace: str, names: list[str]) -> Iterator[Event]:
             remove_everywhere(db, app.datadir, app.index, found.id, known.name)
             audit(db, actor(), "document removed", f"document:{known.id}")
             yield {"document": known.name, "chunks": known.chunk_count, "removed": True}
+        yield from stale_warning(db, found.id)
 
 
 def reindex(app: App, *, workspace: str) -> Iterator[Event]:
@@ -93,6 +98,13 @@ def search(app: App, *, workspace: str, query: str, top_k: int | None = None) ->
         mend(app, db, found.id)
         for item in find(db, app.index, app.embedder, found.id, query, top_k=most):
             yield passage_event(item)
+
+
+def stale_warning(db: Database, workspace_id: int) -> Iterator[Event]:
+    """How many corrections were made from passages that have changed, if any."""
+    if count := len(stale_feedback(db, workspace_id)):
+        text = f"{count} corrections were" if count > 1 else "1 correction was"
+        yield {"warning": f"{text} made from passages that changed: `apprentice feedback stale`."}
 
 
 def passage_event(passage: Passage) -> Event:

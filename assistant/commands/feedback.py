@@ -1,4 +1,4 @@
-"""`apprentice feedback list|approve|reject|export`."""
+"""`apprentice feedback list|show|approve|stale|keep|reject|export`."""
 
 import json
 import os
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
+from assistant.admin.word_diff import plain_changes
 from assistant.app import App
 from assistant.commands.folders import unwritable
 from assistant.commands.who import actor
@@ -20,6 +21,8 @@ from storage.copies import record_copy
 from storage.database import write_transaction
 from storage.errors import BadInput, NotFound
 from storage.records import Feedback, Inputs, Pair, Workspace
+from storage.stale import keep as keep_stale
+from storage.stale import stale_passages
 from storage.workspaces import workspace as workspace_named
 
 
@@ -84,6 +87,41 @@ def show(app: App, *, workspace: str, id: int) -> Iterator[Event]:
             "contradicts": [asdict(one) for one in review.otherwise],
             "pages": [asdict(page) for page in review.pages],
         }
+
+
+def stale(app: App, *, workspace: str) -> Iterator[Event]:
+    """Approved corrections made from passages that have changed, with the difference.
+
+    They answer and train as before until a person keeps, edits (approves again) or rejects them.
+    """
+    with closing(app.db()) as db:
+        found = stale_passages(db, workspace_named(db, workspace).id)
+        if not found:
+            yield {"warning": "no correction was made from passages that have changed."}
+        for passage in found:
+            item = feedback.feedback(db, passage.feedback_id)
+            yield {
+                "feedback": item.id,
+                "question": item.question,
+                "correction": item.approved_correction,
+                "document": passage.document,
+                "removed": passage.removed,
+                "was": passage.was,
+                "now": passage.now,
+                "diff": plain_changes(passage.was, passage.now),
+            }
+
+
+def keep(app: App, *, workspace: str, ids: list[int]) -> Iterator[Event]:
+    """Stale corrections that are right all the same, all or none; another change asks again."""
+    with closing(app.db()) as db:
+        found = workspace_named(db, workspace)
+        with write_transaction(db):
+            kept = [
+                (item, keep_stale(db, item.id, actor=actor())) for item in _here(db, found, ids)
+            ]
+        for item, passages in kept:
+            yield {"feedback": item.id, "kept": True, "passages": len(passages)}
 
 
 def reject(app: App, *, workspace: str, ids: list[int]) -> Iterator[Event]:

@@ -148,6 +148,22 @@ def test_lineage_goes_through_the_parents(apprentice, make, tmp_path):
     assert found[0]["reviewer"].startswith("cli:")
 
 
+def test_an_adapter_says_how_many_of_its_corrections_are_stale(apprentice, make, tmp_path):
+    page = tmp_path / "returns.md"
+    page.write_text("Goods may be returned within 30 days.")
+    apprentice("ingest", page)
+    asked = {"question": "When may goods be returned?", "correction": "Within 30 days."}
+    other = {"question": "Say hello.", "correction": "Ahoy!", "passages": []}
+    rows = write_rows(tmp_path / "rows.jsonl", asked, other)
+    apprentice("feedback", "import", rows, "--approve")
+    taught = [RoundExample(1, "correction", "train", id, "g", f"h{id}") for id in (1, 2)]
+    make(examples=taught)
+    assert apprentice.rows("adapters", "show", 1)[0]["stale"] == "0 of 2 corrections"
+    page.write_text("Goods may be returned within 45 days.")
+    apprentice("ingest", page)
+    assert apprentice.rows("adapters", "show", 1)[0]["stale"] == "1 of 2 corrections"
+
+
 @pytest.mark.parametrize(
     "words",
     [

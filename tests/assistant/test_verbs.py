@@ -23,6 +23,8 @@ TYPED = {
     "feedback import": "a --approve --ask --strict --skip-bad",
     "feedback list": "--status new --limit 3",
     "feedback show": "1",
+    "feedback stale": "",
+    "feedback keep": "1 2",
     "feedback approve": "1 2 --group g",
     "feedback reject": "1",
     "feedback paraphrase": "1 question --remove 2",

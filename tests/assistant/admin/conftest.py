@@ -11,7 +11,7 @@ from assistant.admin.desk import at_desk
 from assistant.app import App
 from storage.conversations import add_message, start_conversation
 from storage.feedback import add_feedback
-from storage.records import Feedback, Inputs, Workspace
+from storage.records import Feedback, Inputs, Passage, Workspace
 from storage.workspaces import workspace
 from tests.assistant.people import Caller, everybody
 
@@ -29,7 +29,9 @@ class Office:
         chosen = self.team.id if workspace is None else workspace
         return at_desk(self.app, right, work)(self.people[who].request(), chosen, *inputs)
 
-    def correction(self, question: str, wanted: str | None = "Yes.") -> Feedback:
+    def correction(
+        self, question: str, wanted: str | None = "Yes.", passages: tuple[Passage, ...] = ()
+    ) -> Feedback:
         """Feedback of mo on a reply in `team`."""
         owner = self.people["mo"].person.owner
         with closing(self.app.db()) as db:
@@ -41,7 +43,7 @@ class Office:
                 "assistant",
                 "No.",
                 parent_id=asked.id,
-                inputs=Inputs(question, "", 1),
+                inputs=Inputs(question, "", 1, passages=passages),
                 finish_reason="stop",
             )
             rating = -1 if wanted is None else None

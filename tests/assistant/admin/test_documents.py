@@ -6,7 +6,7 @@ from contextlib import closing
 import gradio as gr
 import pytest
 
-from assistant.admin.documents import FILE_TYPES, DocumentsTab, ingest_state
+from assistant.admin.documents import FILE_TYPES, DocumentsTab, ingest_state, stale_note
 from assistant.admin.ingest_job import last_ingest
 from assistant.security import may_administer
 from knowledge.documents import MEDIA_TYPES
@@ -108,3 +108,8 @@ def test_the_state_of_an_ingest_is_said_in_words():
 
 def test_the_page_offers_the_files_that_can_be_read():
     assert set(FILE_TYPES) <= set(MEDIA_TYPES)
+
+
+def test_corrections_that_wait_for_a_decision_are_counted():
+    assert stale_note(0) == ""
+    assert "1 correction was made" in stale_note(1) and "3 corrections were" in stale_note(3)

@@ -8,8 +8,10 @@ import pytest
 from assistant.admin.feedback import PAGE, FeedbackTab, contributor_name
 from assistant.security import may_review
 from storage.audit import list_audit
+from storage.documents import chunks_of, put_document
 from storage.feedback import feedback
 from storage.overrides import list_overrides, override_for
+from storage.records import Passage
 from storage.workspaces import set_workspace
 
 
@@ -155,6 +157,64 @@ def test_the_reviewer_is_told_of_other_answers_and_of_the_same(office, queue):
     assert shown[queue.need]["value"] == "returns"
     press(office, queue.approve_it, "new", None, same.id, "returns", "")
     assert item(office, same).same_as == first.id
+
+
+@pytest.fixture
+def stale(office, queue):
+    """Two approved corrections whose page has changed since."""
+    with closing(office.app.db()) as db:
+        page = put(db, office.team.id, "Back within 30 days.")
+        chunk = chunks_of(db, page.id)[0]
+    passage = Passage(chunk.id, page.id, "returns.md", chunk.text, chunk.hash, 0.1)
+    given = [office.correction(text, passages=(passage,)) for text in ("How long?", "Since when?")]
+    for one in given:
+        press(office, queue.approve_it, "new", None, one.id, "", "")
+    with closing(office.app.db()) as db:
+        put(db, office.team.id, "Back within 45 days.")
+    return given
+
+
+def put(db, workspace_id, text):
+    return put_document(
+        db,
+        workspace_id,
+        name="returns.md",
+        hash=text,
+        media_type="text/markdown",
+        chunks=[("", text)],
+    )
+
+
+def test_stale_ones_are_kept_edited_or_dropped(office, queue, stale):
+    first, second = stale
+    shown = press(office, queue.show, "approved", None)
+    assert ("Stale (2)", "stale") in shown[queue.status]["choices"]
+    assert shown[queue.keep]["visible"] is False
+    shown = press(office, queue.first_page, "stale")
+    assert shown_ids(queue, shown) == [second.id, first.id]
+    assert "<del>30</del> days" in shown[queue.told] and "<ins>45</ins>" in shown[queue.told]
+    assert shown[queue.keep]["visible"] is True and shown[queue.approve]["visible"] is False
+    assert shown[queue.reject]["value"] == "Drop"
+    shown = press(office, queue.keep_it, "stale", None, second.id)
+    assert shown_ids(queue, shown) == [first.id]
+    shown = press(office, queue.approve_edited, "stale", None, first.id, "", "", "45 days.")
+    assert shown[queue.shown] == "Nothing here."
+    shown = press(office, queue.show, "approved", None)
+    assert "stale" not in [key for _, key in shown[queue.status]["choices"]]
+    assert shown[queue.reject]["value"] == "Reject"
+    with closing(office.app.db()) as db:
+        put(db, office.team.id, "Back within 60 days.")
+    press(office, queue.reject_it, "stale", None, first.id)
+    assert item(office, first).status == "rejected"
+    with pytest.raises(gr.Error, match="not stale"):
+        press(office, queue.keep_it, "stale", None, first.id)
+
+
+def test_only_a_reviewer_keeps(office, queue, stale):
+    with pytest.raises(gr.Error):
+        press(office, queue.keep_it, "stale", None, stale[0].id, who="mo")
+    with pytest.raises(gr.Error):
+        press(office, queue.keep_it, "stale", None, stale[0].id, workspace=1)
 
 
 def test_needs_that_are_known_are_offered(office, queue):

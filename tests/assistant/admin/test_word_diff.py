@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from assistant.admin.word_diff import mark_changes
+from assistant.admin.word_diff import mark_changes, plain_changes
 
 
 @pytest.mark.parametrize(
@@ -46,3 +46,16 @@ def test_long_texts_are_compared_by_lines_and_soon():
     left, right = mark_changes(said, said.replace("line 7 ", "row 7 "))
     assert "<del>line 7 of a long answer&#10;</del>" in left
     assert "<ins>row 7 of a long answer&#10;</ins>" in right
+
+
+@pytest.mark.parametrize(
+    "was, now, shown",
+    [
+        ("within 30 days", "within 45 days", "within [-30-]{+45+} days"),
+        ("same", "same", "same"),
+        ("gone", "", "[-gone-]"),
+        ("", "new", "{+new+}"),
+    ],
+)
+def test_one_text_for_a_terminal(was, now, shown):
+    assert plain_changes(was, now) == shown
