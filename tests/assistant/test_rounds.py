@@ -46,7 +46,7 @@ def taught(app, tmp_path):
     return app
 
 
-def until(app, holds, seconds=90):
+def until(app, holds, seconds=300):
     """Waits until `holds(db)` is true, and returns it."""
     deadline = time.monotonic() + seconds
     with closing(app.db()) as db:
