@@ -69,7 +69,9 @@ def next_planned(db: Database, workspace: Workspace, now: datetime | None = None
     when = f" between {hours.replace('-', ' and ')} o'clock, when nobody chats" if hours else ""
     new, every = pairs_since_last_round(db, workspace.id), _every(workspace)
     if every:
-        left = max(0, every - new)
+        left = every - new
+        if left <= 0:
+            return f"A round is due and starts by itself{when}."
         return f"A round starts by itself after {left} more approved corrections{when}."
     if not workspace.settings.schedule:
         return ""

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from storage.adapters import add_adapter
 from storage.copies import copies_of
 from storage.database import open_database
 from storage.datadir import open_datadir
@@ -78,7 +79,39 @@ def test_round_without_a_bundle_is_not_exported(apprentice, running, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("words", [("show", "9"), ("cancel", "9"), ("export", "9", "x")])
+@pytest.mark.parametrize(
+    "words", [("show", "9"), ("cancel", "9"), ("resume", "9"), ("export", "9", "x")]
+)
 def test_unknown_round(apprentice, words):
     apprentice("rounds", *words, code=2)
     assert "9" in refusal(apprentice)
+
+
+def test_a_bundle_takes_the_adapter_along_that_it_goes_on_from(apprentice, db, tmp_path):
+    parent = add_adapter(
+        *(db, 1),
+        round_id=None,
+        parent_id=None,
+        base_fingerprint="f" * 64,
+        method="lora",
+        manifest_hash="m",
+    )
+    made = create_round(db, 1, config={}, base_fingerprint="f" * 64, start_adapter_id=parent.id)
+    bundle = apprentice.data / "rounds" / str(made.id) / "bundle"
+    bundle.mkdir(parents=True)
+    (bundle / "config.json").write_text("{}")
+    apprentice("rounds", "export", made.id, tmp_path / "out", code=2)
+    assert f"adapter {parent.id}, which is gone" in refusal(apprentice)
+    folder = apprentice.data / "adapters" / str(parent.id)
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text("{}")
+    apprentice("rounds", "export", made.id, tmp_path / "out")
+    assert (tmp_path / "out" / "start" / "manifest.json").is_file()
+    assert [(copy.kind, copy.adapter_id) for copy in copies_of(db, adapter_ids=[parent.id])] == [
+        ("export", parent.id)
+    ]
+
+
+def test_a_round_that_runs_is_not_resumed(apprentice, running):
+    apprentice("rounds", "resume", running.id, code=2)
+    assert "start a new one" in refusal(apprentice)
