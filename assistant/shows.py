@@ -1,6 +1,6 @@
 """What the results of each verb look like to a person."""
 
-from assistant.printing import Row, Show, as_json, fields, plain
+from assistant.printing import Row, Show, as_json, fields, plain, table
 
 DONE = Show(text=fields)
 
@@ -56,13 +56,37 @@ def _round(row: Row) -> str:
         return fields(row)
     if "error" in row:
         return f"round {row['round']} has no verdict: {row['error']}"
-    lines = [f"round {row['round']}: {row['verdict']}"]
-    lines += [f"  - {said}" for said in [*row["reasons"], *row.get("notes", [])]]
-    lines += ["what changed:"] * bool(row.get("changes"))
-    lines += [f"  - {change}" for change in row.get("changes", [])]
-    scores = {name: value for name, value in row["scores"].items() if value is not None}
+    changes = [f"  - {change}" for change in row.get("changes", [])]
+    lines = [*_judged(row), *["what changed:"] * bool(changes), *changes]
     rest = {key: row[key] for key in ("adapter", "pairs", "sentinel", "seconds", "peak_rss_bytes")}
-    return "\n".join([*lines, fields({**scores, **rest})])
+    return "\n".join([*lines, *_measured(row["scores"]), fields(rest)])
+
+
+def _round_shown(row: Row) -> str:
+    """A round from the record: how it ended and why, who had how many right, then the rest."""
+    found = dict(row["scores"])
+    said = [*_judged(row), *_measured(found.pop("scores", {}))]
+    rest = {name: value for name, value in row.items() if name not in ("verdict", "reasons", "notes")}
+    return "\n".join([*said, fields({**rest, "scores": found})])
+
+
+def _judged(row: Row) -> list[str]:
+    """The verdict with its reasons, a line each."""
+    head = row["verdict"] or row.get("state") or "no verdict"
+    said = [*row["reasons"], *row.get("notes", [])]
+    return [f"round {row['round']}: {head}", *(f"  - {one}" for one in said)]
+
+
+def _measured(scores: Row) -> list[str]:
+    """Who had how many right of what, a line each."""
+    measured = {name: had for name, had in scores.items() if had}
+    slices = list(dict.fromkeys(name for had in measured.values() for name in had))
+    lines = [
+        {"right": row.replace("_", " ")}
+        | {name: f"{count['right']} of {count['total']}" for name, count in had.items()}
+        for row, had in measured.items()
+    ]
+    return [table(lines, ("right", *slices))] if lines else []
 
 
 def _approved(row: Row) -> str:
@@ -170,7 +194,7 @@ SHOWS: dict[str, Show] = {
         columns=("round", "state", "done", "verdict", "start", "created_at"),
         empty="There is no round yet: `apprentice tune` runs one.",
     ),
-    "rounds show": DONE,
+    "rounds show": Show(text=_round_shown),
     "rounds cancel": _line("Round {round} stops at its next step."),
     "rounds import": Show(text=_round),
     "rounds resume": Show(text=_round),

@@ -12,11 +12,21 @@ ROUND = {
     "reasons": ["No better than what serves."],
     "adapter": 7,
     "pairs": {"train": 30, "held_out": 9, "replay": 3},
-    "scores": {"candidate": 5, "few_shot": None},
+    "scores": {
+        "candidate": {"new wordings": {"right": 5, "total": 9}},
+        "few_shot": {"new wordings": {"right": 7, "total": 9}},
+        "look_up": None,
+    },
     "sentinel": {"before": 38, "after": 38},
     "seconds": 61.25,
     "peak_rss_bytes": 10**9,
 }
+SHOWN = {
+    **{"round": 4, "state": "done", "verdict": "reject", "reasons": ROUND["reasons"]},
+    **{"scores": {"scores": ROUND["scores"], "seconds": 5}, "config": {"rank": 8}},
+}
+RUNNING = {**SHOWN, "state": "running", "verdict": None, "reasons": [], "note": "step 3 of 9"}
+RUNNING["scores"] = {}
 SCORES = {"check": "sql", "cases": 10, "right": 5, "score": 0.5, "low": 0.24, "high": 0.76}
 
 
@@ -28,7 +38,10 @@ SCORES = {"check": "sql", "cases": 10, "right": 5, "score": 0.5, "low": 0.24, "h
         ("search", SOURCE, ["0.5000", "returns.md", "#3"]),
         ("ingest", {"document": "a", "status": "failed", "error": "empty"}, ["failed", "a: empty"]),
         ("ingest", {"document": "a", "status": "added", "chunks": 2}, ["added", "a (2 chunks)"]),
-        ("tune", ROUND, ["round 4: reject", "- No better", "candidate: ", "61.25"]),
+        ("tune", ROUND, ["round 4: reject", "- No better", "5 of 9", "61.25"]),
+        ("tune", ROUND, ["few shot   7 of 9"]),
+        ("rounds show", SHOWN, ["round 4: reject", "- No better", "7 of 9", "done", "rank"]),
+        ("rounds show", RUNNING, ["round 4: running", "step 3 of 9"]),
         ("tune", {**ROUND, "changes": ["3 are worse."]}, ["what changed:\n  - 3 are worse.\n"]),
         ("tune", {**ROUND, "verdict": None, "error": "killed"}, ["no verdict: killed"]),
         ("tune", {"workspace": "w", "minutes": 3.5}, ["minutes:", "3.5"]),
@@ -45,7 +58,7 @@ def test_text_of_a_result(verb, row, parts):
     text = SHOWS[verb].text(row)
     for part in parts:
         assert part in text
-    assert "few shot" not in text  # a score that was not taken
+    assert "look" not in text  # a score that was not taken
 
 
 def test_sources_stand_under_an_answer_that_was_printed_piece_by_piece():
