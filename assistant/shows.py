@@ -66,7 +66,9 @@ def _round_shown(row: Row) -> str:
     """A round from the record: how it ended and why, who had how many right, then the rest."""
     found = dict(row["scores"])
     said = [*_judged(row), *_measured(found.pop("scores", {}))]
-    rest = {name: value for name, value in row.items() if name not in ("verdict", "reasons", "notes")}
+    rest = {
+        name: value for name, value in row.items() if name not in ("verdict", "reasons", "notes")
+    }
     return "\n".join([*said, fields({**rest, "scores": found})])
 
 
