@@ -29,7 +29,7 @@ def start_import(app: App, out: Path, *, actor: str) -> TuningRound:
     It is a round of its own with the examples of the one whose bundle was taken along. Raises
     AdapterRefused, BadInput or Refused for what cannot be judged here, before anything is written.
     """
-    manifest = verify_adapter(out / ADAPTER, app.base.fingerprint)
+    manifest = verify_adapter(out / ADAPTER, app.base.fingerprint, base_folder=app.base.folder)
     read_training(out)
     with closing(app.db()) as db:
         origin = _origin(db, out, manifest)

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from bitsandbytes.nn import Linear4bit, Params4bit
 from peft import PeftModel
 from safetensors.numpy import load_file, save_file
 from transformers import AutoModelForCausalLM
@@ -9,6 +10,8 @@ from transformers import AutoModelForCausalLM
 from assistant.engines.adapter_models import BASE, MIXED, AdapterModels
 from storage.errors import BadInput
 from tests.tiny import make_tiny_adapter
+from tuning.config import RoundConfig
+from tuning.methods import load_base
 
 KINDS = ["lora", "rslora", "dora", "ia3", "bottleneck"]
 IDS = torch.tensor([[1, 5, 9, 20, 33]])
@@ -114,3 +117,24 @@ def test_what_does_not_fit_is_refused_before_peft_sees_it(tiny_base, tmp_path, k
         assert models.names == set()
     with torch.inference_mode():
         assert torch.equal(models.forward([BASE], input_ids=IDS).logits, alone[BASE])
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_packed_base_is_held_once_too(tiny_base, folders, kind):
+    def packed():
+        return load_base(tiny_base.folder, RoundConfig(method="qlora")).eval()
+
+    base, name = packed(), f"{kind}1"
+    ids = IDS.to(base.device)
+    pure = base(ids).logits
+    expected = PeftModel.from_pretrained(packed(), folders[name]).eval()(ids).logits
+    models = AdapterModels(base)
+    models.load(name, folders[name])
+    assert torch.allclose(models.forward([name], input_ids=ids).logits, expected, atol=1e-3)
+    assert torch.allclose(models.forward([BASE], input_ids=ids).logits, pure, atol=1e-5)
+    own = {one.data_ptr() for one in base.parameters()}
+    copied = models._models["lora" if kind == "rslora" else kind]
+    linear = [one for one in copied.modules() if isinstance(one, Linear4bit)]
+    bare = [one for one in linear if isinstance(one.weight, Params4bit)]
+    assert len(bare) == 14 and all(one.weight.data_ptr() in own for one in bare)
