@@ -4,17 +4,40 @@ import random
 from collections.abc import Sequence
 from dataclasses import replace
 
+from sqlite_utils import Database
+
 from assistant.app import App
-from assistant.lessons import Lesson
+from assistant.lessons import Lesson, judging_questions, plain_question
 from assistant.prompt import build_messages
 from assistant.replay import ordinary_questions
+from knowledge.search import fit_passages
+from storage.documents import chunk_hashes, live_chunks
+from storage.records import Passage, Workspace
 from tuning.augment import telling_tokens, variants
 from tuning.bundle import TrainRow
 
 VARIANTS = 12
 """Other wordings written for each taught question; an epoch shows at most one of them."""
+DISTRACTORS = 8
+"""Chunks drawn for a pair, of which those that fit its prompt distract from the right one."""
 ENDINGS = 6
 """Questions of other needs after which a taught answer is begun."""
+
+
+def training_rows(
+    app: App,
+    db: Database,
+    workspace: Workspace,
+    found: Sequence[Lesson],
+    judged: Sequence[Lesson] = (),
+) -> list[TrainRow]:
+    """All that a round teaches: the corrections that train with what goes with them, the judged."""
+    return [
+        *(train_row(one) for one in (*found, *judged) if one.split == "train"),
+        *variant_rows(app, found),
+        *ending_rows(app, found),
+        *raft_rows(app, db, workspace, found),
+    ]
 
 
 def train_row(lesson: Lesson) -> TrainRow:
@@ -27,7 +50,9 @@ def train_row(lesson: Lesson) -> TrainRow:
         completion=lesson.pair.chosen,
         completion_ids=lesson.completion_ids,
         rejected=lesson.pair.rejected,
-        kind="correction",
+        kind=lesson.kind,
+        rejected_ids=lesson.rejected_ids,
+        label=lesson.label,
     )
 
 
@@ -103,8 +128,61 @@ def ending_rows(app: App, found: Sequence[Lesson]) -> list[TrainRow]:
                     prompt_ids=(*app.tokenizer.render(messages), *answer[:begun]),
                     completion=app.tokenizer.decode(answer[begun:]),
                     completion_ids=answer[begun:],
+                    rejected=None,
+                    rejected_ids=(),
                     kind="variant",
                     of=str(lesson.pair.feedback_id),
                 )
             )
     return rows
+
+
+def raft_rows(
+    app: App, db: Database, workspace: Workspace, found: Sequence[Lesson]
+) -> list[TrainRow]:
+    """Taught pairs whose prompt has passages, without them and with other ones among them.
+
+    So that a round teaches neither to ignore the documents nor to believe whatever is shown: RAFT
+    (Zhang et al. 2024, arXiv:2403.10131). The right passage stays where others are added; all of
+    them keep to the workspace's budget, and their order is by chance.
+    """
+    judging = judging_questions(found)
+    known = sorted(chunk_hashes(db, workspace.id))
+    rows = []
+    for lesson in (one for one in found if one.split == "train" and one.inputs.passages):
+        rng = random.Random(f"raft {lesson.pair.feedback_id}")
+        others = live_chunks(db, workspace.id, rng.sample(known, min(DISTRACTORS, len(known))))
+        shown = _distracted(app, workspace, lesson, [others[id] for id in sorted(others)], rng)
+        if plain_question(lesson.inputs.question) in judging:
+            continue
+        for number, passages in enumerate([(), shown] if shown else [()]):
+            messages = tuple(build_messages(replace(lesson.inputs, passages=passages)))
+            rows.append(
+                replace(
+                    train_row(lesson),
+                    id=f"{lesson.pair.feedback_id}~raft{number}",
+                    messages=messages,
+                    prompt_ids=tuple(app.tokenizer.render(list(messages))),
+                    kind="raft",
+                    of=str(lesson.pair.feedback_id),
+                )
+            )
+    return rows
+
+
+def _distracted(
+    app: App,
+    workspace: Workspace,
+    lesson: Lesson,
+    others: Sequence[Passage],
+    rng: random.Random,
+) -> tuple[Passage, ...]:
+    """The best passage among other ones, within the budget; () when no other one fits."""
+    best = lesson.inputs.passages[0]
+    own = {passage.hash for passage in lesson.inputs.passages}
+    left = workspace.settings.passage_tokens - app.tokenizer.count(best.text)
+    strange = [passage for passage in others if passage.hash not in own]
+    added = fit_passages(strange, left, app.tokenizer.count) if left > 0 else []
+    shown = [best, *added[: workspace.settings.top_k - 1]]
+    rng.shuffle(shown)
+    return tuple(shown) if len(shown) > 1 else ()

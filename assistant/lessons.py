@@ -19,10 +19,15 @@ from assistant.reply import examples_for
 from storage.overrides import normalise
 from storage.pairs import approved_pairs, first_ids
 from storage.paraphrases import judging_paraphrases
-from storage.records import ChatMessage, Inputs, Pair, Paraphrase, Split, Workspace
+from storage.records import ChatMessage, ExampleKind, Inputs, Pair, Paraphrase, Split, Workspace
+from tuning.bundle import RowKind
 from tuning.evaluate import Case
 from tuning.sentinel import Choice, SentinelItem, read_items
 from tuning.split import Wording, split
+
+REJECTED_TOKENS = 256
+"""Tokens of a wrong answer that are compared: a reply has 256 at most unless a workspace says
+otherwise, and where it goes wrong is near its beginning."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,18 @@ class Lesson:
     completion_ids: tuple[int, ...]
     paraphrases: tuple[Paraphrase, ...] = ()
     """Other wordings of the question, which judge and never train."""
+    kind: RowKind = "correction"
+    label: bool | None = None
+    """For a thumb: whether it is up."""
+    rejected_ids: tuple[int, ...] = ()
+    """What the wrong answer begins with, if there is one."""
+
+    @property
+    def example_kind(self) -> ExampleKind:
+        """What the round's record calls it."""
+        if self.kind == "preference" or self.kind == "thumb":
+            return self.kind
+        return "correction"
 
     @property
     def tokens(self) -> int:
@@ -56,22 +73,67 @@ def lessons(app: App, db: Database, workspace: Workspace) -> list[Lesson]:
     splits = _splits(db, workspace, pairs)
     written = judging_paraphrases(db, workspace.id, [pair.inputs.question for pair in pairs])
     taught = frozenset(id for id, part in splits.items() if part == "train")
-    made = []
-    for pair in pairs:
-        inputs = _as_today(app, db, workspace, pair, taught)
-        messages = tuple(build_messages(inputs))
-        made.append(
-            Lesson(
-                pair=pair,
-                inputs=inputs,
-                split=splits[pair.feedback_id],
-                messages=messages,
-                prompt_ids=tuple(app.tokenizer.render(list(messages))),
-                completion_ids=tuple(app.tokenizer.completion_ids(pair.chosen)),
-                paraphrases=written.get(pair.feedback_id, ()),
-            )
+    return [
+        replace(
+            lesson_of(app, db, workspace, pair, taught=taught, split=splits[pair.feedback_id]),
+            paraphrases=written.get(pair.feedback_id, ()),
         )
-    return made
+        for pair in pairs
+    ]
+
+
+def lesson_of(
+    app: App,
+    db: Database,
+    workspace: Workspace,
+    pair: Pair,
+    *,
+    taught: frozenset[int],
+    split: Split = "train",
+    kind: RowKind = "correction",
+    label: bool | None = None,
+    whole: bool = True,
+) -> Lesson:
+    """A pair as a lesson; examples in its prompt come from the `taught` feedback.
+
+    A completion that is not `whole`, a reply that was cut off, is learned without an end.
+    """
+    inputs = _as_today(app, db, workspace, pair, taught)
+    messages = tuple(build_messages(inputs))
+    prompt_ids = tuple(app.tokenizer.render(list(messages)))
+    ids = app.tokenizer.completion_ids(pair.chosen)
+    wrong = app.tokenizer.completion_ids(pair.rejected) if pair.rejected else []
+    room = min(REJECTED_TOKENS, app.settings.context - len(prompt_ids))
+    return Lesson(
+        pair=pair,
+        inputs=inputs,
+        split=split,
+        messages=messages,
+        prompt_ids=prompt_ids,
+        completion_ids=tuple(ids if whole else ids[:-1]),
+        kind=kind,
+        label=label,
+        rejected_ids=tuple(wrong[: max(0, room)]),
+    )
+
+
+def judging_questions(found: Sequence[Lesson]) -> set[str]:
+    """What is asked to judge a round, as `plain_question` gives it: nothing of it may train."""
+    held_out = [one.inputs.question for one in found if one.split != "train"]
+    written = [paraphrase.question for one in found for paraphrase in one.paraphrases]
+    return {plain_question(question) for question in (*held_out, *written)}
+
+
+def fitting(app: App, found: Sequence[Lesson]) -> tuple[list[Lesson], tuple[str, ...]]:
+    """The lessons that fit the context, and a sentence for each that does not."""
+    most = app.settings.context
+    fit = [one for one in found if one.tokens <= most]
+    return fit, tuple(
+        f"Feedback {one.pair.feedback_id} is left out: its prompt and answer are {one.tokens:,} "
+        f"tokens long, and {most:,} fit."
+        for one in found
+        if one.tokens > most
+    )
 
 
 def sentinel_cases(app: App, workspace: Workspace, taught: Sequence[Lesson] = ()) -> list[Case]:
@@ -112,13 +174,14 @@ def sentinel_choices(app: App, workspace: Workspace, taught: Sequence[Lesson] = 
 def _general(
     workspace: Workspace, taught: Sequence[Lesson]
 ) -> Iterator[tuple[SentinelItem, tuple[ChatMessage, ...]]]:
-    corrected = {_plain(lesson.inputs.question) for lesson in taught}
+    corrected = {plain_question(lesson.inputs.question) for lesson in taught}
     for item in read_items():
-        if _plain(item.question) not in corrected:
+        if plain_question(item.question) not in corrected:
             yield item, tuple(build_messages(plain_inputs(workspace, item.question)))
 
 
-def _plain(question: str) -> str:
+def plain_question(question: str) -> str:
+    """Its words without case and spacing."""
     return " ".join(question.casefold().split())
 
 

@@ -234,6 +234,9 @@ def _tuning(verbs: Verbs) -> None:
         "dora, rslora, ia3 or bottleneck",
     )
     tune.add_argument(
+        "--objective", help="auto (default: by what was approved), sft, dpo, or kto (for thumbs)"
+    )
+    tune.add_argument(
         "--set",
         metavar="KEY=VALUE",
         dest="dials",

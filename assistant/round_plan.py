@@ -1,25 +1,28 @@
 """What a round would do and cost, before it does: the page's summary and `tune --dry-run`."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
+from sqlite_utils import Database
+
 from assistant.app import App
 from assistant.engines.choose import best_engine, engine_beside, has_cuda
 from assistant.estimate import pace, training_minutes
-from assistant.lessons import Lesson, lessons
+from assistant.judged_lessons import preferences, thumbs
+from assistant.lessons import Lesson, fitting, lessons
 from assistant.replay import REPLAY_TOKENS, replay_count
 from assistant.round_start import choose_start
 from storage.errors import BadInput
 from storage.records import Adapter, Workspace
 from tuning.adapter_kinds import Kind
-from tuning.config import Method, RoundConfig
+from tuning.config import Method, Objective, RoundConfig
 from tuning.memory import fits, unpacked_bytes
+from tuning.objective import Material, choose
 
-PAIRS_NEEDED = 8
-"""Approved corrections under which a round is refused: two held-out cases decide nothing."""
 NEEDS_JUDGED = 5
 """Needs on new wordings under which the gate cannot decide at its usual risk of 5%."""
 HOW_TO_PARAPHRASE = "write a paraphrase: `apprentice feedback paraphrase ID QUESTION`"
@@ -41,16 +44,25 @@ class RoundPlan:
     advice: str
     config: RoundConfig
     lessons: tuple[Lesson, ...]
+    judged: tuple[Lesson, ...] = ()
+    """Preferences for `dpo`, thumbs for `kto`: what is taught beside the corrections."""
     start: Adapter | None = None
     """The adapter that is taught on; None: the base."""
     notes: tuple[str, ...] = ()
-    """Why it starts where it does."""
+    """Why this objective, what is left out, and why it starts where it does."""
     advice_kind: str = "train"
     """What would help: document, prompt, examples or train; see `advice.py`."""
     measured: str = ""
     """Where minutes and memory come from."""
     served_by: str = ""
     """The engine that will answer by the adapter, and what that costs."""
+
+    @property
+    def pairs(self) -> dict[str, int]:
+        """How many rows of each kind."""
+        kinds = Counter(one.kind for one in self.judged)
+        counts = {"train": self.train, "held_out": self.held_out, "replay": self.replay}
+        return counts | {"preferences": kinds["preference"], "thumbs": kinds["thumb"]}
 
 
 def plan_round(
@@ -67,25 +79,27 @@ def plan_round(
     asked = dials or {}
     config = _config(app, workspace, asked)
     with closing(app.db()) as db:
-        found = lessons(app, db, workspace)
-        _enough(workspace, found)
+        found, too_long = fitting(app, lessons(app, db, workspace))
+        taught = _taught(app, db, workspace, found, config.objective)
+        config = replace(config, objective=taught.objective)
         replayable = replay_count(db, workspace)
         known = pace(app, db, config)
 
         def minutes(some: Sequence[Lesson]) -> float:
-            return training_minutes(config, known, *_size(some, config, replayable))
+            every = (*some, *taught.judged)
+            return training_minutes(config, known, *_size(every, config, replayable))
 
         chosen = choose_start(
             app, db, workspace, found, config, wanted=start, asked=asked, minutes=minutes
         )
     trained = [lesson for lesson in chosen.lessons if lesson.split == "train"]
     paraphrases = sum(len(lesson.paraphrases) for lesson in chosen.lessons)
-    tokens, rows = _size(chosen.lessons, config, replayable)
+    tokens, rows = _size((*chosen.lessons, *taught.judged), config, replayable)
     return RoundPlan(
         workspace=workspace.name,
         train=len(trained),
         held_out=len(chosen.lessons) - len(trained) + paraphrases,
-        replay=rows - len(trained),
+        replay=rows - len(trained) - len(taught.judged),
         paraphrases=paraphrases,
         needs=len({lesson.pair.group for lesson in chosen.lessons}),
         tokens_a_pass=tokens,
@@ -94,8 +108,9 @@ def plan_round(
         advice=_advice(found),
         config=chosen.config,
         lessons=chosen.lessons,
+        judged=taught.judged,
         start=chosen.adapter,
-        notes=chosen.notes,
+        notes=(taught.why, *too_long, *taught.too_long, *chosen.notes),
         measured=known.source,
         served_by=_served_by(app, chosen.config.method),
     )
@@ -112,12 +127,35 @@ def _config(app: App, workspace: Workspace, asked: Mapping[str, Any]) -> RoundCo
     return replace(config, learning_rate=config.peak_rate)
 
 
-def _enough(workspace: Workspace, found: Sequence[Lesson]) -> None:
-    if len(found) < PAIRS_NEEDED:
-        raise BadInput(
-            f"Workspace {workspace.name!r} has {len(found)} approved corrections and a round needs "
-            f"{PAIRS_NEEDED}: approve {PAIRS_NEEDED - len(found)} more."
-        )
+@dataclass(frozen=True)
+class _Taught:
+    """What the objective makes of the judged replies."""
+
+    objective: Objective
+    why: str
+    judged: tuple[Lesson, ...] = ()
+    too_long: tuple[str, ...] = ()
+
+
+def _taught(
+    app: App, db: Database, workspace: Workspace, found: Sequence[Lesson], wanted: Objective
+) -> _Taught:
+    """The objective for these corrections and the replies judged beside them."""
+    liked, long_likes = fitting(app, preferences(app, db, workspace, found))
+    thumbed, long_thumbs = fitting(app, thumbs(app, db, workspace, found))
+    compared = [one for one in (*found, *liked) if one.split == "train" and one.rejected_ids]
+    material = Material(
+        corrections=len(found),
+        compared=len(compared),
+        ups=sum(one.label is True for one in thumbed),
+        downs=sum(one.label is False for one in thumbed),
+    )
+    objective, why = choose(wanted, material, workspace.name)
+    if objective == "dpo":
+        return _Taught(objective, why, tuple(liked), long_likes)
+    if objective == "kto":
+        return _Taught(objective, why, tuple(thumbed), long_thumbs)
+    return _Taught(objective, why)
 
 
 def _size(found: Sequence[Lesson], config: RoundConfig, replayable: int) -> tuple[int, int]:

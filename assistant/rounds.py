@@ -19,7 +19,7 @@ from assistant.answering import ChildAnswerer
 from assistant.app import App
 from assistant.declared_checks import declared_checks
 from assistant.held_out import held_out_cases, not_held_out
-from assistant.lesson_rows import ending_rows, train_row, variant_rows
+from assistant.lesson_rows import training_rows
 from assistant.lessons import sentinel_cases, sentinel_choices
 from assistant.opponents import OnProgress, Watch, opponents
 from assistant.replay import replay_rows
@@ -128,7 +128,7 @@ def execute(app: App, queued: TuningRound, plan: RoundPlan, on_progress: OnProgr
         queued,
         lambda db: _run(app, db, queued, plan, on_progress),
         method=plan.config.method,
-        pairs={"train": plan.train, "held_out": plan.held_out, "replay": plan.replay},
+        pairs=plan.pairs,
     )
 
 
@@ -219,13 +219,13 @@ def _queue(app: App, workspace: Workspace, plan: RoundPlan, actor: str) -> Tunin
             examples=[
                 RoundExample(
                     round_id=0,
-                    kind="correction",
+                    kind=lesson.example_kind,
                     split=lesson.split,
                     feedback_id=lesson.pair.feedback_id,
                     group=lesson.pair.group,
                     pair_hash=lesson.pair_hash,
                 )
-                for lesson in plan.lessons
+                for lesson in (*plan.lessons, *plan.judged)
             ],
         )
 
@@ -259,14 +259,12 @@ def _run(
         base_model=app.base.name,
         round_id=queued.id,
         train=[
-            *(train_row(one) for one in plan.lessons if one.split == "train"),
-            *variant_rows(app, plan.lessons),
-            *ending_rows(app, plan.lessons),
+            *training_rows(app, db, workspace, plan.lessons, plan.judged),
             *not_held_out(replay, heldout),
         ],
         heldout=heldout,
-        sentinel=sentinel_cases(app, workspace, plan.lessons),
-        likelihood=sentinel_choices(app, workspace, plan.lessons),
+        sentinel=sentinel_cases(app, workspace, (*plan.lessons, *plan.judged)),
+        likelihood=sentinel_choices(app, workspace, (*plan.lessons, *plan.judged)),
         start=plan.start.manifest_hash if plan.start else None,
     )
     return _train_and_judge(app, db, queued, bundle, watch)

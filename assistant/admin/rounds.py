@@ -21,6 +21,12 @@ if TYPE_CHECKING:
     from assistant.app import App
 
 WATCH_S = 2.0
+OBJECTIVES = [
+    ("Whatever fits (auto)", "auto"),
+    ("Corrections (sft)", "sft"),
+    ("Corrections against wrong answers (dpo)", "dpo"),
+    ("Thumbs, and corrections if any (kto)", "kto"),
+]
 SHOWN = 20
 """Finished rounds in the history."""
 
@@ -36,6 +42,9 @@ class RoundsTab:
                 value=None,
                 minimum=0.1,
                 elem_id="round-minutes",
+            )
+            self.objective = gr.Dropdown(
+                OBJECTIVES, value="auto", label="Learn from", elem_id="round-objective"
             )
             self.plan = gr.Button("What would a round do?", size="md", scale=0, min_width=230)
             self.start = gr.Button(
@@ -68,8 +77,8 @@ class RoundsTab:
         slow = {"show_progress": "full", "show_progress_on": self.waiting}
         handler = at_desk(app, may_administer, self.open, silent=True)
         self.refresh = Refresh(handler, [], outputs | self.schedule.outputs)
-        bind(self.plan.click, self.plan_it, self.minutes, **slow)
-        bind(self.start.click, self.start_it, self.minutes, **slow)
+        bind(self.plan.click, self.plan_it, self.minutes, self.objective, **slow)
+        bind(self.start.click, self.start_it, self.minutes, self.objective, **slow)
         bind(self.cancel.click, self.cancel_it)
         bind(self.resume.click, self.resume_it, **slow)
         bind(self.timer.tick, self.watch, self.seen, silent=True)
@@ -102,19 +111,19 @@ class RoundsTab:
         """The rows again, if anything moved since this page last looked."""
         return {} if self._mark(desk) == seen else self.show(desk)
 
-    def plan_it(self, desk: Desk, minutes: float | None) -> Updates:
+    def plan_it(self, desk: Desk, minutes: float | None, objective: str = "auto") -> Updates:
         """The dry run."""
         from assistant.advice import dry_run
 
-        plan = dry_run(self._app, desk.workspace, _dials(minutes))
+        plan = dry_run(self._app, desk.workspace, _dials(minutes, objective))
         return {self.summary: gr.update(value=plan_summary(plan), visible=True)}
 
-    def start_it(self, desk: Desk, minutes: float | None) -> Updates:
+    def start_it(self, desk: Desk, minutes: float | None, objective: str = "auto") -> Updates:
         """Start; from here on everybody's page follows the rows."""
         from assistant.rounds import start_round
 
         started = start_round(
-            self._app, desk.workspace, dials=_dials(minutes), actor=desk.person.owner
+            self._app, desk.workspace, dials=_dials(minutes, objective), actor=desk.person.owner
         )
         audit(desk.db, desk.person.owner, "round started", f"round:{started.id}")
         return self.show(desk)
@@ -170,5 +179,5 @@ def _losses(db: Database, item: TuningRound) -> list[tuple[int, float]]:
     return [(step, value) for step, _, value in metrics(db, item.id, "loss")]
 
 
-def _dials(minutes: float | None) -> dict[str, Any]:
-    return {} if minutes is None else {"max_minutes": minutes}
+def _dials(minutes: float | None, objective: str) -> dict[str, Any]:
+    return {"objective": objective} | ({} if minutes is None else {"max_minutes": minutes})

@@ -36,6 +36,8 @@ def plan_summary(plan: "RoundPlan") -> str:
             ("Kept out, to judge by", plan.held_out),
             ("Paraphrases to judge by", plan.paraphrases),
             ("Needs", plan.needs),
+            ("Judged replies to learn from", len(plan.judged)),
+            ("Objective", plan.config.objective),
             ("Method", plan.config.method),
             ("Answered by", plan.served_by),
             ("Ordinary questions replayed", plan.replay),

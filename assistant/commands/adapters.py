@@ -166,7 +166,7 @@ def _taught(db: Database, example: RoundExample, erased: int | None) -> Event:
         "erased": erased is not None,
         "group": example.group,
         "question": item.question if item else None,
-        "taught": item.approved_correction if item else None,
+        "taught": (item.approved_correction or item.answer) if item else None,
         "rating": item.rating if item else None,
         "contributor": item.contributor if item else None,
         "reviewer": item.reviewer if item else None,

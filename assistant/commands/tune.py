@@ -18,6 +18,7 @@ def tune(
     *,
     workspace: str,
     method: str | None = None,
+    objective: str | None = None,
     dials: list[str] | None = None,
     start: str | None = None,
     dry_run: bool = False,
@@ -32,7 +33,7 @@ def tune(
     from assistant.advice import dry_run as planned
     from assistant.rounds import start_round
 
-    wanted = dials_of(method, dials or [])
+    wanted = dials_of(method, dials or [], objective)
     with closing(app.db()) as db:
         found = workspace_named(db, workspace)
         yield {"progress": 0.0, "note": "reading the corrections"}
@@ -44,8 +45,10 @@ def tune(
     return (yield from followed(app, queued, detached=detached))
 
 
-def dials_of(method: str | None, dials: list[str]) -> dict[str, Any]:
-    wanted: dict[str, Any] = {} if method is None else {"method": method}
+def dials_of(method: str | None, dials: list[str], objective: str | None = None) -> dict[str, Any]:
+    """The dials as typed. Raises BadInput for one that is no KEY=VALUE."""
+    named = {"method": method, "objective": objective}
+    wanted: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
     for dial in dials:
         key, equals, value = dial.partition("=")
         if not equals:
@@ -57,7 +60,7 @@ def dials_of(method: str | None, dials: list[str]) -> dict[str, Any]:
 def _planned(plan: RoundPlan) -> Event:
     return {
         "workspace": plan.workspace,
-        "pairs": {"train": plan.train, "held_out": plan.held_out, "replay": plan.replay},
+        "pairs": plan.pairs,
         "needs": plan.needs,
         "paraphrases": plan.paraphrases,
         "start": plan.start.id if plan.start else "base",
@@ -66,6 +69,7 @@ def _planned(plan: RoundPlan) -> Event:
         "memory_bytes": plan.memory_bytes,
         "estimated": plan.measured,
         "method": plan.config.method,
+        "objective": plan.config.objective,
         "served_by": plan.served_by,
         "advice": plan.advice,
         "advice_kind": plan.advice_kind,

@@ -4,9 +4,13 @@ from contextlib import closing
 
 import pytest
 
-from assistant.lesson_rows import ending_rows, train_row, variant_rows
+from assistant.lesson_rows import ending_rows, raft_rows, train_row, training_rows, variant_rows
 from assistant.lessons import lessons
+from storage.documents import put_document
+from storage.records import Passage
+from storage.workspaces import set_workspace
 from tests.assistant.taught import WORDINGS, teach
+from tuning.bundle import asked
 
 
 @pytest.fixture
@@ -44,3 +48,57 @@ def test_an_answer_begun_after_another_question_ends_as_taught(app, taught):
         question = row.messages[-2]["content"]
         group = next((k for k, asked in WORDINGS.items() if question in asked), None)
         assert group != own.pair.group
+
+
+OWN = Passage(0, 0, "returns.md", "Closed orders are marked.", "own", 1.0)
+
+
+@pytest.fixture
+def shown(app, workspace):
+    """The same corrections, each with a passage in its prompt, and two documents beside."""
+    with closing(app.db()) as db:
+        for name in ("a.md", "b.md"):
+            chunks = [("", f"{name} is about boats. They sail.")]
+            fields = {"hash": name, "media_type": "text/markdown", "chunks": chunks}
+            put_document(db, workspace.id, name=name, **fields)
+    return teach(app, workspace, passages=(OWN,))
+
+
+def test_pairs_with_passages_are_also_taught_without_and_among_others(app, shown):
+    with closing(app.db()) as db:
+        found = lessons(app, db, shown)
+        rows = raft_rows(app, db, shown, found)
+        assert rows == raft_rows(app, db, shown, found), "it is not by chance alone"
+    trained = {str(one.pair.feedback_id): one for one in found if one.split == "train"}
+    assert {row.of for row in rows} == set(trained) and {row.kind for row in rows} == {"raft"}
+    assert len(rows) == 2 * len(trained)
+    for bare, among in zip(rows[::2], rows[1::2], strict=True):
+        question = trained[bare.of].inputs.question
+        assert bare.messages[-1]["content"] == question
+        said = among.messages[-1]["content"]
+        assert OWN.text in said and "is about boats" in said and said.endswith(question)
+        for row in (bare, among):
+            assert row.prompt_ids == tuple(app.tokenizer.render(list(row.messages)))
+            assert row.completion_ids == trained[row.of].completion_ids
+            assert asked(row.messages) not in {
+                asked(one.messages) for one in found if one.split != "train"
+            }
+
+
+def test_no_distraction_where_the_budget_is_spent(app, shown):
+    budget = app.tokenizer.count(OWN.text) + 1
+    with closing(app.db()) as db:
+        tight = set_workspace(db, "default", "passage_tokens", str(budget))
+        rows = raft_rows(app, db, tight, lessons(app, db, tight))
+    assert rows and all("boats" not in row.messages[-1]["content"] for row in rows)
+
+
+def test_pairs_without_passages_have_no_such_rows(app, taught):
+    with closing(app.db()) as db:
+        found = lessons(app, db, taught)
+        assert raft_rows(app, db, taught, found) == []
+        rows = training_rows(app, db, taught, found)
+    assert {row.kind for row in rows} == {"correction", "variant"}
+    begun = [row for row in rows if "~end" in row.id]
+    assert begun and all(row.rejected_ids == () for row in begun)
+    assert all(row.rejected_ids for row in rows if row.kind == "correction")

@@ -85,6 +85,7 @@ def test_the_plan_says_what_it_costs():
         memory_bytes=2_300_000_000, advice="Worth a <round>.", advice_kind="prompt",
         config=RoundConfig(method="lora"), served_by="llamacpp", start=SimpleNamespace(id=3),
         notes=("Adapter 3 <is> taught on.",), measured="by 2 rounds",
+        judged=(1, 2, 3),
     )  # fmt: skip
     shown = plan_summary(plan)
     assert "<dd>about 7.5 minutes (by 2 rounds)</dd>" in shown
@@ -92,4 +93,5 @@ def test_the_plan_says_what_it_costs():
     assert "Try an instruction first." in shown
     assert "<dd>about 2.3 GB</dd>" in shown
     assert "<dd>lora</dd>" in shown and "<dd>llamacpp</dd>" in shown
+    assert "<dd>3</dd>" in shown
     assert "Worth a &lt;round&gt;." in shown
