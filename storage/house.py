@@ -1,12 +1,24 @@
-"""What is set for the house as a whole and survives a restart: today, the base model."""
+"""What is set for the house as a whole and survives a restart: its base model, and the next one.
+
+A base and the adapters that were taught on it change together, or what serves fits nothing. A
+running server keeps its base, so a `rebase` writes the switch down as planned, and it is done when
+no server is in between: at once without one, else when the next one starts.
+"""
+
+import json
+from collections.abc import Mapping
 
 from sqlite_utils import Database
 
+from storage.adapters import promote
+from storage.audit import audit
 from storage.database import NOW, one, write, write_transaction
-from storage.text import clean
+from storage.text import clean, to_json
 
 BASE_MODEL = "base_model"
 """Key of the base model that a `rebase` switched to, as `storage.models.resolve_base` takes it."""
+PLANNED = "planned_base"
+"""Key of a switch that waits: {"base_model", "adapters"}."""
 
 
 def house_setting(db: Database, key: str) -> str | None:
@@ -25,3 +37,45 @@ def set_house_setting(db: Database, key: str, value: str) -> None:
             key,
             clean(value),
         )
+
+
+def plan_switch(
+    db: Database, base_model: str, adapters: Mapping[int, int], *, actor: str
+) -> None:
+    """Write down that `base_model` shall serve with `adapters`: new one -> the one it replaces.
+
+    A switch that was planned before and not done is forgotten.
+    """
+    with write_transaction(db):
+        planned = {"base_model": base_model, "adapters": list(adapters.items())}
+        set_house_setting(db, PLANNED, to_json(planned))
+        audit(db, actor, "base model chosen", "house", {"adapters": list(adapters)})
+
+
+def do_planned_switch(db: Database, fixed: str | None = None) -> str | None:
+    """Do the switch that is planned; returns the new base model, or None when nothing was done.
+
+    `fixed` is the base model that the server's own settings name, if they do: another one than the
+    planned waits until they are changed. A workspace that has been given another adapter meanwhile
+    makes the plan void. One transaction, audited.
+    """
+    text = house_setting(db, PLANNED)
+    planned = json.loads(text) if text else None
+    if planned is None or fixed not in (None, planned["base_model"]):
+        return None
+    with write_transaction(db):
+        write(db, "delete from house_settings where key = ?", PLANNED)
+        if not all(_still_serves(db, replaced) for _, replaced in planned["adapters"]):
+            audit(db, "system", "base model not switched", "house", {"because": "out of date"})
+            return None
+        for made, _ in planned["adapters"]:
+            promote(db, made, actor="gate")
+        set_house_setting(db, BASE_MODEL, planned["base_model"])
+        audit(db, "system", "base model switched", "house", {"adapters": len(planned["adapters"])})
+    return str(planned["base_model"])
+
+
+def _still_serves(db: Database, adapter_id: int) -> bool:
+    return one(
+        db, "select 1 from adapters where id = ? and status = 'serving'", adapter_id
+    ) is not None
