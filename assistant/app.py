@@ -17,6 +17,7 @@ from assistant.settings import Settings
 from storage.adapters import adapter as adapter_row
 from storage.database import open_database
 from storage.datadir import DataDir, open_datadir, own
+from storage.house import BASE_MODEL, do_planned_switch, house_setting
 from storage.records import Adapter
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ class App:
         self.settings = settings
         self.datadir = datadir
         self.progress = progress
+        self.former: App | None = None
+        """On a base that is only tried: the app on the base that serves meanwhile."""
         self._parts: dict[str, Any] = {}
         self._locks: dict[str, threading.RLock] = {}
         self._lock = threading.Lock()
@@ -135,6 +138,19 @@ class App:
         )
         return adapter_kind(folder)
 
+    def on_base(self, base_model: str) -> "App":
+        """This app on another base model, for a round that tries it; close only this one."""
+        settings = self.settings.model_copy(update={"base_model": base_model})
+        other = App(settings, self.datadir, self.progress)
+        other.former = self
+        return other
+
+    @property
+    def fixed_base(self) -> str | None:
+        """The base model that APPRENTICE_BASE_MODEL or a caller names, if one does."""
+        fixed = "base_model" in self.settings.model_fields_set
+        return self.settings.base_model if fixed else None
+
     def close(self) -> None:
         """Stop the engine and close the index."""
         for name in ("engine", "engine beside", "index"):
@@ -156,7 +172,13 @@ class App:
     def _open_base(self) -> "BaseModel":
         from storage.models import resolve_base
 
-        return resolve_base(self.settings.base_model, self.datadir.models, progress=self.progress)
+        return resolve_base(self._base_name(), self.datadir.models, progress=self.progress)
+
+    def _base_name(self) -> str:
+        """What the settings name, else what a `rebase` switched to, else the default."""
+        with closing(self.db()) as db:
+            switched = house_setting(db, BASE_MODEL)
+        return self.fixed_base or switched or self.settings.base_model
 
     def _open_tokenizer(self) -> "ChatTokenizer":
         from assistant.tokens import ChatTokenizer
@@ -187,12 +209,12 @@ class App:
     def _open_embedder(self) -> "Embedder":
         from knowledge.embedding import Embedder
 
-        return Embedder(self.settings.embedder)
+        return self.former.embedder if self.former else Embedder(self.settings.embedder)
 
     def _open_index(self) -> "DenseIndex":
         from knowledge.dense import DenseIndex
 
-        return DenseIndex(self.datadir.chroma)
+        return self.former.index if self.former else DenseIndex(self.datadir.chroma)
 
 
 @contextmanager
@@ -204,6 +226,8 @@ def open_app(settings: Settings, *, progress: Progress | None = None) -> Iterato
     datadir = open_datadir(settings.data)
     with own(datadir):
         app = App(settings, datadir, progress)
+        with closing(app.db()) as db:
+            do_planned_switch(db, app.fixed_base)
         try:
             yield app
         finally:

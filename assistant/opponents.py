@@ -16,6 +16,8 @@ from tuning.evaluate import Answer, Case, count_answers
 
 CANDIDATE = 0
 """The evaluation's name for the adapter under judgement; adapters that serve count from 1."""
+FORMER = -1
+"""And for what serves now on another base model than the round's."""
 ANSWER_TOKENS = 96
 """Tokens of an evaluated answer at most."""
 
@@ -69,14 +71,56 @@ def opponents(
 ) -> Iterator[tuple[Mapping[str, int | None], Answer]]:
     """Who is asked in this round's evaluation, and who answers for them: `run_round`'s arguments.
 
-    The candidate lies in the round's folder, in `out/adapter`.
+    The candidate lies in the round's folder, in `out/adapter`. What serves on another base than
+    the round's is asked there, with the same messages in that base's own tokens.
     """
     serving = adapters.serving_adapter(db, queued.workspace_id)
     rows = opposing_rows(serving.id if serving else None, bundle.heldout)
     folder = app.datadir.rounds / str(queued.id)
     total = count_answers((*bundle.heldout, *bundle.sentinel), rows)
     with Opponents(app, folder, watch, total) as answering:
-        yield rows, answering.answer
+        if app.former is None or serving is None:
+            yield rows, answering.answer
+            return
+        with Former(app.former, serving.id, folder / "former.log", watch) as former:
+            yield (
+                {**_with_examples(rows), "serving": FORMER},
+                lambda cases, adapter_id: (
+                    former.answer(cases)
+                    if adapter_id == FORMER
+                    else answering.answer(cases, adapter_id)
+                ),
+            )
+
+
+def _with_examples(rows: Mapping[str, int | None]) -> dict[str, int | None]:
+    """Without the row of what serves without examples: its prompts are in the new base's tokens."""
+    return {row: adapter_id for row, adapter_id in rows.items() if row != "serving_alone"}
+
+
+class Former:
+    """Answers by an adapter on the base that it was taught on, while another base is tried."""
+
+    def __init__(self, app: App, adapter_id: int, log_file: Path, watch: Watch) -> None:
+        self._app, self._watch = app, watch
+        self._adapter = (adapter_id, app.adapter_folder(adapter_id))
+        self._child = ChildAnswerer(app.base, app.settings, log_file, at_once=1)
+
+    def __enter__(self) -> "Former":
+        self._child.__enter__()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._child.__exit__()
+
+    def answer(self, cases: list[Case]) -> list[str]:
+        """One answer per case, its messages rendered as that base reads them."""
+        return self._child.answer(
+            [self._app.tokenizer.render(list(case.messages)) for case in cases],
+            adapter=self._adapter,
+            max_tokens=ANSWER_TOKENS,
+            cancelled=self._watch.cancelled,
+        )
 
 
 def opposing_rows(serving_id: int | None, cases: Sequence[Case]) -> dict[str, int | None]:

@@ -293,6 +293,14 @@ def _adapters(verbs: Verbs) -> None:
     push.add_argument("id", metavar="ID", type=int)
     push.add_argument("repo", metavar="REPO", help="NAME/REPO; made, private, if not there")
     push.add_argument("--public", action="store_true", help="everybody may read it")
+    rebase = _add(verbs, "rebase", "rebase", "teach the same corrections to another base model")
+    rebase.add_argument(
+        "--base-model", metavar="ID", required=True, help="embedded, a folder or a Hub id"
+    )
+    rebase.add_argument("--method", help="as for tune")
+    rebase.add_argument(
+        "--set", metavar="KEY=VALUE", dest="dials", action="append", default=[], help="as for tune"
+    )
     lineage = _add(verbs, "lineage", "lineage", "every correction and document an adapter learned")
     lineage.add_argument("id", metavar="ADAPTER_ID", type=int)
 

@@ -339,7 +339,7 @@ def _record(
                 "adapter": made.id,
             },
         )
-        if result.verdict == "promote":
+        if result.verdict == "promote" and app.former is None:  # else the whole house switches
             adapters.promote(db, made.id, actor="gate")
         elif result.verdict == "reject":
             adapters.reject_adapter(db, made.id, actor="gate")

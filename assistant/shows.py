@@ -116,6 +116,13 @@ def _exported(row: Row) -> str:
     return f"Adapter {row['adapter']} is in {row['folder']}.{said}"
 
 
+def _rebased(row: Row) -> str:
+    if "said" in row:
+        return str(row["said"])
+    lines = [f"{row['workspace']}: round {row['round']}: {row['verdict']}"]
+    return "\n".join([*lines, *(f"  - {reason}" for reason in row["reasons"])])
+
+
 def _check(row: Row) -> str:
     line = f"{row['state']:<5} {row['check']}: {row['detail']}"
     return f"{line}\n      {row['remedy']}" if row["remedy"] else line
@@ -215,6 +222,7 @@ SHOWS: dict[str, Show] = {
     ),
     "adapters push": _line("Adapter {adapter} is at {place}."),
     "adapters export": Show(text=_exported),
+    "rebase": Show(text=_rebased),
     "evaluate": Show(text=_scores),
     "lineage": Show(
         columns=(

@@ -82,6 +82,7 @@ VERBS: dict[str, Verb] = {
     "adapters export": Verb("adapters:export"),
     "adapters import": Verb("adapters:import_folder"),
     "adapters push": Verb("adapters:push"),
+    "rebase": Verb("rebase:rebase", owns=True, outlives=True),
     "evaluate": Verb("evaluate:evaluate", owns=True),
     "lineage": Verb("adapters:lineage"),
     "erase": Verb("erase:erase_it", owns=True, outlives=True),

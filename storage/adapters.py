@@ -131,8 +131,8 @@ def promote(
 def rollback(db: Database, workspace_id: int, *, actor: str) -> Adapter | None:
     """Let the one that served before serve again; returns it, or None for the base.
 
-    The adapter that serves now retires. Those that were deleted, rejected or tainted meanwhile
-    are passed over. Refused when no adapter serves.
+    The adapter that serves now retires. Those that were deleted, rejected or tainted meanwhile,
+    or are for another base model, are passed over. Refused when no adapter serves.
     """
     with write_transaction(db):
         now = serving_adapter(db, workspace_id)
@@ -309,7 +309,9 @@ def _pop(db: Database, workspace_id: int) -> int | None:
     """Take what serves off the stack; returns the one below that can serve, None for the base."""
     stack = rows(
         db,
-        """select s.id, s.adapter_id, a.status = 'retired' and a.deleted_at is null as can_serve
+        """select s.id, s.adapter_id, a.status = 'retired' and a.deleted_at is null
+               and a.base_fingerprint = first_value(a.base_fingerprint) over (order by s.id desc)
+               as can_serve
         from servings s join adapters a on a.id = s.adapter_id
         where s.workspace_id = ? and s.undone_at is null order by s.id desc""",
         workspace_id,

@@ -39,9 +39,7 @@ def set_house_setting(db: Database, key: str, value: str) -> None:
         )
 
 
-def plan_switch(
-    db: Database, base_model: str, adapters: Mapping[int, int], *, actor: str
-) -> None:
+def plan_switch(db: Database, base_model: str, adapters: Mapping[int, int], *, actor: str) -> None:
     """Write down that `base_model` shall serve with `adapters`: new one -> the one it replaces.
 
     A switch that was planned before and not done is forgotten.
@@ -56,8 +54,8 @@ def do_planned_switch(db: Database, fixed: str | None = None) -> str | None:
     """Do the switch that is planned; returns the new base model, or None when nothing was done.
 
     `fixed` is the base model that the server's own settings name, if they do: another one than the
-    planned waits until they are changed. A workspace that has been given another adapter meanwhile
-    makes the plan void. One transaction, audited.
+    planned waits until they are changed. A workspace that was given another adapter meanwhile, or a
+    new one that was tainted, makes the plan void. One transaction, audited.
     """
     text = house_setting(db, PLANNED)
     planned = json.loads(text) if text else None
@@ -65,7 +63,10 @@ def do_planned_switch(db: Database, fixed: str | None = None) -> str | None:
         return None
     with write_transaction(db):
         write(db, "delete from house_settings where key = ?", PLANNED)
-        if not all(_still_serves(db, replaced) for _, replaced in planned["adapters"]):
+        if not all(
+            _is(db, made, "candidate") and _is(db, replaced, "serving")
+            for made, replaced in planned["adapters"]
+        ):
             audit(db, "system", "base model not switched", "house", {"because": "out of date"})
             return None
         for made, _ in planned["adapters"]:
@@ -75,7 +76,6 @@ def do_planned_switch(db: Database, fixed: str | None = None) -> str | None:
     return str(planned["base_model"])
 
 
-def _still_serves(db: Database, adapter_id: int) -> bool:
-    return one(
-        db, "select 1 from adapters where id = ? and status = 'serving'", adapter_id
-    ) is not None
+def _is(db: Database, adapter_id: int, status: str) -> bool:
+    known = one(db, "select status from adapters where id = ? and deleted_at is null", adapter_id)
+    return known is not None and known["status"] == status

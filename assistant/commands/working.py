@@ -6,6 +6,7 @@ from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from assistant.verbs import Event
+from storage.errors import ApprenticeError
 
 Done = TypeVar("Done")
 Say = Callable[[float | None, str], None]
@@ -13,22 +14,23 @@ STOP_S = 30.0
 """Seconds that work whose caller left gets to stop."""
 
 
-class _Left(BaseException):
+class CallerLeft(ApprenticeError):
     """Nobody waits for the work any more."""
 
 
-def working(work: Callable[[Say], Done]) -> Generator[Event, None, Done]:
+def working(work: Callable[[Say], Done], *, outlives: bool = False) -> Generator[Event, None, Done]:
     """Does `work(say)` in a thread; yields what it says as progress, returns what it returns.
 
-    When the caller leaves, the next `say` ends the work. Raises what the work raises.
+    When the caller leaves, the next `say` ends the work, or it goes on if it `outlives`. Raises
+    what the work raises.
     """
     told: SimpleQueue[Event | None] = SimpleQueue()
     ended: dict[str, Any] = {}
     left = threading.Event()
 
     def say(share: float | None, note: str) -> None:
-        if left.is_set():
-            raise _Left
+        if left.is_set() and not outlives:
+            raise CallerLeft("Whoever asked for this left before it was done.")
         told.put({"progress": share, "note": note})
 
     def run() -> None:
@@ -46,7 +48,8 @@ def working(work: Callable[[Say], Done]) -> Generator[Event, None, Done]:
             yield event
     finally:
         left.set()
-        thread.join(STOP_S)
+        if not outlives:
+            thread.join(STOP_S)
     if "error" in ended:
         raise ended["error"]
     result: Done = ended["result"]

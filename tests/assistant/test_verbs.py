@@ -48,6 +48,7 @@ TYPED = {
     "adapters export": "1 --to d --format gguf --quantization q8_0 --least 0.9 --anyway r",
     "adapters import": "d",
     "adapters push": "1 a/b --public",
+    "rebase": "--base-model m --method lora --set epochs=1",
     "evaluate": "--file f --adapter 1 --no-examples",
     "lineage": "1",
     "erase": "--feedback 1 --retrain --set epochs=1",
