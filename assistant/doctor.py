@@ -27,6 +27,7 @@ from storage.audit import first_altered_entry
 from storage.client_databases import copies
 from storage.database import faults, open_database, rows
 from storage.datadir import DataDir, DataDirBusy, open_datadir, own
+from storage.erasure import list_erasures
 from storage.errors import ApprenticeError
 from storage.jobs import mark_dead, running_jobs
 from storage.models import Damaged, find_base, verify
@@ -88,6 +89,7 @@ def _checks(settings: Settings) -> Iterator[Check]:
 def _on_database(settings: Settings, datadir: DataDir, db: Database) -> Iterator[Check]:
     yield database(db)
     yield audit_chain(db)
+    yield erasures(db)
     yield admins(db)
     yield base_model(settings, datadir)
     yield from adapters(datadir, db)
@@ -212,6 +214,19 @@ def audit_chain(db: Database) -> Check:
         return Check("audit", "ok", "unaltered")
     text = f"row {altered} was changed or one before it is gone"
     return Check("audit", "fail", text, "Find out who can write to the database file.")
+
+
+def erasures(db: Database) -> Check:
+    """Every erasure that was asked for is over, and its words were found nowhere."""
+    known = list_erasures(db)
+    for item in known:
+        if item.state != "done":
+            text = f"erasure {item.id} was cut off"
+            return Check("erasures", "fail", text, "Start the server, or erase it again.")
+        if not item.detail.get("verified"):
+            remedy = f"See what certificates/{item.id}.md names, and delete it."
+            return Check("erasures", "warn", f"erasure {item.id} is not verified", remedy)
+    return Check("erasures", "ok", f"{len(known)} finished and verified" if known else "none")
 
 
 def admins(db: Database) -> Check:

@@ -73,13 +73,18 @@ def approve(app: App, request_id: int, *, actor: str, say: Say = _silent) -> Era
 def finish_unfinished(app: App, *, say: Say = _silent) -> list[Erasure]:
     """Do the rest of erasures that were cut off, and certify rounds that ended; returns them."""
     with closing(app.db()) as db:
-        for known in erasures.list_erasures(db):
-            if known.state == "done":
-                _drop_words(_words_file(app, known))
-                if known.retrain == "wanted":
-                    certify(app, db, known.id)
+        settle(app, db)
         left = erasures.unfinished(db)
     return [finish(app, known, say=say) for known in left]
+
+
+def settle(app: App, db: Database) -> None:
+    """What is left to do for finished ones: words kept too long go, ended rounds are certified."""
+    for known in erasures.list_erasures(db):
+        if known.state == "done":
+            _drop_words(_words_file(app, known))
+            if known.retrain == "wanted":
+                certify(app, db, known.id)
 
 
 def finish(app: App, known: Erasure, *, say: Say = _silent) -> Erasure:

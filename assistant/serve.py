@@ -138,6 +138,7 @@ def _greet(app: App, listener: socket.socket) -> None:
 
 def _load(app: App) -> None:
     """Open what answers need, most wanted first; what fails is told here, and to who asks."""
+    _finish_erasures(app)
     with closing(app.db()) as db:
         workspaces = list_workspaces(db)
         serving = [serving_adapter(db, item.id) for item in workspaces]
@@ -150,6 +151,17 @@ def _load(app: App) -> None:
             log.info("the search index is ready")
         except ApprenticeError as error:
             log.error("%s", error)
+
+
+def _finish_erasures(app: App) -> None:
+    """What was to be erased when the last server died: before anything of it is shown again."""
+    from assistant.erasure import finish_unfinished
+
+    try:
+        for known in finish_unfinished(app):
+            log.warning("erasure %d had been cut off and is finished now", known.id)
+    except ApprenticeError as error:
+        log.error("an erasure is not finished: %s", error)
 
 
 def _load_adapter(app: App, adapter_id: int) -> None:

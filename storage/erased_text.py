@@ -41,6 +41,7 @@ _PEOPLE = (
     "select approved_correction from feedback",
     "select comment from feedback",
     "select reasons from feedback",
+    "select question from paraphrases",
     "select text from chunks",
     "select text from instructions_versions",
     "select name from workspaces",

@@ -173,7 +173,8 @@ def _judged(db: Database, feedback: Sequence[int]) -> list[str]:
     for row in rows_of(db, "feedback", feedback):
         said += [row["correction"], row["approved_correction"], row["comment"]]
         said += json.loads(row["reasons"])
-    return said
+    sql = "select question from paraphrases where feedback_id in (select value from json_each(?))"
+    return said + [row["question"] for row in rows(db, sql, to_json(list(feedback)))]
 
 
 def _said(db: Database, conversations: Sequence[str], *, by_assistant: bool) -> list[str]:

@@ -8,6 +8,7 @@ import gradio as gr
 from assistant.admin.adapters import AdaptersTab
 from assistant.admin.desk import QUIET, Refresh
 from assistant.admin.documents import DocumentsTab
+from assistant.admin.erasure import ErasureTab
 from assistant.admin.feedback import FeedbackTab
 from assistant.admin.rounds import RoundsTab
 from assistant.security import identify, may_administer, may_review
@@ -40,11 +41,14 @@ def build_admin(app: "App") -> gr.Blocks:
                 rounds = RoundsTab(app, workspace)
             with gr.Tab("Adapters", visible=False) as adapters_tab:
                 adapters = AdaptersTab(app, workspace)
+            with gr.Tab("Erasure", visible=False) as erasure_tab:
+                erasure = ErasureTab(app, workspace)
         tabs = {
             feedback_tab: feedback.refresh,
             documents_tab: documents.refresh,
             rounds_tab: rounds.refresh,
             adapters_tab: adapters.refresh,
+            erasure_tab: erasure.refresh,
         }
         _wire(app, page, workspace, tabs)
     page.queue(default_concurrency_limit=8, max_size=128)

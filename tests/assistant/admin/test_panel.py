@@ -25,7 +25,15 @@ def test_no_handler_does_anything_for_strangers_visitors_and_members(office, pag
             except gr.Error:
                 continue
             assert found == gr.skip(), one.fn.__name__
-    assert {"approve_it", "reject_it", "start_it", "promote_it", "remove_it", "add"} <= names
+    assert {
+        "approve_it",
+        "reject_it",
+        "start_it",
+        "promote_it",
+        "remove_it",
+        "add",
+        "erase_it",
+    } <= names
 
 
 def test_a_reviewer_gets_the_queue_but_no_other_tab(office, page):
@@ -33,7 +41,7 @@ def test_a_reviewer_gets_the_queue_but_no_other_tab(office, page):
     for who, visible in (("rita", False), ("ada", True)):
         shown = load(office.people[who].request())
         tabs = [update for part, update in shown.items() if isinstance(part, gr.Tab)]
-        assert len(tabs) == 3
+        assert len(tabs) == 4
         assert all(update["visible"] is visible for update in tabs)
 
 

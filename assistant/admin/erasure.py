@@ -1,0 +1,170 @@
+"""Erasure: who asks to be forgotten, what an admin erases, and the certificates."""
+
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from assistant.admin.desk import QUIET, Desk, Refresh, Updates, at_desk
+from assistant.admin.feedback_view import day_and_time
+from assistant.admin.tables import table
+from assistant.certificate import as_markdown, certificate
+from assistant.chat_view import one_line
+from assistant.security import may_administer
+from storage.erasure import Erasure, list_erasures
+from storage.erasure_requests import (
+    ErasureRequest,
+    erasure_request,
+    list_requests,
+    refuse_request,
+)
+from storage.errors import BadInput, NotFound
+
+if TYPE_CHECKING:
+    from assistant.app import App
+
+KINDS = [
+    ("One judgement (its number)", "feedback"),
+    ("A conversation (its id)", "conversation"),
+    ("A person (contributor)", "contributor"),
+]
+
+
+class ErasureTab:
+    """Requests with yes and no, erasing by hand asked twice, and what was certified."""
+
+    def __init__(self, app: "App", workspace: gr.Dropdown) -> None:
+        self._app = app
+        self.waiting = gr.Markdown(elem_id="erasure-requests")
+        with gr.Row(elem_id="erasure-request-row"):
+            self.request = gr.Dropdown([], label="Request", elem_id="erasure-request")
+            self.approve = gr.Button("Erase it…", size="md", scale=0, min_width=120)
+            self.refuse = gr.Button("Refuse", size="md", scale=0, min_width=120)
+        with gr.Row(elem_id="erase-row"):
+            self.kind = gr.Dropdown(KINDS, value="feedback", label="Erase", elem_id="erase-kind")
+            self.subject = gr.Textbox(label="Which", lines=1, elem_id="erase-subject")
+            self.erase = gr.Button("Erase…", size="md", scale=0, min_width=120)
+        with gr.Column(visible=False, elem_id="erase-sure") as self.sure:
+            self.question = gr.Markdown()
+            self.retrain = gr.Checkbox(label="Then teach what remains, where it was learned")
+            with gr.Row():
+                self.yes_request = gr.Button("Yes, erase it", variant="stop", size="md")
+                self.yes = gr.Button("Yes, erase it", variant="stop", size="md")
+                self.no = gr.Button("Leave it as it is", size="md")
+        self.certificate = gr.Markdown(elem_id="certificate")
+        self.listed = gr.Markdown(elem_id="certificates")
+        self._wire(app, workspace)
+
+    def _wire(self, app: "App", workspace: gr.Dropdown) -> None:
+        outputs = {
+            *(self.waiting, self.request, self.subject, self.sure, self.question, self.retrain),
+            *(self.yes_request, self.yes, self.certificate, self.listed),
+        }
+
+        def bind(event: Any, work: Any, *inputs: Any) -> None:
+            handler = at_desk(app, may_administer, work)
+            event(handler, [workspace, *inputs], outputs, **QUIET)
+
+        handler = at_desk(app, may_administer, self.show, silent=True)
+        self.refresh = Refresh(handler, [], outputs)
+        bind(self.approve.click, self.ask_request, self.request)
+        bind(self.refuse.click, self.refuse_it, self.request)
+        bind(self.erase.click, self.ask, self.kind, self.subject)
+        bind(self.no.click, self.show)
+        bind(self.yes_request.click, self.approve_it, self.request, self.retrain)
+        bind(self.yes.click, self.erase_it, self.kind, self.subject, self.retrain)
+
+    def show(self, desk: Desk) -> Updates:
+        """Requests that wait in this workspace, and all certificates."""
+        from assistant.erasure import settle
+
+        settle(self._app, desk.db)
+        waiting = list_requests(desk.db, desk.workspace.id)
+        rows = [(item.id, *_what(item), day_and_time(item.created_at)) for item in waiting]
+        return {
+            self.waiting: table(
+                ("Request", "What", "Which", "Asked (UTC)"), rows, empty="Nobody asks to be erased."
+            ),
+            self.request: gr.update(choices=[item.id for item in waiting], value=None),
+            self.sure: gr.update(visible=False),
+            self.certificate: "",
+            self.listed: table(
+                ("Certificate", "What", "Erased (UTC)", "Tainted adapters", "Verified"),
+                [_done(item) for item in list_erasures(desk.db)],
+                empty="Nothing was erased yet.",
+            ),
+        }
+
+    def ask_request(self, desk: Desk, chosen: int | None) -> Updates:
+        """Is it this one?"""
+        kind, subject = _what(self._asked(desk, chosen))
+        return self._asking(kind, subject, of_request=True)
+
+    def ask(self, desk: Desk, kind: str, subject: str | None) -> Updates:
+        """Is it this one? Nothing is looked up yet."""
+        if not (subject or "").strip():
+            raise BadInput("Say which: a number, a conversation's id or a contributor.")
+        return self._asking(str(kind), str(subject).strip(), of_request=False)
+
+    def approve_it(self, desk: Desk, chosen: int | None, retrain: bool) -> Updates:
+        """Yes to a person's request."""
+        from assistant.erasure import approve
+
+        item = self._asked(desk, chosen)
+        known = approve(self._app, item.id, actor=desk.person.owner)
+        return self._finished(desk, known, retrain)
+
+    def erase_it(self, desk: Desk, kind: str, subject: str, retrain: bool) -> Updates:
+        """Without a request."""
+        from assistant.erasure import erase
+
+        actor = desk.person.owner
+        known, _ = erase(self._app, str(kind), (subject or "").strip(), actor=actor)
+        return {**self._finished(desk, known, retrain), self.subject: ""}
+
+    def refuse_it(self, desk: Desk, chosen: int | None) -> Updates:
+        """No; nothing is erased."""
+        refuse_request(desk.db, self._asked(desk, chosen).id, actor=desk.person.owner)
+        return self.show(desk)
+
+    def _finished(self, desk: Desk, known: Erasure, retrain: bool) -> Updates:
+        """The certificate; the round on what remains goes on by itself, on the rounds tab."""
+        from assistant.erasure import affected, begin_retraining, certify
+
+        if retrain:
+            actor = desk.person.owner
+            for workspace_id in affected(desk.db, known):
+                begin_retraining(self._app, known, workspace_id, actor=actor, dials=None)
+            known = certify(self._app, desk.db, known.id)
+        facts = certificate(desk.db, self._app.datadir, known)
+        return {**self.show(desk), self.certificate: as_markdown(facts)}
+
+    def _asking(self, kind: str, subject: str, *, of_request: bool) -> Updates:
+        return {
+            self.question: f"<p>Erase {one_line(kind)} <strong>{one_line(subject)}</strong> and "
+            "all that was made of it? Adapters that learned from it never serve again. This "
+            "cannot be undone.</p>",
+            self.sure: gr.update(visible=True),
+            self.retrain: False,
+            self.yes_request: gr.update(visible=of_request),
+            self.yes: gr.update(visible=not of_request),
+        }
+
+    def _asked(self, desk: Desk, chosen: int | None) -> ErasureRequest:
+        """The request, if it is of the workspace that is shown."""
+        if not isinstance(chosen, int):
+            raise BadInput("Choose a request first.")
+        item = erasure_request(desk.db, chosen)
+        if item.workspace_id != desk.workspace.id:
+            raise NotFound("There is no such request in this workspace.")
+        return item
+
+
+def _what(item: ErasureRequest) -> tuple[str, str]:
+    return item.kind, item.subject
+
+
+def _done(item: Erasure) -> tuple[Any, ...]:
+    tainted = ", ".join(map(str, item.detail.get("adapters", ()))) or "none"
+    over = item.state == "done"
+    verified = ("yes" if item.detail.get("verified") else "no") if over else "not finished"
+    return item.id, item.kind, day_and_time(item.erased_at), tainted, verified

@@ -1,0 +1,83 @@
+"""The erasure tab: requests with yes and no, erasing by hand, certificates."""
+
+import gradio as gr
+import pytest
+
+from assistant.admin.erasure import ErasureTab
+from assistant.security import may_administer
+from storage.erasure_requests import erasure_request, file_request
+from storage.errors import NotFound
+from storage.feedback import feedback
+
+CANARY = "the blue heron's number is 4711-0815"
+
+
+@pytest.fixture
+def erasing(tab):
+    return tab(ErasureTab)
+
+
+def press(office, work, *inputs, who="ada", **more):
+    return office.press(who, may_administer, work, *inputs, **more)
+
+
+def requested(office):
+    given = office.correction("How long?", CANARY)
+    with office.app.db() as db:
+        owner = office.people["mo"].person.owner
+        return given, file_request(db, office.team.id, "feedback", str(given.id), requester=owner)
+
+
+def test_a_request_is_shown_asked_about_and_erased(office, erasing):
+    given, asked = requested(office)
+    shown = press(office, erasing.show)
+    assert f"<td>{given.id}</td>" in shown[erasing.waiting]
+    assert shown[erasing.request]["choices"] == [asked.id]
+    sure = press(office, erasing.ask_request, asked.id)
+    assert sure[erasing.sure]["visible"] and sure[erasing.yes_request]["visible"]
+    done = press(office, erasing.approve_it, asked.id, False)
+    assert "# Certificate of erasure 1" in done[erasing.certificate]
+    assert "4711" not in str(done)
+    assert "Nobody asks" in done[erasing.waiting] and "yes" in done[erasing.listed]
+    with office.app.db() as db:
+        with pytest.raises(NotFound):
+            feedback(db, given.id)
+        said = erasure_request(db, asked.id)
+        assert (said.state, said.decided_by) == ("approved", office.people["ada"].person.owner)
+
+
+def test_a_request_is_refused(office, erasing):
+    given, asked = requested(office)
+    press(office, erasing.refuse_it, asked.id)
+    with office.app.db() as db:
+        assert feedback(db, given.id) and erasure_request(db, asked.id).state == "refused"
+    with pytest.raises(gr.Error, match="already refused"):
+        press(office, erasing.approve_it, asked.id, False)
+
+
+def test_erasing_without_a_request_is_asked_twice(office, erasing):
+    given = office.correction("How long?", CANARY)
+    for nothing in (None, "  "):
+        with pytest.raises(gr.Error, match="Say which"):
+            press(office, erasing.ask, "feedback", nothing)
+    sure = press(office, erasing.ask, "feedback", f"{given.id}<b>")
+    assert "&lt;b&gt;" in sure[erasing.question] and sure[erasing.yes]["visible"]
+    done = press(office, erasing.erase_it, "feedback", str(given.id), True)
+    assert "nothing was retrained" in done[erasing.certificate]
+    with pytest.raises(gr.Error, match="no feedback '99'"):
+        press(office, erasing.erase_it, "feedback", "99", False)
+
+
+def test_a_request_of_another_workspace_is_not_there(office, erasing):
+    _, asked = requested(office)
+    for work in (erasing.ask_request, erasing.refuse_it):
+        with pytest.raises(gr.Error, match="no such request"):
+            press(office, work, asked.id, workspace=1)
+        with pytest.raises(gr.Error, match="Choose a request"):
+            press(office, work, None)
+
+
+def test_a_reviewer_may_not(office, erasing):
+    _, asked = requested(office)
+    with pytest.raises(gr.Error, match="may not"):
+        press(office, erasing.approve_it, asked.id, False, who="rita")
