@@ -10,8 +10,10 @@ from assistant import doctor
 from assistant.doctor import Check, examine, filesystem
 from assistant.settings import Settings
 from storage.adapters import add_adapter, promote
+from storage.conversations import start_conversation
 from storage.database import open_database
 from storage.datadir import open_datadir, own
+from storage.erasure import ask_erasure, note, set_state
 from storage.jobs import create_job, start_job
 from storage.models import EMBEDDED_FOLDER, FORMAT, RECORD
 
@@ -166,3 +168,15 @@ def test_versions_below_the_fix_of_a_hole(monkeypatch):
         "packages", "fail", doctor.packages().detail, "Install again with `make install`."
     )
     assert "torch" in doctor.packages().detail
+
+
+def test_an_erasure_that_was_cut_off_or_found_something_left(data):
+    with open_database(data.database) as db:
+        talk = start_conversation(db, 1, "visitor:x")
+        known = ask_erasure(db, "conversation", talk.id, actor="user:1")
+        found, code = findings(data)
+        assert (code, found["erasures"]["state"]) == (1, "fail")
+        set_state(db, known.id, "done")
+        assert findings(data)[0]["erasures"]["state"] == "warn"
+        note(db, known.id, verified=True)
+    assert "erasures" not in findings(data)[0]
