@@ -49,6 +49,7 @@ def stale_passages(
 ) -> list[StalePassage]:
     """What approved feedback of the workspace was made from and has changed, by feedback id.
 
+    Feedback that neither trains nor answers, because a newer one took its place, is left out.
     Passages that came with an imported row are no document's, so they never change.
     """
     found = rows(
@@ -60,10 +61,15 @@ def stale_passages(
         left join kept_passages k on k.feedback_id = fp.feedback_id and k.hash = fp.hash
         where f.workspace_id = ? and f.status = 'approved' and (? is null or f.id = ?)
         and fp.hash not in (select hash from chunks where workspace_id = ?)
+        and (exists (select 1 from overrides o where o.feedback_id = f.id and o.status = 'active')
+            or f.id in (select feedback_id from pairs where workspace_id = ?)
+            or f.id in (select feedback_id from thumbs where workspace_id = ?))
         order by fp.feedback_id, fp.hash""",
         workspace_id,
         feedback_id,
         feedback_id,
+        workspace_id,
+        workspace_id,
         workspace_id,
     )
     documents = _Documents(db, workspace_id)

@@ -62,6 +62,12 @@ def test_another_wording_with_the_same_answer_is_a_pair_of_the_same_need(app, wo
         assert len(approved_pairs(db, workspace.id)) == 2
 
 
+def test_wordings_that_only_begin_otherwise_both_train(app, workspace, told):
+    told("How do I reach a person?", "To reach a person, write to us.", approve=True)
+    _, review = told("Please tell me how to reach a person?", "To reach a person, write to us.")
+    assert review.same_as is None and review.group == "how do i reach a person"
+
+
 def test_a_need_that_somebody_named_is_kept(app, workspace, told):
     told(LONG, DAYS, approve=True)
     item, _ = told(OTHER, DAYS)

@@ -119,3 +119,11 @@ def test_what_is_not_approved_and_what_was_imported_is_never_stale(
     reject(db, taught.id, reviewer="user:2")
     remove_document(db, workspace.id, "returns.md")
     assert stale(db, workspace) == []
+
+
+def test_what_a_newer_correction_replaced_asks_nothing(db, workspace, put, corrected, taught):
+    newer = corrected("How long?", "60 days", yes=True)
+    put(NEW, MORE)
+    assert stale(db, workspace) == []
+    reject(db, newer.id, reviewer="user:2")
+    assert stale(db, workspace) == [taught.id]
