@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from assistant.app import App
-from storage.adapters import add_adapter
+from storage.adapters import add_adapter, refuse_tainted_copy
 from storage.audit import audit
 from storage.database import write_transaction
 from storage.errors import BadInput
@@ -58,6 +58,7 @@ def import_adapter(app: App, folder: Path, *, workspace: str, actor: str) -> Ada
         ours = (folder / MANIFEST).is_file()
         manifest = (_taken if ours else _written_anew)(app, folder, place)
         with closing(app.db()) as db, write_transaction(db):
+            refuse_tainted_copy(db, manifest_hash(place / "adapter"))
             made = add_adapter(
                 db,
                 workspace_named(db, workspace).id,

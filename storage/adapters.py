@@ -257,6 +257,20 @@ def lineage(db: Database, adapter_id: int) -> list[RoundExample]:
     return [RoundExample(**row) for row in found]
 
 
+def refuse_tainted_copy(db: Database, manifest_hash: str) -> None:
+    """Refused when files with this manifest learned from what was erased: no copy comes back."""
+    row = one(
+        db,
+        "select id from adapters where status = 'tainted' and manifest_hash = ?",
+        manifest_hash,
+    )
+    if row:
+        raise Refused(
+            f"These are the files of adapter {row['id']}, which learned from what was erased: "
+            "delete this copy and start a round on what remains."
+        )
+
+
 def rounds_of(db: Database, adapter_id: int) -> list[int]:
     """The round that made it and those of all its parents, its own first."""
     found = rows(

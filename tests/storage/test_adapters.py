@@ -11,6 +11,7 @@ from storage.adapters import (
     lineage,
     list_adapters,
     promote,
+    refuse_tainted_copy,
     reject_adapter,
     rollback,
     rounds_of,
@@ -116,6 +117,15 @@ def test_a_tainted_one_never_serves_again_whatever_the_reason(db, workspace, can
         write(db, "update adapters set deleted_at = null where id = ?", second.id)
     with pytest.raises(Refused, match="learned from what was erased"):
         promote(db, second.id, **ADMIN, override_reason="for an hour")
+
+
+def test_a_copy_of_a_tainted_one_does_not_come_back(db, candidate):
+    known = candidate(manifest_hash="a" * 64)
+    refuse_tainted_copy(db, known.manifest_hash)
+    taint(db, [known.id], **ADMIN)
+    with pytest.raises(Refused, match=f"files of adapter {known.id}"):
+        refuse_tainted_copy(db, known.manifest_hash)
+    refuse_tainted_copy(db, "b" * 64)
 
 
 def test_in_place_of_a_tainted_one_comes_what_served_or_passed_before_else_the_base(
