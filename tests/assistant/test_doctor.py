@@ -16,6 +16,8 @@ from storage.datadir import open_datadir, own
 from storage.erasure import ask_erasure, note, set_state
 from storage.jobs import create_job, start_job
 from storage.models import EMBEDDED_FOLDER, FORMAT, RECORD
+from tests.tiny import make_tiny_adapter
+from tuning.adapter_files import manifest_hash, save_adapter
 
 
 @pytest.fixture
@@ -107,6 +109,19 @@ def test_serving_adapter_without_files(data):
     assert code == 1
     assert found["adapter 1"]["state"] == "fail" and "rollback" in found["adapter 1"]["remedy"]
     assert found["adapter 2"]["state"] == "warn"
+
+
+def test_a_base_that_is_held_twice_for_an_adapter_is_told(data, tiny_base, tmp_path):
+    weights = make_tiny_adapter(tiny_base, tmp_path / "weights", kind="bottleneck")
+    made = {"base_fingerprint": tiny_base.fingerprint, "method": "bottleneck", "round_id": None}
+    save_adapter(weights, data.adapters / "1", metrics={}, **made)
+    with open_database(data.database) as db:
+        kept = manifest_hash(data.adapters / "1")
+        add_adapter(db, 1, parent_id=None, manifest_hash=kept, **made)
+        promote(db, 1, actor="test", override_reason="test")
+    events = {event["check"]: event for event in examine(Settings(data=data.root))}
+    assert events["adapter 1"]["state"] == "ok"
+    assert "the base is held twice" in events["adapter 1"]["detail"]
 
 
 def test_jobs_of_a_killed_process_are_marked(data):
