@@ -127,7 +127,7 @@ def test_a_killed_round_is_resumed_to_its_verdict(taught, workspace):
         ended = tuning_round(db, child.id)
         assert ended.error is None and ended.start_adapter_id == taught_on.id
         assert adapter(db, ended.scores["adapter"]).parent_id == taught_on.id
-        assert "0 corrections are new to it; 3 of 8" in ended.config["notes"][0]
+        assert "0 corrections are new to it; 3 of 8" in " ".join(ended.config["notes"])
         learned = [one for one in round_examples(db, child.id) if one.split == "train"]
         assert len(learned) == 3
 
