@@ -184,6 +184,8 @@ def _go_on(app: App, queued: TuningRound, bundle: Bundle) -> TuningRound:
             "train": kinds.count("correction"),
             "held_out": len(bundle.heldout),
             "replay": kinds.count("replay"),
+            "preferences": kinds.count("preference"),
+            "thumbs": kinds.count("thumb"),
         },
     )
 

@@ -115,7 +115,8 @@ def test_a_killed_round_is_resumed_to_its_verdict(taught, workspace):
     with closing(taught.db()) as db:
         ended = tuning_round(db, made.id)
         assert ended.verdict and ended.job_id != made.job_id
-        assert ended.scores["pairs"] == {"train": 8, "held_out": 4, "replay": 0}
+        counts = {"train": 8, "held_out": 4, "replay": 0, "preferences": 0, "thumbs": 0}
+        assert ended.scores["pairs"] == counts
         assert ended.scores["training"]["steps"] == 40
         taught_on = adapter(db, ended.scores["adapter"])
     assert not list(out.glob("checkpoint-*"))
