@@ -61,11 +61,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--part", choices=["apprentice", "plain TRL"], help=argparse.SUPPRESS)
     parser.add_argument("--bundle", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    given.model = given.model or _embedded()
+    given.model = given.model or embedded()
     return given
 
 
-def _embedded() -> Path:
+def embedded() -> Path:
     from assistant.settings import read_settings
     from storage.models import resolve_base
 
