@@ -133,7 +133,7 @@ def read_bundle(folder: Path) -> Bundle:
             raise BadInput(f"The bundle in {folder} has format {facts['format']}, not {FORMAT}.")
         bundle = Bundle(
             folder=folder,
-            config=RoundConfig.from_json(facts["config"]),
+            config=_config(facts["config"]),
             base_fingerprint=facts["base_fingerprint"],
             base_model=facts["base_model"],
             round_id=facts["round"],
@@ -210,6 +210,11 @@ def asked(messages: Sequence[ChatMessage]) -> tuple[int, str]:
     """
     last = messages[-1]["content"] if messages else ""
     return len(messages), " ".join(last.casefold().split())
+
+
+def _config(dials: dict[str, Any]) -> RoundConfig:
+    """The round's dials; one that bundles had once and that did nothing is passed over."""
+    return RoundConfig.from_json({name: dials[name] for name in dials if name != "held_out"})
 
 
 def _facts(bundle: Bundle) -> dict[str, Any]:

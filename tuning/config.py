@@ -79,8 +79,6 @@ class RoundConfig:
     """Threads to train with; 0 takes every core."""
     seed: int = 7
     """Order of the pairs, their variants and the adapter's first weights."""
-    held_out: bool = True
-    """Keep one wording of a need out, to judge by. Without it the gate can never say promote."""
     gate_risk: float = 0.05
     """Chance the gate takes of promoting an adapter that is no better (one-sided sign test)."""
     gate_many: int = 30
@@ -166,20 +164,9 @@ def _read(name: str, kind: Any, value: Any) -> Any:
         if value not in get_args(kind):
             raise BadInput(f"{name} is {value!r}; a round takes {' or '.join(get_args(kind))}.")
         return value
-    if kind is bool:
-        return _read_bool(name, value)
     if isinstance(value, bool) or (kind is int and isinstance(value, float) and value % 1):
         raise BadInput(f"{name} is {value!r}; a round takes a {kind.__name__}.")
     try:
         return kind(value)
     except (TypeError, ValueError):
         raise BadInput(f"{name} is {value!r}; a round takes a {kind.__name__}.") from None
-
-
-def _read_bool(name: str, value: Any) -> bool:
-    known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-    if isinstance(value, bool):
-        return value
-    if str(value).lower() not in known:
-        raise BadInput(f"{name} is {value!r}; a round takes true or false.")
-    return known[str(value).lower()]

@@ -163,6 +163,15 @@ def test_a_bundle_from_before_there_were_thumbs_is_read(tmp_path, rows):
     assert read_bundle(tmp_path / "b") == written
 
 
+def test_a_dial_that_bundles_had_once_is_passed_over(tmp_path, rows):
+    written = write(tmp_path / "b", rows)
+    path = tmp_path / "b" / "config.json"
+    facts = json.loads(path.read_text())
+    facts["config"]["held_out"] = True
+    path.write_text(json.dumps(facts))
+    assert read_bundle(tmp_path / "b") == written
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [({"label": None}, "has no label"), ({"kind": "rejected", "label": None}, "has no label")],

@@ -16,6 +16,8 @@ from tuning.course import TrainingFailed
 from tuning.train import train
 
 STEPS = 12
+SAME = 1e-4
+"""Two trainings of one process now and then end 1e-5 apart: sums of threads in another order."""
 
 
 class Killed(Exception):
@@ -48,12 +50,16 @@ def weights(out):
     return load_file(out / "adapter" / WEIGHTS)
 
 
+def apart(wanted, found):
+    """The largest difference of two adapters' weights."""
+    assert wanted.keys() == found.keys()
+    return max(float((wanted[name] - found[name]).abs().max()) for name in wanted)
+
+
 @pytest.fixture
 def whole(tiny_base, rows, tmp_path):
     """(bundle, what a training that nobody killed came to, its weights)."""
     place = bundle(tmp_path / "b", tiny_base, rows)
-    # the first training of a process ends 1e-5 elsewhere than all later ones
-    train(place, tiny_base.folder, tmp_path / "first")
     result = train(place, tiny_base.folder, tmp_path / "whole")
     assert result.steps == STEPS
     return place, result, weights(tmp_path / "whole")
@@ -69,22 +75,16 @@ def test_it_ends_where_one_that_was_not_killed_ends(whole, tiny_base, tmp_path):
     said = []
     again = train(place, tiny_base.folder, out, resume=True, on_progress=said.append)
     assert [one["step"] for one in said] == list(range(7, STEPS + 1))
-    found = weights(out)
-    assert wanted.keys() == found.keys()
-    assert all(torch.equal(wanted[name], found[name]) for name in wanted)
-    assert (again.losses, again.learned, again.tokens) == (
-        result.losses,
-        result.learned,
-        result.tokens,
-    )
+    assert apart(wanted, weights(out)) < SAME
+    assert again.losses == pytest.approx(result.losses, abs=SAME)
+    assert (again.learned, again.tokens) == (result.learned, result.tokens)
     assert [path.name for path in out.iterdir()] == ["adapter"], "a checkpoint outlived its round"
 
 
 def test_less_at_once_learns_the_same(whole, tiny_base, tmp_path):
     place, _, wanted = whole
     train(place, tiny_base.folder, tmp_path / "out", step_tokens=40)
-    found = weights(tmp_path / "out")
-    assert max(float((wanted[name] - found[name]).abs().max()) for name in wanted) < 0.05
+    assert apart(wanted, weights(tmp_path / "out")) < 0.05
 
 
 def test_without_resume_it_starts_over(whole, tiny_base, tmp_path):
@@ -95,7 +95,7 @@ def test_without_resume_it_starts_over(whole, tiny_base, tmp_path):
     said = []
     train(place, tiny_base.folder, out, on_progress=said.append)
     assert said[0]["step"] == 1
-    assert all(torch.equal(wanted[name], value) for name, value in weights(out).items())
+    assert apart(wanted, weights(out)) < SAME
 
 
 def test_a_checkpoint_of_another_shape_is_refused(whole, tiny_base, rows, tmp_path):
