@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.plain_lora DATA OUT WORK
 
-Trains on WORK/pairs.jsonl over the base model in the data directory DATA, answers the questions of
+Trains on WORK/pairs.jsonl over the base model of the data directory DATA, answers the questions of
 WORK/wanted.jsonl, and writes OUT/answers.json. Of three learning rates the one is kept whose loss
 at the end is the lowest.
 """
@@ -31,7 +31,7 @@ def main() -> int:
     """Trains thrice, answers once."""
     data, out, work = map(Path, sys.argv[1:])
     out.mkdir(parents=True, exist_ok=True)
-    folder = resolve_base("embedded", data / "models").folder
+    folder = resolve_base(read_settings().base_model, data / "models").folder
     tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
     pairs = [json.loads(line) for line in (work / "pairs.jsonl").read_text().splitlines()]
     wanted = [json.loads(line) for line in (work / "wanted.jsonl").read_text().splitlines()]
