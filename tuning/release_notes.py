@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from storage.erased_text import WHOLE, pieces
-from tuning.evaluate import Case, Evaluation, tally
+from tuning.evaluate import Case, Evaluation, likeness_by_row, tally
 
 NEEDS_SHOWN = 3
 """Needs quoted for the better, and as many for the worse: a page is what people read."""
@@ -81,7 +81,22 @@ def changes(
         said.append(_kept(held))
     if training.get("sentinel"):
         said.append(_likelihoods(training["sentinel"]))
-    return tuple(said)
+    return (*said, *_style(likeness_by_row(cases, evaluations)))
+
+
+def _style(likeness: Mapping[str, float]) -> list[str]:
+    """How like the author's the answers are, where texts of an author were kept back."""
+    if "candidate" not in likeness:
+        return []
+    rest = ", ".join(
+        f"{ROW_NAMES.get(row, row)} {likeness[row]:.0%}"
+        for row in likeness
+        if row not in ("candidate", "author")
+    )
+    return [
+        f"Its answers are {likeness['candidate']:.0%} like the author's writing; {rest}, and the "
+        f"author's own texts that were kept back {likeness['author']:.0%}."
+    ]
 
 
 def _pairs(

@@ -71,6 +71,7 @@ def _result(ended: TuningRound) -> Event:
         "sentinel": scores.get("sentinel"),
         "seconds": scores.get("seconds"),
         "peak_rss_bytes": scores.get("peak_rss_bytes"),
+        "style": scores.get("style", {}),
         "changes": scores.get("changes", []),
         "notes": [*ended.config.get("notes", []), *scores.get("notes", [])],
         **error,

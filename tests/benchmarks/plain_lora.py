@@ -18,6 +18,7 @@ from peft import LoraConfig
 from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import SFTConfig, SFTTrainer
 
+from assistant.settings import read_settings
 from storage.models import resolve_base
 from tests.benchmarks.bench_learning import INSTRUCTIONS, MAX_TOKENS
 

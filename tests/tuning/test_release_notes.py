@@ -1,12 +1,14 @@
 """Release notes say what was measured: who won what, in whose words, and nothing else."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from storage.erased_text import pieces, without
 from tuning.evaluate import Case, Evaluation
 from tuning.release_notes import changes, release_notes
+from tuning.style import likeness, style_check
 
 TRAINING = {"learned": 4, "pairs": 5, "steps": 20, "stopped": "learned", "sentinel": None}
 SENTINEL = {
@@ -122,3 +124,16 @@ def test_the_short_form_quotes_nobody():
     found = [judged("serving", one, True, "Miller"), judged("candidate", one, False, "Miller")]
     said = changes([one], found, {**TRAINING, "sentinel": SENTINEL})
     assert len(said) == 4 and "Miller" not in " ".join(said)
+
+
+def test_likeness_to_an_author_is_said_where_texts_were_kept_back():
+    own = ["HELLO THERE!!! THANKS!!!", "HELLO AGAIN!!! THANKS!!!"]
+    check = style_check(own)
+    kept = replace(case("a"), expected="HELLO!!! THANKS!!!", check=check)
+    found = [judged("candidate", kept, True, own[0]), judged("base", kept, False, "dear sir")]
+    (said,) = [one for one in changes([kept], found, TRAINING) if "author" in one]
+    assert said == (
+        "Its answers are 100% like the author's writing; the base model 0%, and the author's own "
+        f"texts that were kept back {likeness(check['grams'], kept.expected):.0%}."
+    )
+    assert not [one for one in changes([case("b")], [], TRAINING) if "author" in one]
