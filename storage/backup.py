@@ -34,7 +34,7 @@ from storage.errors import BadInput, Refused
 FORMAT = 1
 MANIFEST = "manifest.json"
 DATABASE = "apprentice.db"
-FOLDERS = ("documents", "adapters", "secrets", "certificates")
+FOLDERS = ("documents", "adapters", "client-databases", "secrets", "certificates")
 TRIES = 5
 """How often to begin anew when documents or adapters change while they are copied."""
 _BLOCK = 1 << 20

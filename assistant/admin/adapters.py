@@ -1,11 +1,11 @@
 """Adapters: what rounds made, which one serves, promote and roll back."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 
 from assistant.admin.adapters_view import adapter_label, adapter_table
-from assistant.admin.desk import QUIET, Desk, Refresh, Updates, at_desk
+from assistant.admin.desk import Desk, Refresh, Updates, at_desk, binder
 from assistant.security import may_administer
 from storage.adapters import adapter, list_adapters, promote, rollback, serving_adapter
 from storage.errors import BadInput, NotFound, Refused
@@ -43,10 +43,7 @@ class AdaptersTab:
             *(self.yes_promote, self.yes_back, self.notes),
         }
 
-        def bind(event: Any, work: Any, *inputs: Any) -> None:
-            handler = at_desk(app, may_administer, work)
-            event(handler, [workspace, *inputs], outputs, **QUIET)
-
+        bind = binder(app, may_administer, workspace, outputs)
         handler = at_desk(app, may_administer, self.show, silent=True)
         self.refresh = Refresh(handler, [], outputs)
         bind(self.chosen.input, self.read, self.chosen)

@@ -71,6 +71,23 @@ def at_desk(
     return handler
 
 
+def binder(
+    app: "App", right: Right, workspace: gr.Dropdown, outputs: set[Any]
+) -> Callable[..., None]:
+    """`bind(event, work, *inputs)` for the events of a tab: the workspace is their first input.
+
+    `bind` takes `silent` as `at_desk` does, and what else Gradio's events take.
+    """
+
+    def bind(
+        event: Any, work: Callable[..., Updates], *inputs: Any, silent: bool = False, **more: Any
+    ) -> None:
+        handler = at_desk(app, right, work, silent=silent)
+        event(handler, [workspace, *inputs], outputs, **{**QUIET, **more})
+
+    return bind
+
+
 def _number(value: Any) -> int:
     """An id from a list on the page; 0, which no row has, for anything else."""
     return value if isinstance(value, int) and not isinstance(value, bool) else 0

@@ -1,11 +1,11 @@
 """The documents of a workspace: upload, list, remove."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from assistant.admin.desk import QUIET, Desk, Refresh, Updates, at_desk
+from assistant.admin.desk import Desk, Refresh, Updates, at_desk, binder
 from assistant.admin.feedback_view import day_and_time
 from assistant.admin.ingest_job import last_ingest, start_ingest
 from assistant.admin.tables import bar, table
@@ -55,10 +55,7 @@ class DocumentsTab:
             *(self.sure, self.question),
         }
 
-        def bind(event: Any, work: Any, *inputs: Any, silent: bool = False) -> None:
-            handler = at_desk(app, may_administer, work, silent=silent)
-            event(handler, [workspace, *inputs], outputs, **QUIET)
-
+        bind = binder(app, may_administer, workspace, outputs)
         handler = at_desk(app, may_administer, self.show, silent=True)
         self.refresh = Refresh(handler, [], outputs)
         bind(self.files.upload, self.add, self.files)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from assistant.admin.desk import QUIET, Desk, Refresh, Updates, at_desk
+from assistant.admin.desk import Desk, Refresh, Updates, at_desk, binder
 from assistant.admin.feedback_view import day_and_time
 from assistant.admin.tables import table
 from assistant.certificate import as_markdown, certificate
@@ -60,10 +60,7 @@ class ErasureTab:
             *(self.yes_request, self.yes, self.certificate, self.listed),
         }
 
-        def bind(event: Any, work: Any, *inputs: Any) -> None:
-            handler = at_desk(app, may_administer, work)
-            event(handler, [workspace, *inputs], outputs, **QUIET)
-
+        bind = binder(app, may_administer, workspace, outputs)
         handler = at_desk(app, may_administer, self.show, silent=True)
         self.refresh = Refresh(handler, [], outputs)
         bind(self.approve.click, self.ask_request, self.request)

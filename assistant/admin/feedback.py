@@ -1,11 +1,11 @@
 """The review queue: what people wanted instead, approved, edited or rejected by a reviewer."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 from sqlite_utils import Database
 
-from assistant.admin.desk import QUIET, Desk, Refresh, Updates, at_desk
+from assistant.admin.desk import Desk, Refresh, Updates, at_desk, binder
 from assistant.admin.feedback_view import STATUS_NAMES, detail, label, notes
 from assistant.review import Reviews
 from assistant.security import may_review
@@ -89,9 +89,7 @@ class FeedbackTab:
             *(self.actions, self.approve, self.keep, self.reject, self.editor, self.text),
         }
 
-        def bind(event: Any, work: Any, *inputs: Any) -> None:
-            event(at_desk(app, may_review, work), [workspace, *inputs], outputs, **QUIET)
-
+        bind = binder(app, may_review, workspace, outputs)
         self.refresh = Refresh(at_desk(app, may_review, self.show, silent=True), where, outputs)
         bind(self.status.input, self.first_page, self.status)
         bind(self.newest.click, self.first_page, self.status)

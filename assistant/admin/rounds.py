@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from sqlite_utils import Database
 
-from assistant.admin.desk import QUIET, Desk, Refresh, Updates, at_desk
+from assistant.admin.desk import Desk, Refresh, Updates, at_desk, binder
 from assistant.admin.rounds_view import history, plan_summary, running
 from assistant.admin.schedule import ScheduleForm
 from assistant.schedule import next_planned
@@ -69,10 +69,7 @@ class RoundsTab:
             *(self.now, self.past, self.seen),
         }
 
-        def bind(event: Any, work: Any, *inputs: Any, silent: bool = False, **shown: Any) -> None:
-            handler = at_desk(app, may_administer, work, silent=silent)
-            event(handler, [workspace, *inputs], outputs, **{**QUIET, **shown})
-
+        bind = binder(app, may_administer, workspace, outputs)
         # counting tokens may take seconds when the model is not in memory yet
         slow = {"show_progress": "full", "show_progress_on": self.waiting}
         handler = at_desk(app, may_administer, self.open, silent=True)

@@ -216,56 +216,21 @@ def _round(bundle: Any, given: argparse.Namespace, scratch: Path) -> Any:
 
 
 def _script(bundle: Any, given: argparse.Namespace, scratch: Path) -> Any:
-    """One file nobody tunes: the corrections alone, padded batches, completion-only loss."""
-    import torch
-    from datasets import Dataset
-    from peft import LoraConfig
-    from transformers import AutoTokenizer, BitsAndBytesConfig
-    from trl import SFTConfig, SFTTrainer
+    """The script on the corrections alone."""
+    from tests.benchmarks.plain_trl import Recipe, plain_trainer
 
-    nf4 = BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch.float32,
+    config = bundle.config
+    recipe = Recipe(
+        rate=given.rate,
+        epochs=given.epochs,
+        nf4=given.method == "qlora",
+        rank=config.rank,
+        alpha=config.alpha,
+        seed=config.seed,
     )
-    rows = [
-        {
-            "input_ids": [*row.prompt_ids, *row.completion_ids],
-            "completion_mask": [0] * len(row.prompt_ids) + [1] * len(row.completion_ids),
-        }
-        for row in bundle.train
-        if row.kind == "correction"
-    ]
-    return SFTTrainer(
-        model=str(given.model),
-        args=SFTConfig(
-            output_dir=str(scratch),
-            per_device_train_batch_size=8,
-            num_train_epochs=given.epochs,
-            learning_rate=given.rate,
-            completion_only_loss=True,
-            gradient_checkpointing=False,
-            max_length=None,
-            use_cpu=not torch.cuda.is_available(),
-            bf16=False,
-            seed=bundle.config.seed,
-            save_strategy="no",
-            logging_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-            model_init_kwargs={"dtype": torch.float32},
-        ),
-        train_dataset=Dataset.from_list(rows),
-        processing_class=AutoTokenizer.from_pretrained(given.model),
-        peft_config=LoraConfig(
-            task_type="CAUSAL_LM",
-            r=bundle.config.rank,
-            lora_alpha=bundle.config.alpha,
-            target_modules="all-linear",
-        ),
-        quantization_config=nf4 if given.method == "qlora" else None,
-    )
+    pairs = [row for row in bundle.train if row.kind == "correction"]
+    rows = [(row.prompt_ids, row.completion_ids) for row in pairs]
+    return plain_trainer(given.model, rows, recipe)
 
 
 if __name__ == "__main__":

@@ -151,55 +151,21 @@ def _apprentice(given: argparse.Namespace):
 
 def _plain(given: argparse.Namespace):
     """What one would write by TRL's documentation, with the settings that make it fair."""
-    import torch
-    from datasets import Dataset
-    from peft import LoraConfig
-    from transformers import AutoTokenizer, BitsAndBytesConfig
-    from trl import SFTConfig, SFTTrainer
-
+    from tests.benchmarks.plain_trl import Recipe, plain_trainer
     from tuning.bundle import read_bundle
 
     bundle = read_bundle(given.bundle)
-    rows = [
-        {
-            "input_ids": [*row.prompt_ids, *row.completion_ids],
-            "completion_mask": [0] * len(row.prompt_ids) + [1] * len(row.completion_ids),
-        }
-        for row in bundle.train
-    ]
-    nf4 = BitsAndBytesConfig(
-        load_in_4bit=True,
-        bnb_4bit_quant_type="nf4",
-        bnb_4bit_use_double_quant=True,
-        bnb_4bit_compute_dtype=torch.float32,
+    config = bundle.config
+    recipe = Recipe(
+        rate=config.peak_rate,
+        epochs=1000,
+        nf4=config.method == "qlora",
+        batch_size=given.batch_size,
+        rank=config.rank,
+        alpha=config.alpha,
     )
-    return SFTTrainer(
-        model=str(given.model),
-        args=SFTConfig(
-            output_dir=tempfile.mkdtemp(),
-            per_device_train_batch_size=given.batch_size,
-            num_train_epochs=1000,
-            learning_rate=bundle.config.peak_rate,
-            completion_only_loss=True,
-            gradient_checkpointing=False,
-            max_length=None,
-            use_cpu=True,
-            bf16=False,
-            save_strategy="no",
-            logging_strategy="no",
-            report_to="none",
-            model_init_kwargs={"dtype": torch.float32},
-        ),
-        train_dataset=Dataset.from_list(rows),
-        processing_class=AutoTokenizer.from_pretrained(given.model),
-        peft_config=LoraConfig(
-            task_type="CAUSAL_LM",
-            r=bundle.config.rank,
-            lora_alpha=bundle.config.alpha,
-            target_modules="all-linear",
-        ),
-        quantization_config=nf4 if bundle.config.method == "qlora" else None,
-    )
+    rows = [(row.prompt_ids, row.completion_ids) for row in bundle.train]
+    return plain_trainer(given.model, rows, recipe)
 
 
 if __name__ == "__main__":

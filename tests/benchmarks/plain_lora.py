@@ -13,18 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from datasets import Dataset
-from peft import LoraConfig
-from transformers import AutoModelForCausalLM, AutoTokenizer
-from trl import SFTConfig, SFTTrainer
+from transformers import AutoTokenizer
 
 from assistant.settings import read_settings
+from assistant.tokens import ChatTokenizer
 from storage.models import resolve_base
+from storage.records import ChatMessage
 from tests.benchmarks.bench_learning import INSTRUCTIONS, MAX_TOKENS
+from tests.benchmarks.plain_trl import Recipe, plain_trainer
 
 EPOCHS = 10
 RATES = (2e-4, 5e-4, 1e-3)
-BATCH = 8
 TOGETHER = 8
 
 
@@ -33,17 +32,17 @@ def main() -> int:
     data, out, work = map(Path, sys.argv[1:])
     out.mkdir(parents=True, exist_ok=True)
     folder = resolve_base(read_settings().base_model, data / "models").folder
-    tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
     pairs = [json.loads(line) for line in (work / "pairs.jsonl").read_text().splitlines()]
     wanted = [json.loads(line) for line in (work / "wanted.jsonl").read_text().splitlines()]
-    trained = [_train(folder, tokenizer, pairs, rate, out) for rate in RATES]
+    trained = [_train(folder, ChatTokenizer(folder), pairs, rate) for rate in RATES]
     best = min(trained, key=lambda one: one[0])[1]
+    tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
     answers = _answers(best, tokenizer, [one["question"] for one in wanted])
     (out / "answers.json").write_text(json.dumps(answers, ensure_ascii=False))
     return 0
 
 
-def _prompt(question: str) -> list[dict[str, str]]:
+def _prompt(question: str) -> list[ChatMessage]:
     return [
         {"role": "system", "content": INSTRUCTIONS},
         {"role": "user", "content": question},
@@ -51,38 +50,14 @@ def _prompt(question: str) -> list[dict[str, str]]:
 
 
 def _train(
-    folder: Path, tokenizer: Any, pairs: list[dict[str, str]], rate: float, out: Path
+    folder: Path, tokenizer: ChatTokenizer, pairs: list[dict[str, str]], rate: float
 ) -> tuple[float, Any]:
     """(loss of the last epoch, the trained model)."""
     rows = [
-        {
-            "prompt": _prompt(one["question"]),
-            "completion": [{"role": "assistant", "content": one["sql"]}],
-        }
+        (tokenizer.render(_prompt(one["question"])), tokenizer.completion_ids(one["sql"]))
         for one in pairs
     ]
-    trainer = SFTTrainer(
-        model=AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32),
-        args=SFTConfig(
-            output_dir=str(out / f"rate-{rate}"),
-            num_train_epochs=EPOCHS,
-            per_device_train_batch_size=BATCH,
-            learning_rate=rate,
-            use_cpu=not torch.cuda.is_available(),
-            bf16=False,
-            gradient_checkpointing=False,
-            logging_strategy="epoch",
-            save_strategy="no",
-            report_to="none",
-            disable_tqdm=True,
-            seed=7,
-        ),
-        train_dataset=Dataset.from_list(rows),
-        processing_class=tokenizer,
-        peft_config=LoraConfig(
-            task_type="CAUSAL_LM", r=16, lora_alpha=32, target_modules="all-linear"
-        ),
-    )
+    trainer = plain_trainer(folder, rows, Recipe(rate=rate, epochs=EPOCHS, nf4=False))
     trainer.train()
     losses = [said["loss"] for said in trainer.state.log_history if "loss" in said]
     print(rate, losses, flush=True)

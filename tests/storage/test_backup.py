@@ -46,6 +46,7 @@ def full(datadir, db, workspace, corrected, candidate):
     (datadir.adapters / "99").mkdir()
     (datadir.adapters / "99" / "left.bin").write_bytes(b"of no adapter")
     (datadir.certificates / ".words-1.json").write_text("never")
+    (datadir.client_databases / "1.sqlite").write_bytes(b"what a check's queries run on")
     read_secret(datadir, "session")
     return datadir
 
@@ -65,6 +66,8 @@ def test_a_backup_comes_back_as_it_was(full, tmp_path, name):
         assert faults(db) == [] and feedback(db, 1).correction == "2 years"
         assert rows(db, "pragma journal_mode") == [{"journal_mode": "wal"}]
     assert (restored.documents / "1" / "a.md").read_text() == "text"
+    copied = restored.client_databases / "1.sqlite"
+    assert copied.read_bytes() == b"what a check's queries run on"
     assert read_secret(restored, "session") == read_secret(full, "session")
     names = {str(one.relative_to(again)) for one in restored.adapters.rglob("*") if one.is_file()}
     assert names == {"adapters/1/adapter_model.safetensors"}
