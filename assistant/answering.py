@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
@@ -78,7 +79,8 @@ class ChildAnswerer:
         self._child.wait()
         for pipe in (self._child.stdin, self._child.stdout):
             if pipe is not None:
-                pipe.close()
+                with suppress(BrokenPipeError):  # what it was not sent any more
+                    pipe.close()
 
     def answer(
         self,
@@ -189,7 +191,11 @@ class _Engines:
         from assistant.engines.choose import open_engine
 
         return open_engine(
-            self._base, engine=name, threads=self._spec["threads"], context=self._spec["context"]
+            self._base,
+            engine=name,
+            threads=self._spec["threads"],
+            context=self._spec["context"],
+            at_once=self._spec["at_once"],
         )
 
 

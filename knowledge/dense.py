@@ -10,6 +10,7 @@ import hashlib
 import json
 import shutil
 import sqlite3
+import struct
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -29,6 +30,8 @@ _Result = TypeVar("_Result")
 
 _DATABASE = "chroma.sqlite3"
 _SEALS = "seals.json"
+_HEADER = struct.Struct("<iQQQQ")
+"""How `header.bin` begins: version, offset, room for vectors, vectors, bytes of one."""
 _COPIED = 1000
 """Vectors read at once when the index is rewritten."""
 
@@ -199,10 +202,9 @@ class DenseIndex:
 
     def _seal(self) -> None:
         """Record the hashes of the files of vectors if Chroma has written them (every 1000)."""
-        states = _states(self._path)
-        if states != self._seen:
+        if _states(self._path) != self._seen:
             _write_seals(self._path)
-            self._seen = states
+            self._seen = _states(self._path)
 
 
 def _copy(source: Any, index: DenseIndex) -> None:
@@ -280,9 +282,36 @@ def _read_seals(path: Path) -> dict[str, str]:
 
 
 def _write_seals(path: Path) -> None:
+    _blank_unused(path)
     draft = path / f"{_SEALS}.draft"
     draft.write_text(json.dumps(_seals(path)))
     draft.replace(path / _SEALS)
+
+
+def _blank_unused(path: Path) -> None:
+    """Zeros over what Chroma's files hold behind their vectors.
+
+    They have room for vectors to come, and Chroma writes that as it was in memory: pieces of texts
+    that the process has seen, erased ones among them, were found there.
+    """
+    for header in path.glob("*/header.bin"):
+        if header.stat().st_size < _HEADER.size:
+            continue
+        version, _, room, count, size = _HEADER.unpack_from(header.read_bytes())
+        for name, each in (("data_level0.bin", size), ("length.bin", 4)):
+            file = header.with_name(name)
+            held = file.stat().st_size if version == 1 and file.is_file() else 0
+            if count * each < held <= room * each:
+                _blank(file, count * each)
+
+
+def _blank(file: Path, start: int) -> None:
+    with file.open("r+b") as opened:
+        opened.seek(start)
+        rest = opened.read()
+        if any(rest):
+            opened.seek(start)
+            opened.write(bytes(len(rest)))
 
 
 def _aside(path: Path) -> Path:

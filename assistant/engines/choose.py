@@ -19,18 +19,26 @@ GPU_DEVICES = ("/dev/nvidiactl", "/dev/dxg")
 
 
 def open_engine(
-    base: BaseModel, *, engine: str = "auto", threads: int, context: int = 2048
+    base: BaseModel,
+    *,
+    engine: str = "auto",
+    threads: int,
+    context: int = 2048,
+    at_once: int | None = None,
 ) -> Engine:
     """Start the engine for `base`.
 
     `auto` takes torch_peft on a CUDA GPU, else llamacpp when the base has a GGUF, else torch_peft.
-    `threads` answer on the CPU; `context` is in tokens, prompt and reply together. Raises BadInput
-    for an unknown engine or one that cannot serve this base, EngineFailed when it does not start.
+    `threads` answer on the CPU; `context` is in tokens, prompt and reply together. `at_once` limits
+    the places llamacpp has for replies: with one, what a place remembers of earlier prompts is the
+    same in every run, and so are the last bits of its sums. Raises BadInput for an unknown engine
+    or one that cannot serve this base, EngineFailed when it does not start.
     """
     chosen = best_engine(base) if engine == "auto" else engine
     if chosen not in ENGINES:
         raise BadInput(f"The engine {engine!r} is not known: use auto, {' or '.join(ENGINES)}.")
-    return _opener(chosen)(base, threads=threads, context=context)
+    places = {"slots": at_once} if at_once and chosen == "llamacpp" else {}
+    return _opener(chosen)(base, threads=threads, context=context, **places)
 
 
 def best_engine(base: BaseModel) -> str:

@@ -136,5 +136,5 @@ def test_a_refusal_is_told_once_and_ends_nothing(room, caplog):
     assert refused == {room.id: 5}
     assert [record.message for record in caplog.records if "no round for" in record.message] == [
         "no round for default: Workspace 'default' has 5 approved corrections and a round needs 8: "
-        "approve 3 more."
+        "approve 3 more, or 20 thumbs with 4 of each kind."
     ]

@@ -1,6 +1,7 @@
 import os
 import shutil
 import sqlite3
+import struct
 import threading
 from contextlib import closing
 from pathlib import Path
@@ -106,6 +107,24 @@ def test_it_is_there_again_after_closing(tmp_path, count, write):
             index.upsert("chunks-1-x", [4], vectors(count)[3:4], ["h4"])
         index.close()
     assert not (tmp_path / "chroma.unreadable").exists()
+
+
+@pytest.mark.parametrize("count", [5, 1500])
+def test_no_piece_of_memory_is_left_in_its_files(tmp_path, count):
+    index = DenseIndex(tmp_path / "chroma")
+    fill(index, count)
+    index.close()
+    DenseIndex(tmp_path / "chroma").close()
+    headers = list(tmp_path.glob("chroma/*/header.bin"))
+    assert headers
+    for header in headers:
+        _, _, room, vectors, size = struct.unpack_from("<iQQQQ", header.read_bytes())
+        data = header.with_name("data_level0.bin").read_bytes()
+        lengths = header.with_name("length.bin").read_bytes()
+        assert vectors * size <= len(data) <= room * size
+        assert vectors * 4 <= len(lengths) <= room * 4
+        assert not any(data[vectors * size :]) and not any(lengths[vectors * 4 :])
+        assert any(data[: vectors * size]) == (vectors > 0)
 
 
 def test_a_killed_process_leaves_a_sound_folder(copy, tmp_path):
