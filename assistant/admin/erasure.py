@@ -40,8 +40,12 @@ class ErasureTab:
             self.approve = gr.Button("Erase it…", size="md", scale=0, min_width=120)
             self.refuse = gr.Button("Refuse", size="md", scale=0, min_width=120)
         with gr.Row(elem_id="erase-row"):
-            self.kind = gr.Dropdown(KINDS, value="feedback", label="Erase", elem_id="erase-kind")
-            self.subject = gr.Textbox(label="Which", lines=1, elem_id="erase-subject")
+            self.kind = gr.Dropdown(
+                KINDS, value="feedback", label="Erase", min_width=300, elem_id="erase-kind"
+            )
+            self.subject = gr.Textbox(
+                label="Which", lines=1, min_width=300, elem_id="erase-subject"
+            )
             self.erase = gr.Button("Erase…", size="md", scale=0, min_width=120)
         with gr.Column(visible=False, elem_id="erase-sure") as self.sure:
             self.question = gr.Markdown()

@@ -38,13 +38,18 @@ class RoundsTab:
         self._app = app
         with gr.Row(elem_id="plan-row"):
             self.minutes = gr.Number(
-                label="Minutes of training at most (empty: as set)",
-                value=None,
-                minimum=0.1,
+                label="Minutes of training at most (0: as set)",
+                value=0,
+                minimum=0,
+                min_width=300,
                 elem_id="round-minutes",
             )
             self.objective = gr.Dropdown(
-                OBJECTIVES, value="auto", label="Learn from", elem_id="round-objective"
+                OBJECTIVES,
+                value="auto",
+                label="Learn from",
+                min_width=300,
+                elem_id="round-objective",
             )
             self.plan = gr.Button("What would a round do?", size="md", scale=0, min_width=230)
             self.start = gr.Button(
@@ -177,4 +182,4 @@ def _losses(db: Database, item: TuningRound) -> list[tuple[int, float]]:
 
 
 def _dials(minutes: float | None, objective: str) -> dict[str, Any]:
-    return {"objective": objective} | ({} if minutes is None else {"max_minutes": minutes})
+    return {"objective": objective} | ({"max_minutes": minutes} if minutes else {})

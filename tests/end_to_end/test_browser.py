@@ -245,9 +245,9 @@ def approve_the_public_one(admin: Person) -> None:
 def run_a_round(admin: Person) -> None:
     page = admin.page
     page.get_by_role("tab", name="Rounds").click()
-    page.locator("#round-minutes input").fill("0.2")
     admin.press("What would a round do?")
     assert "Corrections to learn" in admin.read("#plan", "Kept out, to judge by")
+    page.locator("#round-minutes input").fill("0.2")
     admin.press("Start a round")
     page.locator("#running-round progress").wait_for()
     page.reload()
