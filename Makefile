@@ -1,4 +1,4 @@
-# apprentice: make demo | test | run | lint | bench | soak
+# apprentice: make demo | test | run | lint | bench | bench-learning | soak
 PYTHON ?= python3
 VENV ?= .venv
 # An index for torch alone; empty: pip's own configuration. The small CPU build:
@@ -12,7 +12,7 @@ WORKERS ?= 2
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo run test lint bench soak clean install
+.PHONY: demo run test lint bench bench-learning soak clean install
 
 install: $(READY)
 
@@ -42,6 +42,12 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m tests.benchmarks
+
+# A folder with NAME.jsonl and NAME.sqlite for each database; goes on where it was stopped
+CASES ?=
+bench-learning: $(READY)
+	@test -n "$(CASES)" || { echo "make bench-learning CASES=FOLDER: a folder with NAME.jsonl and NAME.sqlite"; exit 2; }
+	$(BIN)/python -m tests.benchmarks.bench_learning --cases $(CASES)
 
 soak: $(READY)
 	$(BIN)/python -m pytest -m slow -p no:cacheprovider tests --ignore tests/benchmarks

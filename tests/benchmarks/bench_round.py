@@ -93,6 +93,8 @@ def _run_part(given: argparse.Namespace) -> Measured:
     from tuning.train import peak_rss_bytes
 
     bundle = read_bundle(given.bundle)
+    if not bundle.heldout:
+        sys.exit(f"{given.bundle} keeps no case out: there is no loss to compare")
     config = replace(bundle.config, method=given.method, max_minutes=10_000.0)
     bundle = replace(bundle, config=config)
     with tempfile.TemporaryDirectory() as scratch:
