@@ -12,9 +12,9 @@ from assistant.prompt import build_messages
 from assistant.replay import ordinary_questions
 from knowledge.search import fit_passages
 from storage.documents import chunk_hashes, live_chunks
-from storage.records import Passage, Workspace
+from storage.records import Inputs, Passage, Workspace
 from tuning.augment import telling_tokens, variants
-from tuning.bundle import TrainRow
+from tuning.bundle import RowKind, TrainRow
 
 VARIANTS = 12
 """Other wordings written for each taught question; an epoch shows at most one of them."""
@@ -83,19 +83,26 @@ def variant_rows(app: App, found: Sequence[Lesson]) -> list[TrainRow]:
             fillers=fillers,
             avoid=held_out,
         )
-        for number, question in enumerate(questions):
-            messages = tuple(build_messages(replace(lesson.inputs, question=question)))
-            rows.append(
-                replace(
-                    train_row(lesson),
-                    id=f"{lesson.pair.feedback_id}~{number}",
-                    messages=messages,
-                    prompt_ids=tuple(app.tokenizer.render(list(messages))),
-                    kind="variant",
-                    of=str(lesson.pair.feedback_id),
-                )
-            )
+        rows += [
+            _asked_otherwise(app, lesson, replace(lesson.inputs, question=question), f"{number}")
+            for number, question in enumerate(questions)
+        ]
     return rows
+
+
+def _asked_otherwise(
+    app: App, lesson: Lesson, inputs: Inputs, mark: str, kind: RowKind = "variant"
+) -> TrainRow:
+    """The lesson's answer to another prompt; `mark` tells its row from the lesson's others."""
+    messages = tuple(build_messages(inputs))
+    return replace(
+        train_row(lesson),
+        id=f"{lesson.pair.feedback_id}~{mark}",
+        messages=messages,
+        prompt_ids=tuple(app.tokenizer.render(list(messages))),
+        kind=kind,
+        of=str(lesson.pair.feedback_id),
+    )
 
 
 def ending_rows(app: App, found: Sequence[Lesson]) -> list[TrainRow]:
@@ -155,18 +162,12 @@ def raft_rows(
         shown = _distracted(app, workspace, lesson, [others[id] for id in sorted(others)], rng)
         if plain_question(lesson.inputs.question) in judging:
             continue
-        for number, passages in enumerate([(), shown] if shown else [()]):
-            messages = tuple(build_messages(replace(lesson.inputs, passages=passages)))
-            rows.append(
-                replace(
-                    train_row(lesson),
-                    id=f"{lesson.pair.feedback_id}~raft{number}",
-                    messages=messages,
-                    prompt_ids=tuple(app.tokenizer.render(list(messages))),
-                    kind="raft",
-                    of=str(lesson.pair.feedback_id),
-                )
+        rows += [
+            _asked_otherwise(
+                app, lesson, replace(lesson.inputs, passages=passages), f"raft{number}", "raft"
             )
+            for number, passages in enumerate([(), shown] if shown else [()])
+        ]
     return rows
 
 

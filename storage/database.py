@@ -80,8 +80,8 @@ def prepare_database(path: Path) -> None:
 
 
 def _migrate(db: Database, path: Path) -> None:
-    # late: migrations.py needs this file's names
-    from storage.migrations import migrations
+    # late: the migrations need this file's names
+    from storage.later_migrations import migrations
 
     known = {migration.name for migration in migrations.pending(Database(memory=True))}
     unknown = sorted({applied.name for applied in migrations.applied(db)} - known)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database, Migrations
 
-from storage import migrations as migrations_file
+from storage import later_migrations as migrations_file
 from storage.database import (
     faults,
     insert,
@@ -15,7 +15,7 @@ from storage.database import (
     write_transaction,
 )
 from storage.errors import Refused
-from storage.migrations import migrations
+from storage.later_migrations import migrations
 from storage.records import Passage
 
 TABLES = {
