@@ -1,4 +1,4 @@
-# apprentice: make demo | test | run | lint | bench | bench-learning | soak
+# apprentice: make demo | test | run | lint | bench | bench-learning | bench-skills | soak
 PYTHON ?= python3
 VENV ?= .venv
 # An index for torch alone; empty: pip's own configuration. The small CPU build:
@@ -12,7 +12,7 @@ WORKERS ?= 2
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo run test lint bench bench-learning soak clean install
+.PHONY: demo run test lint bench bench-learning bench-skills soak clean install
 
 install: $(READY)
 
@@ -33,7 +33,7 @@ run: $(READY)
 	$(BIN)/apprentice serve --data $(DATA)
 
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -m "not slow" -p no:cacheprovider tests --ignore tests/benchmarks
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -m "not slow" -p no:cacheprovider tests
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -49,8 +49,13 @@ bench-learning: $(READY)
 	@test -n "$(CASES)" || { echo "make bench-learning CASES=FOLDER: a folder with NAME.jsonl and NAME.sqlite"; exit 2; }
 	$(BIN)/python -m tests.benchmarks.bench_learning --cases $(CASES)
 
+# A folder with the public data sets that tests/benchmarks/frames.py and summaries.py name
+bench-skills: $(READY)
+	@test -n "$(CASES)" || { echo "make bench-skills CASES=FOLDER: a folder with the skills' data"; exit 2; }
+	$(BIN)/python -m tests.benchmarks.bench_skills --cases $(CASES)
+
 soak: $(READY)
-	$(BIN)/python -m pytest -m slow -p no:cacheprovider tests --ignore tests/benchmarks
+	$(BIN)/python -m pytest -m slow -p no:cacheprovider tests
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -14,18 +14,18 @@ on where it was.
 import argparse
 import hashlib
 import json
-import os
 import shutil
 import subprocess
 import sys
-import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from scipy.stats import binomtest
+
+from tests.benchmarks.house import House, Results, write_rows
 
 DATABASES = (
     "hr_1_de:1",
@@ -123,11 +123,11 @@ def _draw(*parts: str) -> str:
 def run(task: Task, work: Path, dials: Sequence[str]) -> dict[str, Any]:
     """Every way of answering, each once: {"answers": way -> slice -> texts, "facts": ...}."""
     work.mkdir(parents=True, exist_ok=True)
-    known = _Results(work / "results.json")
+    known = Results(work / "results.json")
     house = House(work / "data")
     if not (work / "data").exists():
         _set_up(house, task)
-    facts = known.once("round", lambda: _tune(house, dials))
+    facts = known.once("round", lambda: house.tune(dials))
     taught_by = str(facts["adapter"])
     ways: dict[str, list[str]] = {
         "base": ["--adapter", "base", "--no-overrides", "--no-examples"],
@@ -138,76 +138,29 @@ def run(task: Task, work: Path, dials: Sequence[str]) -> dict[str, Any]:
     asked = [one for questions in task.asked.values() for one in questions]
     for way, options in ways.items():
         tokens = EXAMPLE_TOKENS if way == "base with examples" else 0
-        known.once(way, lambda: house.ask(asked, options, tokens))  # noqa: B023  called at once
+        known.once(way, lambda: _said(house, asked, options, tokens))  # noqa: B023  called at once
     known.once("nearest correction", lambda: look_up(task.taught, asked))
     known.once("plain TRL LoRA", lambda: plain_trl(house, task, asked, work))
     return {"task": task, "right": _judged(task, known.values), "round": facts}
 
 
-class _Results:
-    """A JSON file of what is done."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self.values: dict[str, Any] = json.loads(path.read_text()) if path.is_file() else {}
-
-    def once(self, name: str, make: Callable[[], Any]) -> Any:
-        """What `make` gave, made only if it is not there yet."""
-        if name not in self.values:
-            print(f"{time.strftime('%H:%M:%S')} {name} ...", flush=True)
-            self.values[name] = make()
-            part = self._path.with_suffix(".part")
-            part.write_text(json.dumps(self.values, ensure_ascii=False, indent=1))
-            os.replace(part, self._path)
-        return self.values[name]
-
-
-class House:
-    """A data directory, used through the command line alone."""
-
-    def __init__(self, data: Path) -> None:
-        self.data = data
-
-    def run(self, *words: str, codes: tuple[int, ...] = (0,)) -> list[dict[str, Any]]:
-        """The JSON lines that `apprentice WORDS --json` prints."""
-        call = "from assistant.cli import main; raise SystemExit(main())"
-        command = [sys.executable, "-c", call, *words, "--data", str(self.data), "--json"]
-        ran = subprocess.run(command, capture_output=True, text=True)
-        if ran.returncode not in codes:
-            sys.exit(f"{' '.join(words)}: {ran.stderr[-2000:]}")
-        return [json.loads(line) for line in ran.stdout.splitlines() if line.strip()]
-
-    def ask(
-        self, asked: Sequence[Question], options: Sequence[str], example_tokens: int
-    ) -> list[str]:
-        """The answers to the questions, in their order."""
-        self.run("workspaces", "set", "default", f"example_tokens={example_tokens}")
-        path = self.data.parent / "asked.jsonl"
-        _write(path, [{"question": one.question} for one in asked])
-        words = ["ask", "--file", str(path), "--max-tokens", str(MAX_TOKENS), *options]
-        return [said["answer"] for said in self.run(*words)]
+def _said(
+    house: House, asked: Sequence[Question], options: Sequence[str], example_tokens: int
+) -> list[str]:
+    questions = [one.question for one in asked]
+    said = house.ask(questions, options, max_tokens=MAX_TOKENS, example_tokens=example_tokens)
+    return [one["answer"] for one in said]
 
 
 def _set_up(house: House, task: Task) -> None:
-    path = house.data.parent / "corrections.jsonl"
     check = json.dumps([{"type": "sql", "database": str(task.database)}])
-    _write(
-        path,
+    house.run("workspaces", "set", "default", f"instructions={INSTRUCTIONS}", f"checks={check}")
+    house.teach(
         [
             {"question": one.question, "correction": one.sql, "group": f"need {one.need}"}
             for one in task.taught
-        ],
+        ]
     )
-    house.run("workspaces", "set", "default", f"instructions={INSTRUCTIONS}", f"checks={check}")
-    house.run("feedback", "import", str(path), "--approve")
-
-
-def _tune(house: House, dials: Sequence[str]) -> dict[str, Any]:
-    """One round. With one wording a need nothing can be held out, so the gate cannot say yes."""
-    said = house.run("tune", *dials, codes=(0, 1))[-1]
-    if said["adapter"] is None:
-        sys.exit(f"the round came to nothing: {said}")
-    return said
 
 
 def look_up(taught: Sequence[Question], asked: Sequence[Question]) -> list[str]:
@@ -225,8 +178,8 @@ def plain_trl(house: House, task: Task, asked: Sequence[Question], work: Path) -
     """What TRL's documentation gives: LoRA on the same pairs, ten epochs."""
     out = work / "plain"
     command = [sys.executable, "-m", "tests.benchmarks.plain_lora", str(house.data), str(out)]
-    _write(work / "pairs.jsonl", [{"question": o.question, "sql": o.sql} for o in task.taught])
-    _write(work / "wanted.jsonl", [{"question": one.question} for one in asked])
+    write_rows(work / "pairs.jsonl", [{"question": o.question, "sql": o.sql} for o in task.taught])
+    write_rows(work / "wanted.jsonl", [{"question": one.question} for one in asked])
     ran = subprocess.run([*command, str(work)], capture_output=True, text=True)
     if ran.returncode:
         sys.exit(ran.stderr[-2000:])
@@ -289,10 +242,6 @@ def misses(results: Sequence[dict[str, Any]]) -> list[str]:
         if wins - losses < 5 and chance >= 0.05:
             missed.append(f"missed: untaught needs {sum(mine)}, {way} {sum(theirs)}")
     return missed
-
-
-def _write(path: Path, rows: Sequence[dict[str, Any]]) -> None:
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
 if __name__ == "__main__":
