@@ -26,6 +26,7 @@ class Side:
     new: gr.Button
     workspace: gr.Dropdown
     recent: gr.Radio
+    erase: gr.Button
     who: gr.Markdown
     admin: gr.Button
     account: gr.Button
@@ -37,6 +38,8 @@ class Talk:
 
     address: gr.Markdown
     chat: gr.Chatbot
+    told: gr.Markdown
+    """What became of a wish to have a conversation deleted."""
     problem: gr.Markdown
     box: gr.Textbox
 
@@ -56,6 +59,15 @@ class Panel:
 
 
 @dataclass(frozen=True)
+class Question:
+    """A panel over the page that asks whether it is meant."""
+
+    whole: gr.Column
+    close: gr.Button
+    yes: gr.Button
+
+
+@dataclass(frozen=True)
 class Parts:
     """Everything on the page."""
 
@@ -65,13 +77,15 @@ class Parts:
     talk: Talk
     comment: Panel
     editor: Panel
+    erase: Question
 
     def drawn(self) -> set[Any]:
         """What every handler that shows a conversation may change."""
         side, talk = self.side, self.talk
         return {
-            *(self.view, side.workspace, side.recent, side.who, side.admin, side.account),
-            *(talk.address, talk.chat, talk.problem, talk.box),
+            *(self.view, side.workspace, side.recent, side.erase),
+            *(side.who, side.admin, side.account),
+            *(talk.address, talk.chat, talk.told, talk.problem, talk.box),
         }
 
     def panels(self) -> set[Any]:
@@ -85,7 +99,13 @@ class Parts:
 def lay_out() -> Parts:
     """The components, made inside the current `gr.Blocks`."""
     return Parts(
-        gr.State(View()), gr.State(Target()), _side(), _talk(), _comment_panel(), _editor_panel()
+        gr.State(View()),
+        gr.State(Target()),
+        _side(),
+        _talk(),
+        _comment_panel(),
+        _editor_panel(),
+        _erase_panel(),
     )
 
 
@@ -95,11 +115,12 @@ def _side() -> Side:
         new = gr.Button("New chat", variant="primary", size="md", elem_id="new-chat")
         workspace = gr.Dropdown([], label="Workspace", visible=False, elem_id="workspace")
         recent = gr.Radio([], label="Recent", visible=False, elem_id="recent")
+        erase = gr.Button("Delete this conversation…", size="sm", visible=False, elem_id="erase")
         with gr.Column(elem_id="account"):
             who = gr.Markdown(elem_id="who")
             admin = gr.Button("Admin", link="/admin", size="sm", visible=False)
             account = gr.Button("Log in", link="/login", size="sm")
-    return Side(new, workspace, recent, who, admin, account)
+    return Side(new, workspace, recent, erase, who, admin, account)
 
 
 def _talk() -> Talk:
@@ -117,6 +138,7 @@ def _talk() -> Talk:
         latex_delimiters=[],
         placeholder="Ask a question. Correct an answer that is wrong: Apprentice learns from it.",
     )
+    told = gr.Markdown(visible=False, elem_id="told")
     problem = gr.Markdown(visible=False, elem_id="problem")
     box = gr.Textbox(
         show_label=False,
@@ -128,7 +150,7 @@ def _talk() -> Talk:
         submit_btn=True,
         elem_id="question",
     )
-    return Talk(address, chat, problem, box)
+    return Talk(address, chat, told, problem, box)
 
 
 def _comment_panel() -> Panel:
@@ -156,6 +178,24 @@ def _editor_panel() -> Panel:
             close = gr.Button("Close", elem_id="editor-close", size="md")
             save = gr.Button("Save correction", variant="primary", size="md")
     return Panel(whole, text, why, problem, close, save)
+
+
+def _erase_panel() -> Question:
+    with gr.Column(visible=False, elem_id="erase-panel") as whole:
+        gr.Markdown(
+            "### Delete this conversation?\nIts questions and answers go, your corrections in it, "
+            "and whatever has learned from those. An admin has to agree first."
+        )
+        with gr.Row(elem_id="erase-buttons"):
+            close = gr.Button("Keep it", elem_id="erase-close", size="md")
+            yes = gr.Button("Ask to delete it", variant="stop", size="md")
+    return Question(whole, close, yes)
+
+
+def note_line(text: str) -> Any:
+    """A quiet line to the reader; hidden when there is nothing to say."""
+    shown = f'<p class="note" role="status">{one_line(text)}</p>' if text else ""
+    return gr.update(value=shown, visible=bool(text))
 
 
 def problem_line(text: str) -> Any:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from assistant.chat_erasure import ErasureEvents, gone, standing
 from assistant.chat_feedback import FeedbackEvents
-from assistant.chat_layout import Parts, lay_out, problem_line
+from assistant.chat_layout import Parts, lay_out, note_line, problem_line
 from assistant.chat_view import Shown, entry, one_line, show
 from assistant.chat_visit import (
     View,
@@ -45,6 +46,9 @@ RECENT = 30
 ANSWERS_AT_ONCE = 32
 """Readers served at once; the engine has fewer slots and queues the rest itself."""
 
+QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+"""For every event: no name in a public API, no veil over the page."""
+
 Updates = dict[Any, Any]
 
 
@@ -54,30 +58,30 @@ def build_chat_page(app: "App") -> gr.Blocks:
         parts = lay_out()
         talk = ChatEvents(app, parts)
         _wire(page, parts, talk, FeedbackEvents(app, parts, talk.draw))
+        ErasureEvents(app, parts, talk.draw).wire(QUIET)
     page.queue(default_concurrency_limit=16, max_size=256)
     return page
 
 
 def _wire(page: gr.Blocks, parts: Parts, talk: "ChatEvents", judging: FeedbackEvents) -> None:
     view, side, box, chat = parts.view, parts.side, parts.talk.box, parts.talk.chat
-    quiet: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     answers = {
-        **quiet,
+        **QUIET,
         "concurrency_id": "answers",
         "concurrency_limit": ANSWERS_AT_ONCE,
         "show_progress": "minimal",  # the waiting dots, until the first piece
         "show_progress_on": chat,
     }
     drawn = parts.drawn()
-    page.load(talk.load, None, drawn, **quiet)
-    side.new.click(talk.new_chat, view, drawn, **quiet)
-    side.workspace.input(talk.change_workspace, side.workspace, drawn, **quiet)
-    side.recent.input(talk.open, [side.recent, view], drawn, **quiet)
+    page.load(talk.load, None, drawn, **QUIET)
+    side.new.click(talk.new_chat, view, drawn, **QUIET)
+    side.workspace.input(talk.change_workspace, side.workspace, drawn, **QUIET)
+    side.recent.input(talk.open, [side.recent, view], drawn, **QUIET)
     box.submit(talk.send, [box, view], drawn, **answers)
     chat.example_select(talk.send_starter, view, drawn, **answers)
     chat.retry(talk.retry, view, drawn, **answers)
-    box.stop(talk.stop, view, None, **quiet)
-    judging.wire(drawn | parts.panels(), quiet)
+    box.stop(talk.stop, view, None, **QUIET)
+    judging.wire(drawn | parts.panels(), QUIET)
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,9 @@ class ChatEvents:
                 known = asked.conversation and own_conversation(caller, asked.conversation).id
                 return self.draw(caller, known)
             except NotFound as error:
-                return self.draw(caller, "", problem=str(error))
+                said = gone(self._app, caller, asked.conversation)
+                drawn = self.draw(caller, "", problem="" if said else str(error))
+                return {**drawn, self._parts.talk.told: note_line(said)} if said else drawn
 
     def new_chat(self, view: View, request: gr.Request) -> Updates:
         """An empty conversation; its row is made with the first question."""
@@ -249,15 +255,18 @@ class ChatEvents:
             thread = _latest_thread(caller, conversation_id)
             shown = show(thread, feedback_of(caller.db, conversation_id), notices)
         view = View(caller.workspace.name, conversation_id, shown.ids, dict(notices or {}))
+        wish = standing(self._app, caller, conversation_id)
         starters = [{"text": text} for text in caller.workspace.settings.starters]
         talk = self._parts.talk
         return {
             self._parts.view: view,
             talk.address: _address(view),
+            talk.told: note_line(wish.said),
             talk.problem: problem_line(problem),
             talk.chat: gr.update(
                 value=shown.messages, feedback_value=shown.thumbs, examples=starters or None
             ),
+            self._parts.side.erase: gr.update(visible=wish.may_ask),
             **self._side(caller, conversation_id),
         }
 

@@ -92,6 +92,19 @@ def list_requests(
     return [ErasureRequest(**row) for row in found]
 
 
+def requests_of(db: Database, workspace_id: int, requester: str) -> list[ErasureRequest]:
+    """What one person asked for in a workspace, decided or not, the newest first."""
+    found = rows(
+        db,
+        f"""select {_COLUMNS} from erasure_requests
+        where workspace_id = ? and requester in (?, ?) order by id desc""",
+        workspace_id,
+        clean(requester),
+        digest(requester),  # what is left of the name after a yes
+    )
+    return [ErasureRequest(**row) for row in found]
+
+
 def approve_request(
     db: Database, request_id: int, erasure_id: int, *, actor: str
 ) -> ErasureRequest:

@@ -1,5 +1,6 @@
 """Erasure: who asks to be forgotten, what an admin erases, and the certificates."""
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -17,7 +18,9 @@ from storage.erasure_requests import (
     list_requests,
     refuse_request,
 )
+from storage.erasure_scope import scope_of
 from storage.errors import BadInput, NotFound
+from storage.workspaces import workspace_by_id
 
 if TYPE_CHECKING:
     from assistant.app import App
@@ -32,8 +35,9 @@ KINDS = [
 class ErasureTab:
     """Requests with yes and no, erasing by hand asked twice, and what was certified."""
 
-    def __init__(self, app: "App", workspace: gr.Dropdown) -> None:
+    def __init__(self, app: "App", workspace: gr.Dropdown, tab: gr.Tab) -> None:
         self._app = app
+        self.tab = tab
         self.waiting = gr.Markdown(elem_id="erasure-requests")
         with gr.Row(elem_id="erasure-request-row"):
             self.request = gr.Dropdown([], label="Request", elem_id="erasure-request")
@@ -60,7 +64,15 @@ class ErasureTab:
 
     def _wire(self, app: "App", workspace: gr.Dropdown) -> None:
         outputs = {
-            *(self.waiting, self.request, self.subject, self.sure, self.question, self.retrain),
+            *(
+                self.tab,
+                self.waiting,
+                self.request,
+                self.subject,
+                self.sure,
+                self.question,
+                self.retrain,
+            ),
             *(self.yes_request, self.yes, self.certificate, self.listed),
         }
 
@@ -79,12 +91,16 @@ class ErasureTab:
         from assistant.erasure import settle
 
         settle(self._app, desk.db)
-        waiting = list_requests(desk.db, desk.workspace.id)
-        rows = [(item.id, *_what(item), day_and_time(item.created_at)) for item in waiting]
+        everywhere = list_requests(desk.db)
+        waiting = [item for item in everywhere if item.workspace_id == desk.workspace.id]
         return {
+            self.tab: gr.update(label=f"Erasure ({len(everywhere)})" if everywhere else "Erasure"),
             self.waiting: table(
-                ("Request", "What", "Which", "Asked (UTC)"), rows, empty="Nobody asks to be erased."
-            ),
+                ("Request", "What", "Which", "Judgements", "Learned by adapters", "Asked (UTC)"),
+                [_waiting(desk, item) for item in waiting],
+                empty="Nobody asks to be erased.",
+            )
+            + _elsewhere(desk, everywhere),
             self.request: gr.update(choices=[item.id for item in waiting], value=None),
             self.sure: gr.update(visible=False),
             self.certificate: "",
@@ -162,6 +178,24 @@ class ErasureTab:
 
 def _what(item: ErasureRequest) -> tuple[str, str]:
     return item.kind, item.subject
+
+
+def _waiting(desk: Desk, item: ErasureRequest) -> tuple[Any, ...]:
+    """The request, with what hangs on it."""
+    scope = scope_of(desk.db, item.kind, item.subject)
+    learned = ", ".join(map(str, scope.adapters)) or "none"
+    return item.id, *_what(item), len(scope.feedback), learned, day_and_time(item.created_at)
+
+
+def _elsewhere(desk: Desk, waiting: list[ErasureRequest]) -> str:
+    """Where else somebody waits, so that a workspace nobody looks at is not forgotten; as HTML."""
+    counts = Counter(
+        item.workspace_id for item in waiting if item.workspace_id != desk.workspace.id
+    )
+    if not counts:
+        return ""
+    named = [f"{workspace_by_id(desk.db, id).name} ({count})" for id, count in counts.items()]
+    return f'<p class="note">Requests wait in other workspaces: {one_line(", ".join(named))}.</p>'
 
 
 def _done(item: Erasure) -> tuple[Any, ...]:

@@ -42,7 +42,7 @@ def build_admin(app: "App") -> gr.Blocks:
             with gr.Tab("Adapters", visible=False) as adapters_tab:
                 adapters = AdaptersTab(app, workspace)
             with gr.Tab("Erasure", visible=False) as erasure_tab:
-                erasure = ErasureTab(app, workspace)
+                erasure = ErasureTab(app, workspace, erasure_tab)
         tabs = {
             feedback_tab: feedback.refresh,
             documents_tab: documents.refresh,
@@ -56,7 +56,10 @@ def build_admin(app: "App") -> gr.Blocks:
 
 
 def _wire(app: "App", page: gr.Blocks, workspace: gr.Dropdown, tabs: dict[gr.Tab, Refresh]) -> None:
-    """What is shown is fetched when a tab is opened and when the workspace changes."""
+    """What is shown is fetched when a tab is opened and when the workspace changes.
+
+    The first tab at once, and the last, whose label says how many people wait.
+    """
     first, *admins_only = tabs
 
     def load(request: gr.Request) -> dict[Any, Any]:
@@ -78,5 +81,5 @@ def _wire(app: "App", page: gr.Blocks, workspace: gr.Dropdown, tabs: dict[gr.Tab
         inputs = [workspace, *refresh.inputs]
         tab.select(refresh.handler, inputs, refresh.outputs, **QUIET)
         workspace.input(refresh.handler, inputs, refresh.outputs, **QUIET)
-        if tab is first:
+        if tab in (first, admins_only[-1]):
             loaded.success(refresh.handler, inputs, refresh.outputs, **QUIET)

@@ -38,14 +38,14 @@ if (window.innerWidth <= 768) {
     seen ||= Boolean(button);
   }, 100);
   document.addEventListener("click", (event) => {
-    const chosen = event.target.closest?.("#new-chat, #recent label");
+    const chosen = event.target.closest?.("#new-chat, #recent label, #erase");
     if (chosen) document.querySelector("#side.open .toggle-button")?.click();
   });
 }
 
 // Escape closes the open panel; "/" goes to the box.
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape") document.querySelector("#comment-close, #editor-close")?.click();
+  if (event.key === "Escape") document.querySelector("#comment-close, #editor-close, #erase-close")?.click();
   if (event.key === "/" && !/^(INPUT|TEXTAREA)$/.test(event.target.tagName)) {
     event.preventDefault();
     document.querySelector("#question textarea")?.focus();

@@ -377,6 +377,27 @@ def test_a_thumb_down_asks_why_and_stays(visitor):
     page.get_by_title("Disliked").wait_for()
 
 
+def test_a_visitor_asks_for_deletion_and_reads_what_was_done(server, visitor):
+    page = visitor.page
+    page.goto("/")
+    visitor.ask("How do I return my blue heron?")
+    address = page.url
+    visitor.press("Delete this conversation…")
+    visitor.press("Keep it")
+    page.locator("#erase-panel").wait_for(state="hidden")
+    visitor.press("Delete this conversation…")
+    visitor.press("Ask to delete it")
+    visitor.read("#told", "It stays until an admin agrees")
+    page.reload()
+    visitor.read("#told", "It stays until an admin agrees")
+    assert page.get_by_role("button", name="Delete this conversation…").count() == 0
+    server.command("erase", "--request", "1")
+    page.goto(address)
+    visitor.read("#told", "Your conversation was deleted on")
+    assert "blue heron" not in page.content()
+    assert visitor.complaints == []
+
+
 def test_on_a_phone_the_page_fits_and_the_side_is_folded(people, server):
     person = people(server.url, viewport={"width": 390, "height": 844})
     page = person.page

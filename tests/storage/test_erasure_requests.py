@@ -10,6 +10,7 @@ from storage.erasure_requests import (
     file_request,
     list_requests,
     refuse_request,
+    requests_of,
 )
 from storage.errors import NotFound, Refused
 
@@ -54,6 +55,20 @@ def test_a_decision_is_made_once(db, workspace, talk):
     assert refuse_request(db, other.id, actor="user:9").state == "refused"
     assert list_requests(db) == []
     assert len(list_requests(db, state=None)) == 2
+
+
+def test_a_person_sees_their_own_also_once_their_name_is_a_hash(db, workspace, talk):
+    first = file_request(db, workspace.id, "contributor", "user:1", requester="user:1")
+    known = ask_erasure(db, "contributor", "user:1", actor="user:9")
+    approve_request(db, first.id, known.id, actor="user:9")
+    second = file_request(db, workspace.id, "conversation", talk, requester="user:1")
+    mine = requests_of(db, workspace.id, "user:1")
+    assert [(one.id, one.state) for one in mine] == [
+        (second.id, "pending"),
+        (first.id, "approved"),
+    ]
+    assert requests_of(db, workspace.id, "user:2") == []
+    assert requests_of(db, workspace.id + 1, "user:1") == []
 
 
 def test_an_unknown_request(db):

@@ -14,7 +14,7 @@ CANARY = "the blue heron's number is 4711-0815"
 
 @pytest.fixture
 def erasing(tab):
-    return tab(ErasureTab)
+    return tab(lambda app, workspace: ErasureTab(app, workspace, gr.Tab("Erasure")))
 
 
 def press(office, work, *inputs, who="ada", **more):
@@ -31,7 +31,7 @@ def requested(office):
 def test_a_request_is_shown_asked_about_and_erased(office, erasing):
     given, asked = requested(office)
     shown = press(office, erasing.show)
-    assert f"<td>{given.id}</td>" in shown[erasing.waiting]
+    assert f"<td>{given.id}</td><td>1</td><td>none</td>" in shown[erasing.waiting]
     assert shown[erasing.request]["choices"] == [asked.id]
     sure = press(office, erasing.ask_request, asked.id)
     assert sure[erasing.sure]["visible"] and sure[erasing.yes_request]["visible"]
@@ -44,6 +44,18 @@ def test_a_request_is_shown_asked_about_and_erased(office, erasing):
             feedback(db, given.id)
         said = erasure_request(db, asked.id)
         assert (said.state, said.decided_by) == ("approved", office.people["ada"].person.owner)
+
+
+def test_who_waits_is_counted_in_all_workspaces(office, erasing):
+    shown = press(office, erasing.show, workspace=1)
+    assert shown[erasing.tab]["label"] == "Erasure"
+    requested(office)
+    shown = press(office, erasing.show, workspace=1)
+    assert shown[erasing.tab]["label"] == "Erasure (1)"
+    assert "other workspaces: team (1)" in shown[erasing.waiting]
+    shown = press(office, erasing.show)
+    assert shown[erasing.tab]["label"] == "Erasure (1)"
+    assert "other workspaces" not in shown[erasing.waiting]
 
 
 def test_a_request_is_refused(office, erasing):
