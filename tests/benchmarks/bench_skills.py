@@ -7,26 +7,29 @@ Each skill has a data directory of its own and everything goes through the comma
 user would do it: the workspace gets instructions and a check, the taught pairs are posted as
 corrections, `tune` runs, and `ask` is asked the others by the base, by the base with the nearest
 corrections in its prompt, and by what was taught alone. FOLDER holds the data of `json`, `legal`
-and `medical`. What is done stays in the work folder, so a run that was stopped goes on where it
-was.
+and `medical`; `voice` and `bullets` bring their own. What is done stays in the work folder, so a
+run that was stopped goes on where it was.
 """
 
 import argparse
 import json
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from tests.benchmarks.bullets import BULLETS
 from tests.benchmarks.frames import FRAMES
 from tests.benchmarks.house import House, Results
-from tests.benchmarks.skill import Cases, Reply, Scores, Skill
+from tests.benchmarks.skill import Cases, Item, Reply, Scores, Skill
 from tests.benchmarks.summaries import LEGAL, MEDICAL
+from tests.benchmarks.voice import VOICE
 
-SKILLS = {skill.name: skill for skill in (FRAMES, LEGAL, MEDICAL)}
+SKILLS = {skill.name: skill for skill in (FRAMES, LEGAL, MEDICAL, VOICE, BULLETS)}
 BASE, EXAMPLES, ALONE = "base", "base with examples", "ours alone"
 WANTED = "as wanted"
+BASE_ALONE = ["--adapter", "base", "--no-overrides", "--no-examples"]
 
 
 @dataclass(frozen=True)
@@ -72,34 +75,61 @@ def run(skill: Skill, cases: Cases, work: Path, dials: Sequence[str]) -> Outcome
     work.mkdir(parents=True, exist_ok=True)
     known = Results(work / "results.json")
     house = House(work / "data")
-    known.once("set up", lambda: _set_up(house, skill, cases))
+    known.once("set up", lambda: _set_up(house, skill))
+    if skill.write:
+        every = [*cases.taught, *cases.asked]
+        shown = known.once("passages", lambda: _ask(house, skill, every, BASE_ALONE, max_tokens=1))
+        cases = written(skill, cases, [passages for _, passages in shown])
+    known.once("corrections", lambda: _teach(house, cases))
     every_dial = [f"max_minutes={skill.minutes}", *dials]
     facts = known.once("round", lambda: house.tune([f"--set={dial}" for dial in every_dial]))
     ways = {
-        BASE: ["--adapter", "base", "--no-overrides", "--no-examples"],
+        BASE: BASE_ALONE,
         EXAMPLES: ["--adapter", "base", "--no-overrides"],
         ALONE: ["--adapter", str(facts["adapter"]), "--no-overrides", "--no-examples"],
     }
-    scores = {}
+    replies: dict[str, list[Reply]] = {}
     for way, options in ways.items():
-        said = known.once(way, lambda: _ask(house, skill, cases, way, options))  # noqa: B023  called at once
-        scores[way] = skill.measure(cases, [Reply(one, tuple(shown)) for one, shown in said])
+        tokens = skill.example_tokens if way == EXAMPLES else 0
+        said = known.once(way, lambda: _ask(house, skill, cases.asked, options, tokens))  # noqa: B023  called at once
+        replies[way] = [Reply(answer, tuple(shown)) for answer, shown in said]
     if skill.ceiling:
-        scores[WANTED] = skill.measure(cases, [Reply(item.answer) for item in cases.asked])
-    return Outcome(skill, cases, scores, facts)
-
-
-def _set_up(house: House, skill: Skill, cases: Cases) -> dict[str, Any]:
-    """The workspace and its corrections; safe to do again. What the import said."""
-    house.run(
-        "workspaces",
-        "set",
-        "default",
-        f"instructions={skill.instructions}",
-        f"checks={json.dumps(skill.checks)}",
-        f"max_tokens={skill.max_tokens}",
-        *skill.settings,
+        pairs = zip(cases.asked, replies[BASE], strict=True)
+        replies[WANTED] = [Reply(item.answer, reply.sources) for item, reply in pairs]
+    return Outcome(
+        skill, cases, {way: skill.measure(cases, said) for way, said in replies.items()}, facts
     )
+
+
+def _set_up(house: House, skill: Skill) -> list[dict[str, Any]]:
+    """The workspace and its documents; safe to do again."""
+    values = {
+        "instructions": skill.instructions,
+        "checks": json.dumps(skill.checks),
+        "max_tokens": skill.max_tokens,
+    }
+    pairs = [f"{key}={value}" for key, value in values.items()]
+    house.run("workspaces", "set", "default", *pairs, *skill.settings)
+    return house.run("ingest", str(skill.documents)) if skill.documents else []
+
+
+def written(skill: Skill, cases: Cases, shown: Sequence[Sequence[str]]) -> Cases:
+    """The cases with the answers that the passages shown allow; those that allow none left out."""
+    assert skill.write is not None
+    every = [*cases.taught, *cases.asked]
+    written = [
+        replace(item, answer=skill.write(item, passages))
+        for item, passages in zip(every, shown, strict=True)
+    ]
+    cut = len(cases.taught)
+    return Cases(
+        tuple(item for item in written[:cut] if item.answer),
+        tuple(item for item in written[cut:] if item.answer),
+    )
+
+
+def _teach(house: House, cases: Cases) -> dict[str, Any]:
+    """What the import of the corrections said; safe to do again."""
     rows = [
         {"question": item.question, "correction": item.answer, "group": f"pair {number}"}
         for number, item in enumerate(cases.taught)
@@ -108,14 +138,19 @@ def _set_up(house: House, skill: Skill, cases: Cases) -> dict[str, Any]:
 
 
 def _ask(
-    house: House, skill: Skill, cases: Cases, way: str, options: Sequence[str]
+    house: House,
+    skill: Skill,
+    items: Sequence[Item],
+    options: Sequence[str],
+    example_tokens: int = 0,
+    max_tokens: int = 0,
 ) -> list[tuple[str, list[str]]]:
-    """(answer, passages shown) for each item that is asked."""
+    """(answer, passages shown) for each item."""
     said = house.ask(
-        [item.question for item in cases.asked],
+        [item.question for item in items],
         options,
-        max_tokens=skill.max_tokens,
-        example_tokens=skill.example_tokens if way == EXAMPLES else 0,
+        max_tokens=max_tokens or skill.max_tokens,
+        example_tokens=example_tokens,
     )
     return [(one["answer"], [source["text"] for source in one["sources"]]) for one in said]
 
@@ -132,7 +167,7 @@ def table(outcome: Outcome) -> str:
 def summary(outcomes: Sequence[Outcome]) -> str:
     """A line per skill: what it is judged by, by way of answering."""
     ways = (BASE, EXAMPLES, ALONE)
-    lines = [f"| skill | taught | asked | measure | {' | '.join(ways)} | minutes |"]
+    lines = [f"| skill | taught | asked | measure | {' | '.join(ways)} | round, minutes |"]
     lines.append("|---|---|---|---|---|---|---|---|")
     for one in outcomes:
         for name in dict.fromkeys([*one.skill.aims, one.skill.judged_by]):

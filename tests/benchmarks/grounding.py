@@ -40,6 +40,13 @@ def found_in(text: str, wanted: set[str]) -> set[str]:
     return wanted & (_figures(written, ones=True) | {word.casefold() for word in written})
 
 
+def held_words(text: str, said: str) -> float:
+    """Share of the words of `said` with four letters and more that stand in the text; 1 of none."""
+    long = [word for word in map(str.casefold, _WORD.findall(said)) if len(word) > 3]
+    known = {word.casefold() for word in _WORD.findall(text)}
+    return sum(word in known for word in long) / len(long) if long else 1.0
+
+
 def _acronym(word: str) -> bool:
     return 1 < len(word) < 5 and word.isupper()
 

@@ -70,6 +70,8 @@ class Skill:
     """Further settings of the workspace, KEY=VALUE."""
     documents: Path | None = None
     """A folder that the workspace's answers are about."""
+    write: Callable[[Item, Sequence[str]], str] | None = None
+    """The wanted answer to an item by the passages it was shown; "" where they do not hold it."""
     ceiling: bool = True
     """Whether the wanted answers are measured too: what a person comes to."""
 

@@ -8,7 +8,7 @@ some ten times.
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tests.benchmarks.grounding import claims, found_in
+from tests.benchmarks.grounding import claims, found_in, held_words
 from tests.benchmarks.rouge import rouge_l, rouge_n, words
 from tests.benchmarks.skill import (
     Cases,
@@ -101,19 +101,13 @@ def measure_summaries(cases: Cases, replies: Sequence[Reply]) -> Scores:
         "ROUGE-2": mean([rouge_n(*pair, 2) for pair in pairs]),
         "ROUGE-L": mean([rouge_l(*pair) for pair in pairs]),
         "length": length_ratio(pairs),
-        "words in the text": mean([_held_words(*pair) for pair in _with_texts(cases, replies)]),
+        "words in the text": mean([held_words(*pair) for pair in _with_texts(cases, replies)]),
         "figures and names in the text": _of(sum(map(len, held)), sum(map(len, said))),
     }
 
 
 def _with_texts(cases: Cases, replies: Sequence[Reply]) -> list[tuple[str, str]]:
     return [(item.question, reply.answer) for item, reply in zip(cases.asked, replies, strict=True)]
-
-
-def _held_words(text: str, answer: str) -> float:
-    """Share of the answer's words of four letters and more that stand in the text."""
-    long, known = [word for word in words(answer) if len(word) > 3], set(words(text))
-    return sum(word in known for word in long) / len(long) if long else 1.0
 
 
 def length_ratio(pairs: Sequence[tuple[str, str]]) -> Score:
