@@ -162,9 +162,9 @@ def _edits(rejected: str, chosen: str) -> set[str]:
 def _same_as_nearest(app: App, db: Database, workspace: Workspace, looked: Sequence[Lesson]) -> int:
     """For how many the nearest other correction has the same answer: a look-up's chance."""
     from knowledge.corrections import nearest_examples
-    from storage.pairs import approved_pairs
+    from storage.pairs import pair_ids
 
-    ids = {pair.feedback_id for pair in approved_pairs(db, workspace.id)}
+    ids = pair_ids(db, workspace.id)
     same = 0
     for one in looked:
         near = nearest_examples(

@@ -15,7 +15,7 @@ from assistant.lessons import Lesson
 from assistant.opponents import ANSWER_TOKENS
 from assistant.prompt import build_messages
 from assistant.reply import EXAMPLES_AT_MOST, examples_for
-from storage.pairs import approved_pairs
+from storage.pairs import pair_ids
 from storage.records import Example, Inputs, Split, Workspace
 from tuning.bundle import TrainRow, asked
 from tuning.checks import usable_check
@@ -42,7 +42,7 @@ def held_out_cases(
     """
     held = {one.pair.feedback_id for one in found if one.split != "train"}
     # all others, for a round that teaches an adapter on leaves some of them out
-    taught = frozenset(pair.feedback_id for pair in approved_pairs(db, workspace.id)) - held
+    taught = pair_ids(db, workspace.id) - held
     own = [one.pair.chosen for one in found if one.split == "train" and _is_style(one)]
     style = style_check(own) if own else None
     cases = []

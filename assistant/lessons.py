@@ -16,14 +16,13 @@ from assistant.app import App
 from assistant.prompt import build_messages
 from assistant.replay import plain_inputs
 from assistant.reply import examples_for
-from storage.overrides import normalise
-from storage.pairs import approved_pairs, first_ids
+from storage.pairs import approved_pairs, wordings
 from storage.paraphrases import judging_paraphrases
 from storage.records import ChatMessage, ExampleKind, Inputs, Pair, Paraphrase, Split, Workspace
 from tuning.bundle import RowKind
 from tuning.evaluate import Case
 from tuning.sentinel import Choice, SentinelItem, read_items
-from tuning.split import Wording, split
+from tuning.split import split
 
 REJECTED_TOKENS = 256
 """Tokens of a wrong answer that are compared: a reply has 256 at most unless a workspace says
@@ -70,8 +69,8 @@ class Lesson:
 def lessons(app: App, db: Database, workspace: Workspace) -> list[Lesson]:
     """Every approved pair of the workspace as a lesson, in order of feedback id."""
     pairs = approved_pairs(db, workspace.id)
-    splits = _splits(db, workspace, pairs)
-    written = judging_paraphrases(db, workspace.id, [pair.inputs.question for pair in pairs])
+    splits = split(wordings(db, workspace.id), salt=workspace.name)
+    written = judging_paraphrases(db, workspace.id)
     taught = frozenset(id for id, part in splits.items() if part == "train")
     return [
         replace(
@@ -183,20 +182,6 @@ def _general(
 def plain_question(question: str) -> str:
     """Its words without case and spacing."""
     return " ".join(question.casefold().split())
-
-
-def _splits(db: Database, workspace: Workspace, pairs: Sequence[Pair]) -> dict[int, Split]:
-    first = first_ids(db, workspace.id)
-    wordings = [
-        Wording(
-            feedback_id=pair.feedback_id,
-            group=pair.group,
-            question=normalise(pair.inputs.question),
-            first_id=first.get(pair.feedback_id, pair.feedback_id),
-        )
-        for pair in pairs
-    ]
-    return split(wordings, salt=workspace.name)
 
 
 def _as_today(

@@ -1,12 +1,12 @@
 """The nearest approved corrections: few-shot examples for a question."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from sqlite_utils import Database
 
 from storage.documents import chunk_hash
-from storage.pairs import approved_pairs
+from storage.pairs import each_pair, pair_ids, pair_questions
 from storage.records import Example, Pair
 
 if TYPE_CHECKING:  # their libraries take seconds to import
@@ -42,18 +42,18 @@ def nearest_examples(
     """
     if limit < 1 or budget < 1 or not question.strip():
         return []
-    pairs = {pair.feedback_id: pair for pair in approved_pairs(db, workspace_id)}
-    questions = {number: pair.inputs.question for number, pair in pairs.items()}
+    questions = pair_questions(db, workspace_id)
     sync_corrections(index, embedder, workspace_id, questions)
+    left_out = pair_ids(db, workspace_id, leave_out_groups) if leave_out_groups else frozenset()
     allowed = [
         feedback_id
-        for feedback_id, pair in pairs.items()
-        if pair.group not in leave_out_groups
+        for feedback_id in questions
+        if feedback_id not in left_out
         and (only_feedback_ids is None or feedback_id in only_feedback_ids)
     ]
     collection = corrections_collection(workspace_id, embedder)
     near = index.query(collection, embedder.embed([question])[0], len(allowed), among=allowed)
-    nearest = [pairs[feedback_id] for feedback_id, _ in near if feedback_id in pairs]
+    nearest = each_pair(db, workspace_id, (feedback_id for feedback_id, _ in near))
     return _fitting(nearest, limit, budget, count_tokens)[::-1]
 
 
@@ -93,7 +93,7 @@ def near_questions(
 
 
 def _fitting(
-    nearest: list[Pair], limit: int, budget: int, count_tokens: Callable[[str], int]
+    nearest: Iterable[Pair], limit: int, budget: int, count_tokens: Callable[[str], int]
 ) -> list[Example]:
     fitting: list[Example] = []
     for pair in nearest:

@@ -8,6 +8,9 @@ from storage.records import Example, Inputs, Passage
 from storage.text import to_json
 
 _Record = TypeVar("_Record", Passage, Example)
+_KNOWN: dict[type, set[str]] = {
+    kind: {field.name for field in fields(kind)} for kind in (Passage, Example)
+}
 
 
 def inputs_to_json(inputs: Inputs) -> str:
@@ -29,5 +32,4 @@ def inputs_from_json(text: str) -> Inputs:
 
 
 def _record(kind: type[_Record], stored: dict[str, Any]) -> _Record:
-    known = {field.name for field in fields(kind)}
-    return kind(**{name: value for name, value in stored.items() if name in known})
+    return kind(**{name: value for name, value in stored.items() if name in _KNOWN[kind]})

@@ -204,3 +204,37 @@ def m013_paraphrases(db: Database) -> None:
         unique (feedback_id, question_key)
     ) strict;
     """)
+
+
+@migrations()
+def m014_pairs_by_index(db: Database) -> None:
+    """The same pairs, found row by row instead of by sorting all of them.
+
+    Reading a million took 73 s by the window function and 16 s so, and one pair by its id is a
+    look-up. The newest approval counts; one that is approved always has its time.
+    """
+    db.executescript("""
+    drop index feedback_question;
+    create index feedback_question
+        on feedback(workspace_id, question_key, history_key, reviewed_at);
+    drop view pairs;
+    create view pairs as
+        select f.id as feedback_id, f.workspace_id, w.name as workspace, f."group",
+               f.question, f.approved_correction as chosen,
+               case when m.content not in ('', f.approved_correction) then m.content end
+                   as rejected,
+               f.contributor, f.origin, f.reviewer, f.reviewed_at, f.message_id
+        from feedback f
+        join messages m on m.id = f.message_id
+        join workspaces w on w.id = f.workspace_id
+        where f.status = 'approved' and f.approved_correction != ''
+        and not exists (select 1 from duplicates d where d.feedback_id = f.id)
+        and not exists (
+            select 1 from feedback n
+            where n.workspace_id = f.workspace_id and n.question_key = f.question_key
+            and n.history_key = f.history_key and n.reviewed_at >= f.reviewed_at
+            and (n.reviewed_at > f.reviewed_at or n.id > f.id)
+            and n.status = 'approved' and n.approved_correction != ''
+            and not exists (select 1 from duplicates d where d.feedback_id = n.id)
+        );
+    """)

@@ -4,19 +4,29 @@ Only what a reviewer approved is given out here. A thumb is approved as it stand
 '' for an approved correction, which is read as none everywhere outside this room.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
 from sqlite_utils import Database
 
 from storage.database import one, rows
 from storage.inputs import inputs_from_json
-from storage.records import Pair, Thumb
+from storage.records import Pair, Thumb, Wording
 from storage.stale import as_decided
 from storage.text import to_json
 
 WHOLE = ("stop", "imported")
 """Finish reasons of replies that came to their own end."""
+PAGE = 1000
+"""Rows read at a time."""
+
+_PAIRS = """
+select p.feedback_id, p."group", p.chosen, p.rejected, m.inputs
+from pairs p join messages m on m.id = p.message_id
+where p.workspace_id = ?
+"""
 
 
 @dataclass(frozen=True)
@@ -38,16 +48,77 @@ def approved_pairs(db: Database, workspace_id: int) -> list[Pair]:
     Where several were approved for one question after one history, the newest approval counts.
     Passages that changed are given as they were when a person kept or edited the pair since.
     """
+    return list(each_pair(db, workspace_id))
+
+
+def each_pair(db: Database, workspace_id: int, ids: Iterable[int] | None = None) -> Iterator[Pair]:
+    """What `approved_pairs` gives, one after the other; with `ids` only those of them, in order.
+
+    A page is in memory at a time, and no read stays open between two pages.
+    """
+    pages = _pages(db, workspace_id) if ids is None else _pages_of(db, workspace_id, ids)
+    for found in pages:
+        stored = {row["feedback_id"]: inputs_from_json(row["inputs"]) for row in found}
+        inputs = as_decided(db, workspace_id, stored)
+        for row in found:
+            yield Pair(
+                feedback_id=row["feedback_id"],
+                group=row["group"],
+                inputs=inputs[row["feedback_id"]],
+                chosen=row["chosen"],
+                rejected=row["rejected"],
+            )
+
+
+def _pages(db: Database, workspace_id: int) -> Iterator[list[dict[str, Any]]]:
+    last = 0
+    while found := rows(
+        db,
+        f"{_PAIRS} and p.feedback_id > ? order by p.feedback_id limit {PAGE}",
+        workspace_id,
+        last,
+    ):
+        yield found
+        last = found[-1]["feedback_id"]
+
+
+def _pages_of(
+    db: Database, workspace_id: int, ids: Iterable[int]
+) -> Iterator[list[dict[str, Any]]]:
+    left = iter(ids)
+    while page := list(islice(left, PAGE)):
+        sql = f"{_PAIRS} and p.feedback_id in (select value from json_each(?))"
+        found = {row["feedback_id"]: row for row in rows(db, sql, workspace_id, to_json(page))}
+        yield [found[id] for id in page if id in found]
+
+
+def wordings(db: Database, workspace_id: int) -> Iterator[Wording]:
+    """Of each pair, by feedback id, what decides which slice it is in."""
+    last = 0
+    while found := rows(
+        db,
+        f"""select p.feedback_id, p."group", f.question_key as question, (
+            select min(same.id) from feedback same
+            where same.workspace_id = f.workspace_id and same.question_key = f.question_key
+        ) as first_id
+        from pairs p join feedback f on f.id = p.feedback_id
+        where p.workspace_id = ? and p.feedback_id > ?
+        order by p.feedback_id limit {PAGE}""",
+        workspace_id,
+        last,
+    ):
+        yield from (Wording(**row) for row in found)
+        last = found[-1]["feedback_id"]
+
+
+def pair_groups(db: Database, workspace_id: int) -> list[str]:
+    """The needs that the pairs belong to, each once, sorted."""
     found = rows(
         db,
-        """select p.feedback_id, p."group", p.chosen, p.rejected, m.inputs
-        from pairs p join messages m on m.id = p.message_id
-        where p.workspace_id = ? order by p.feedback_id""",
+        'select distinct "group" from pairs where workspace_id = ? order by "group"',
         workspace_id,
     )
-    stored = {row["feedback_id"]: inputs_from_json(row["inputs"]) for row in found}
-    inputs = as_decided(db, workspace_id, stored)
-    return [Pair(**{**row, "inputs": inputs[row["feedback_id"]]}) for row in found]
+    return [row["group"] for row in found]
 
 
 def pair_questions(db: Database, workspace_id: int) -> dict[int, str]:
@@ -58,6 +129,21 @@ def pair_questions(db: Database, workspace_id: int) -> dict[int, str]:
         workspace_id,
     )
     return {row["feedback_id"]: row["question"] for row in found}
+
+
+def pair_ids(
+    db: Database, workspace_id: int, groups: Collection[str] | None = None
+) -> frozenset[int]:
+    """The feedback ids of all pairs, or of those of some needs."""
+    found = rows(
+        db,
+        """select feedback_id from pairs where workspace_id = ?
+        and (? is null or "group" in (select value from json_each(?)))""",
+        workspace_id,
+        None if groups is None else 1,
+        to_json(sorted(groups or ())),
+    )
+    return frozenset(row["feedback_id"] for row in found)
 
 
 def rivals(db: Database, feedback_id: int, near: Collection[int] = ()) -> list[Rival]:
@@ -79,23 +165,6 @@ def rivals(db: Database, feedback_id: int, near: Collection[int] = ()) -> list[R
         to_json(sorted(near)),
     )
     return [Rival(**{**row, "same_question": bool(row["same_question"])}) for row in found]
-
-
-def first_ids(db: Database, workspace_id: int) -> dict[int, int]:
-    """For each pair, by feedback id, the oldest feedback of the workspace on the same question.
-
-    Any status counts, so that no later review changes how old a question is.
-    """
-    found = rows(
-        db,
-        """select p.feedback_id, min(same.id) as first_id
-        from pairs p join feedback f on f.id = p.feedback_id
-        join feedback same on same.workspace_id = f.workspace_id
-        and same.question_key = f.question_key
-        where p.workspace_id = ? group by p.feedback_id""",
-        workspace_id,
-    )
-    return {row["feedback_id"]: row["first_id"] for row in found}
 
 
 def approved_preferences(db: Database, workspace_id: int) -> list[Pair]:

@@ -4,8 +4,6 @@ A need that was corrected in one or two wordings has none to spare for the gate;
 stand in. Each belongs to an approved correction, whose text is the answer that is expected.
 """
 
-from collections.abc import Sequence
-
 from sqlite_utils import Database
 
 from storage.audit import audit
@@ -75,12 +73,17 @@ def list_paraphrases(db: Database, workspace_id: int) -> list[Paraphrase]:
     return [Paraphrase(**row) for row in found]
 
 
-def judging_paraphrases(
-    db: Database, workspace_id: int, asked: Sequence[str]
-) -> dict[int, tuple[Paraphrase, ...]]:
-    """By feedback id, those whose question is none of `asked`: one that was asked and corrected
-    since is a wording of its own."""
-    known = {normalise(question) for question in asked}
+def judging_paraphrases(db: Database, workspace_id: int) -> dict[int, tuple[Paraphrase, ...]]:
+    """By feedback id, those whose question no pair asks: one that was corrected since is a wording
+    of its own."""
+    taken = rows(
+        db,
+        """select distinct w.question_key from paraphrases w
+        join feedback f on f.workspace_id = ? and f.question_key = w.question_key
+        join pairs p on p.feedback_id = f.id""",
+        workspace_id,
+    )
+    known = {row["question_key"] for row in taken}
     found: dict[int, tuple[Paraphrase, ...]] = {}
     for item in list_paraphrases(db, workspace_id):
         if normalise(item.question) not in known:

@@ -4,7 +4,7 @@ A row stays inside `storage`; everybody else sees these. Times are ISO 8601 UTC 
 """
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, NamedTuple, TypedDict
 
 Role = Literal["system", "user", "assistant"]
 Access = Literal["public", "members", "embed"]
@@ -187,6 +187,18 @@ class Pair:
     inputs: Inputs
     chosen: str
     rejected: str | None
+
+
+class Wording(NamedTuple):
+    """A pair without its words but for what is asked: what decides which slice it is in."""
+
+    feedback_id: int
+    group: str
+    question: str
+    """Normalised: equal questions are equal texts."""
+    first_id: int
+    """The oldest feedback with this question, whatever its status: neither a later correction nor
+    a later review makes it younger."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from storage.documents import chunks_of, live_chunks
 from storage.errors import Refused
 from storage.inputs import inputs_from_json
 from storage.records import Chunk, Inputs, Passage
-from storage.text import clean
+from storage.text import clean, to_json
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 _MOST_OVERLAP = 64
@@ -137,8 +137,10 @@ def as_decided(db: Database, workspace_id: int, inputs: dict[int, Inputs]) -> di
         """select k.feedback_id, k.hash, min(c.id) as chunk_id, k.seen
         from kept_passages k join feedback f on f.id = k.feedback_id
         left join chunks c on c.workspace_id = f.workspace_id and c.hash = k.seen
-        where f.workspace_id = ? group by k.feedback_id, k.hash""",
+        where f.workspace_id = ? and k.feedback_id in (select value from json_each(?))
+        group by k.feedback_id, k.hash""",
         workspace_id,
+        to_json(list(inputs)),
     )
     live = live_chunks(db, workspace_id, [row["chunk_id"] for row in kept if row["chunk_id"]])
     decided = dict(inputs)

@@ -12,11 +12,11 @@ serves was not trained on what judges its successor.
 """
 
 import hashlib
-from collections import defaultdict
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable
+from heapq import nsmallest
+from itertools import islice
 
-from storage.records import Split
+from storage.records import Split, Wording
 
 WORDINGS_NEEDED = 3
 """Wordings of a need before one of them is held out."""
@@ -24,39 +24,31 @@ NEEDS_NEEDED = 50
 """Needs before any whole need is held out."""
 NEW_NEEDS_SHARE = 0.1
 """Whole needs held out, at most, as a share of all needs."""
+MOST_JUDGES = 1000
+"""New wordings held out at most, one a need: so many tell a share within 3 points (95%), and every
+opponent answers each. Of more needs those judge that are drawn; the others' wordings all train."""
+MOST_NEW_NEEDS = 250
+"""Whole needs held out at most, for they can only veto."""
 
 
-class Wording(NamedTuple):
-    """One pair, as the split sees it."""
-
-    feedback_id: int
-    group: str
-    question: str
-    """Normalised: equal questions are equal texts."""
-    first_id: int
-    """The oldest feedback id with this question: a later correction does not make it younger."""
-
-
-Needs = dict[str, list[str]]
+Needs = dict[str, dict[str, None]]
 """The questions of each group, the oldest first, each once."""
 
 
-def split(wordings: Sequence[Wording], *, salt: str) -> dict[int, Split]:
+def split(wordings: Iterable[Wording], *, salt: str) -> dict[int, Split]:
     """The split of each pair by feedback id; `salt` names the workspace.
 
     Only "train", "new wordings" and "new needs" are given out. A need of which nothing trains,
     because all its questions judge another one, is a new need too.
     """
-    needs: Needs = defaultdict(list)
-    for one in sorted(wordings, key=lambda one: (one.first_id, one.feedback_id)):
-        if one.question not in needs[one.group]:
-            needs[one.group].append(one.question)
+    known = sorted(wordings, key=lambda one: (one.first_id, one.feedback_id))
+    needs: Needs = {}
+    for one in known:
+        needs.setdefault(one.group, {}).setdefault(one.question)
     held_out = _held_out(needs, salt)
-    taught = {one.group for one in wordings if one.question not in held_out}
-    return {
-        one.feedback_id: _slice(one, taught, held_out)
-        for one in sorted(wordings, key=lambda one: one.feedback_id)
-    }
+    taught = {one.group for one in known if one.question not in held_out}
+    known.sort(key=lambda one: one.feedback_id)
+    return {one.feedback_id: _slice(one, taught, held_out) for one in known}
 
 
 def _slice(one: Wording, taught: set[str], held_out: set[str]) -> Split:
@@ -68,24 +60,27 @@ def _slice(one: Wording, taught: set[str], held_out: set[str]) -> Split:
 def _held_out(needs: Needs, salt: str) -> set[str]:
     """The questions that judge."""
     whole = _new_needs(needs, salt)
-    held_out = {question for group in whole for question in needs[group]}
-    for group, questions in needs.items():
-        if group not in whole and len(questions) >= WORDINGS_NEEDED:
-            oldest = questions[:WORDINGS_NEEDED]
-            held_out.add(min(oldest, key=lambda question: _draw(salt, question)))
-    return held_out
+    drawn = [
+        min(islice(questions, WORDINGS_NEEDED), key=lambda question: _draw(salt, question))
+        for group, questions in needs.items()
+        if group not in whole and len(questions) >= WORDINGS_NEEDED
+    ]
+    if len(drawn) > MOST_JUDGES:
+        drawn = nsmallest(MOST_JUDGES, drawn, key=lambda question: _draw(salt, "judge", question))
+    return {question for group in whole for question in needs[group]} | set(drawn)
 
 
-def _new_needs(needs: Needs, salt: str) -> list[str]:
+def _new_needs(needs: Needs, salt: str) -> dict[str, None]:
     """The needs that are drawn below the share, the oldest first, never more than the share."""
     if len(needs) < NEEDS_NEEDED:
-        return []
-    drawn = [
+        return {}
+    drawn = (
         group
         for group, questions in needs.items()
-        if len(questions) >= WORDINGS_NEEDED and _draw(salt, "need", questions[0]) < NEW_NEEDS_SHARE
-    ]
-    return drawn[: int(len(needs) * NEW_NEEDS_SHARE)]
+        if len(questions) >= WORDINGS_NEEDED
+        and _draw(salt, "need", next(iter(questions))) < NEW_NEEDS_SHARE
+    )
+    return dict.fromkeys(islice(drawn, min(int(len(needs) * NEW_NEEDS_SHARE), MOST_NEW_NEEDS)))
 
 
 def _draw(*parts: str) -> float:

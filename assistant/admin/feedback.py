@@ -19,7 +19,7 @@ from storage.feedback import (
     list_feedback,
     reject,
 )
-from storage.pairs import approved_pairs
+from storage.pairs import pair_groups
 from storage.records import Feedback
 from storage.stale import keep, stale_feedback, stale_passages
 from storage.users import user_by_id
@@ -165,7 +165,7 @@ class FeedbackTab:
             inputs,
             duplicates_of(desk.db, chosen),
         )
-        needs = sorted({pair.group for pair in approved_pairs(desk.db, desk.workspace.id)})
+        needs = pair_groups(desk.db, desk.workspace.id)
         review = Reviews(self._app, desk.db, desk.workspace).look(item)
         unnamed = item.status != "approved" and item.group == default_group(item.question)
         return {

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 
 from sqlite_utils import Database
@@ -151,7 +152,7 @@ def export(app: App, *, workspace: str, format: str, to: str | None) -> Iterator
 
 def _left_out(db: Database, workspace_id: int, format: str) -> Iterator[str]:
     """What somebody may miss in this format, in words."""
-    one_sided = sum(pair.rejected is None for pair in pairs.approved_pairs(db, workspace_id))
+    one_sided = sum(pair.rejected is None for pair in pairs.each_pair(db, workspace_id))
     if format == "preference" and one_sided:
         text = f"{one_sided} corrections without a wrong answer have no rejected side"
         yield f"{text}: they are in the prompt-completion format."
@@ -161,9 +162,9 @@ def _left_out(db: Database, workspace_id: int, format: str) -> Iterator[str]:
 
 
 def _rows(db: Database, workspace_id: int, format: str) -> Iterator[Event]:
-    corrected = pairs.approved_pairs(db, workspace_id)
+    corrected = pairs.each_pair(db, workspace_id)
     if format == "preference":
-        for pair in (*corrected, *pairs.approved_preferences(db, workspace_id)):
+        for pair in chain(corrected, pairs.approved_preferences(db, workspace_id)):
             if pair.rejected is not None:
                 prompt = build_messages(pair.inputs)
                 both = {"chosen": _said(pair.chosen), "rejected": _said(pair.rejected)}

@@ -2,15 +2,20 @@
 
 import pytest
 
+from storage import pairs
 from storage.conversations import add_message, message
 from storage.errors import BadInput
 from storage.feedback import add_feedback, approve, list_feedback, reject
-from storage.overrides import override_for
+from storage.overrides import normalise, override_for
 from storage.pairs import (
     approved_pairs,
     approved_preferences,
     approved_thumbs,
+    each_pair,
+    pair_groups,
+    pair_ids,
     thumbs_to_review,
+    wordings,
 )
 from storage.records import Inputs
 
@@ -180,3 +185,45 @@ def test_inputs_come_back_whole(db, workspace, reply_to, judged):
     judged(reply_to("q", "good", history=history), 1)
     (thumb,) = approved_thumbs(db, workspace.id)
     assert thumb.inputs == Inputs("q", "Be brief.", 1, history)
+
+
+@pytest.fixture
+def several(db, workspace, corrected):
+    """Nine approved corrections of five questions, one of them a duplicate; ids of the pairs."""
+    asked = ["a", "b", "a", "c?", "A!", "d", "b", "e", "f"]
+    made = [corrected(question, f"{place}") for place, question in enumerate(asked)]
+    for place, one in enumerate(made):
+        approve(db, one.id, reviewer="user:2", group=f"need {place % 2}")
+    approve(db, made[-1].id, reviewer="user:2", same_as=made[-2].id)
+    newest = {normalise(one.question): one.id for one in made[:-1]}
+    return sorted(newest.values())
+
+
+@pytest.mark.parametrize("page", [1, 2, 1000])
+def test_pairs_come_page_by_page(db, workspace, several, monkeypatch, page):
+    monkeypatch.setattr(pairs, "PAGE", page)
+    found = list(each_pair(db, workspace.id))
+    assert [pair.feedback_id for pair in found] == several
+    assert found == approved_pairs(db, workspace.id)
+    backwards = [*several[::-1], 99]
+    assert list(each_pair(db, workspace.id, backwards)) == found[::-1]
+    assert [(one.feedback_id, one.group, one.question) for one in wordings(db, workspace.id)] == [
+        (pair.feedback_id, pair.group, normalise(pair.inputs.question)) for pair in found
+    ]
+
+
+def test_a_question_is_as_old_as_its_first_correction(db, workspace, several):
+    first = {one.question: one.first_id for one in wordings(db, workspace.id)}
+    assert first == {"a": 1, "b": 2, "c": 4, "d": 6, "e": 8}
+    reject(db, 1, reviewer="user:2")
+    assert {one.question: one.first_id for one in wordings(db, workspace.id)} == first
+
+
+def test_needs_and_their_pairs(db, workspace, several):
+    assert pair_groups(db, workspace.id) == ["need 0", "need 1"]
+    assert pair_ids(db, workspace.id) == set(several)
+    odd = pair_ids(db, workspace.id, ["need 1", "none"])
+    assert odd == {
+        pair.feedback_id for pair in each_pair(db, workspace.id) if pair.group[-1] == "1"
+    }
+    assert pair_ids(db, workspace.id, []) == frozenset()

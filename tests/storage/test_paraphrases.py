@@ -5,7 +5,7 @@ import pytest
 from storage.audit import list_audit
 from storage.database import write, write_transaction
 from storage.errors import BadInput, NotFound
-from storage.feedback import reject
+from storage.feedback import approve, reject
 from storage.paraphrases import (
     add_paraphrase,
     judging_paraphrases,
@@ -53,13 +53,14 @@ def test_only_an_approved_correction_has_them(db, corrected):
         add_paraphrase(db, 99, "orders please", author="user:3")
 
 
-def test_a_wording_that_is_corrected_later_judges_as_itself(db, workspace, approved):
+def test_a_wording_that_is_corrected_later_judges_as_itself(db, workspace, corrected, approved):
     first = add_paraphrase(db, approved.id, "Show me closed orders", author="user:3")
     second = add_paraphrase(db, approved.id, "closed ones", author="user:3")
-    assert judging_paraphrases(db, workspace.id, []) == {approved.id: (first, second)}
-    assert judging_paraphrases(db, workspace.id, ["show me closed orders!"]) == {
-        approved.id: (second,)
-    }
+    assert judging_paraphrases(db, workspace.id) == {approved.id: (first, second)}
+    waiting = corrected("show me closed orders!", "select 9")
+    assert judging_paraphrases(db, workspace.id) == {approved.id: (first, second)}
+    approve(db, waiting.id, reviewer="user:2")
+    assert judging_paraphrases(db, workspace.id) == {approved.id: (second,)}
 
 
 def test_removing_and_rejecting_end_it(db, workspace, approved):

@@ -4,7 +4,8 @@ from collections import Counter
 
 import pytest
 
-from tuning.split import NEEDS_NEEDED, Wording, split
+from storage.records import Wording
+from tuning.split import MOST_JUDGES, MOST_NEW_NEEDS, NEEDS_NEEDED, split
 
 
 def wording(number, group, question=None, first=None):
@@ -125,3 +126,24 @@ def test_a_group_that_is_renamed_moves_nothing():
     old = needs(*[4] * 60)
     new = [one._replace(group=f"renamed {one.group}") for one in old]
     assert split(old, salt="a") == split(new, salt="a")
+
+
+@pytest.mark.parametrize("count", [MOST_JUDGES, MOST_JUDGES + 700, 3 * MOST_JUDGES])
+def test_no_more_judge_than_every_opponent_can_answer(count):
+    splits = Counter(split(needs(*[3] * count), salt="a").values())
+    assert splits["new needs"] == 3 * min(MOST_NEW_NEEDS, splits["new needs"] // 3)
+    judged = count - splits["new needs"] // 3
+    assert splits["new wordings"] == min(MOST_JUDGES, judged)
+    assert sum(splits.values()) == 3 * count
+
+
+def test_where_fewer_judge_those_that_do_are_among_those_that_would(monkeypatch):
+    grown = needs(*[4] * 40)
+    every = split(grown, salt="a")
+    monkeypatch.setattr("tuning.split.MOST_JUDGES", 10)
+    some, fewer = split(grown, salt="a"), split(grown[:100], salt="a")
+    judging = {id for id, part in some.items() if part != "train"}
+    assert len(judging) == 10
+    assert judging <= {id for id, part in every.items() if part != "train"}
+    early = {id for id, part in fewer.items() if part != "train"}
+    assert {id for id in judging if id <= 100} <= early, "a taught one came to judge"
