@@ -19,6 +19,7 @@ from typing import IO, Any
 from assistant.settings import Settings
 from storage.errors import ApprenticeError
 from storage.models import BaseModel
+from tuning.child import step_back
 
 AT_ONCE = 4
 """Requests in flight, the slots of the CPU engine: 1.4 times the tokens a second of one."""
@@ -145,7 +146,7 @@ def main() -> int:
     """The child: read the spec, open the engine, answer until standard input ends."""
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever libraries print goes to the log, never between our lines
-    _step_back()
+    step_back()
     spec = json.loads(sys.stdin.readline())
     engines = _Engines(spec)
     writing = threading.Lock()
@@ -224,11 +225,6 @@ def _base(given: dict[str, Any]) -> BaseModel:
     return BaseModel(
         **{**given, "folder": Path(given["folder"]), "gguf": Path(gguf) if gguf else None}
     )
-
-
-def _step_back() -> None:
-    """Lowest priority: at the chat's own priority ggml's spinning threads starve it."""
-    os.nice(19)
 
 
 if __name__ == "__main__":

@@ -220,12 +220,23 @@ def _death(code: int, last: Said, log: Path, by_kernel: bool) -> RoundFailed:
     return RoundFailed(f"Training ended with {how}{step}{memory}; its last words are in {log}.")
 
 
+def step_back() -> None:
+    """Lowest priority for this process: at the chat's own, a round starves the chat.
+
+    Where Linux groups processes by session (autogroup, the default of most desktops), a process's
+    nice counts within its session alone, and the session has a nice of its own: sched(7).
+    """
+    os.nice(19)
+    with suppress(OSError):  # no Linux, or no such grouping
+        Path("/proc/self/autogroup").write_text("19")
+
+
 def become_child(parent: int) -> Callable[[Said], None]:
     """Makes this process the training child of `parent`; returns how to speak to it.
 
     Call before torch is imported: its threads inherit the priority.
     """
-    os.nice(19)
+    step_back()
     with suppress(OSError):  # when memory runs out, the kernel takes us and not the server
         Path("/proc/self/oom_score_adj").write_text("1000")
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -53,6 +53,16 @@ def test_progress_and_the_result_come_back(tmp_path, monkeypatch):
     assert "a library talks" in (tmp_path / "out" / LOG).read_text()
 
 
+@pytest.mark.skipif(
+    not Path("/proc/self/autogroup").exists(), reason="the kernel does not group by session"
+)
+def test_its_session_steps_back_too(tmp_path, monkeypatch):
+    stand_in(
+        tmp_path, monkeypatch, "say({'result': {'group': open('/proc/self/autogroup').read()}})\n"
+    )
+    assert follow(tmp_path)["group"].split()[-2:] == ["nice", "19"]
+
+
 def test_its_own_sentence_is_told(tmp_path, monkeypatch):
     stand_in(tmp_path, monkeypatch, "say({'error': 'The loss became nan.'})\nsys.exit(2)\n")
     with pytest.raises(RoundFailed, match="The loss became nan."):
