@@ -8,7 +8,7 @@ from sqlite_utils import Database
 
 from assistant.app import App
 from assistant.lessons import Lesson, judging_questions, plain_question
-from assistant.prompt import build_messages
+from assistant.prompt import build_messages, cited, renumbered
 from assistant.replay import ordinary_questions
 from knowledge.search import fit_passages
 from storage.documents import chunk_hashes, live_chunks
@@ -151,7 +151,8 @@ def raft_rows(
 
     So that a round teaches neither to ignore the documents nor to believe whatever is shown: RAFT
     (Zhang et al. 2024, arXiv:2403.10131). The right passage stays where others are added; all of
-    them keep to the workspace's budget, and their order is by chance.
+    them keep to the workspace's budget, and their order is by chance. Where an answer names its
+    sources by number they are numbered anew, and it is never taught without them.
     """
     judging = judging_questions(found)
     known = sorted(chunk_hashes(db, workspace.id))
@@ -162,13 +163,25 @@ def raft_rows(
         shown = _distracted(app, workspace, lesson, [others[id] for id in sorted(others)], rng)
         if plain_question(lesson.inputs.question) in judging:
             continue
-        rows += [
-            _asked_otherwise(
-                app, lesson, replace(lesson.inputs, passages=passages), f"raft{number}", "raft"
-            )
-            for number, passages in enumerate([(), shown] if shown else [()])
-        ]
+        for number, passages in enumerate([(), shown] if shown else [()]):
+            own = _cited_anew(app, lesson, passages)
+            if own is not None:
+                inputs = replace(lesson.inputs, passages=passages)
+                rows.append(_asked_otherwise(app, own, inputs, f"raft{number}", "raft"))
     return rows
+
+
+def _cited_anew(app: App, lesson: Lesson, shown: Sequence[Passage]) -> Lesson | None:
+    """The lesson with its sources numbered as shown; None where one of them is not shown."""
+    before = lesson.pair.chosen
+    answer = renumbered(before, lesson.inputs.passages, shown)
+    if answer is None or answer == before:
+        return lesson if answer else None
+    return replace(
+        lesson,
+        pair=replace(lesson.pair, chosen=answer),
+        completion_ids=tuple(app.tokenizer.completion_ids(answer)),
+    )
 
 
 def _distracted(
@@ -178,12 +191,17 @@ def _distracted(
     others: Sequence[Passage],
     rng: random.Random,
 ) -> tuple[Passage, ...]:
-    """The best passage among other ones, within the budget; () when no other one fits."""
-    best = lesson.inputs.passages[0]
+    """The best passage, or those that the answer names, among other ones, within the budget.
+
+    () when no other one fits.
+    """
+    best = cited(lesson.pair.chosen, lesson.inputs.passages) or [lesson.inputs.passages[0]]
     own = {passage.hash for passage in lesson.inputs.passages}
-    left = workspace.settings.passage_tokens - app.tokenizer.count(best.text)
+    spent = sum(app.tokenizer.count(passage.text) for passage in best)
+    left = workspace.settings.passage_tokens - spent
     strange = [passage for passage in others if passage.hash not in own]
     added = fit_passages(strange, left, app.tokenizer.count) if left > 0 else []
-    shown = [best, *added[: workspace.settings.top_k - 1]]
+    added = added[: max(0, workspace.settings.top_k - len(best))]
+    shown = [*best, *added]
     rng.shuffle(shown)
-    return tuple(shown) if len(shown) > 1 else ()
+    return tuple(shown) if added else ()

@@ -1,6 +1,7 @@
 """Rows of a round: each taught pair in several words, and never a held-out one."""
 
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 
@@ -83,6 +84,26 @@ def test_pairs_with_passages_are_also_taught_without_and_among_others(app, shown
             assert asked(row.messages) not in {
                 asked(one.messages) for one in found if one.split != "train"
             }
+
+
+def test_an_answer_with_numbered_sources_keeps_them_right(app, shown):
+    answer = "They are marked. [1]"
+    ids = tuple(app.tokenizer.completion_ids(answer))
+    with closing(app.db()) as db:
+        found = [
+            replace(one, pair=replace(one.pair, chosen=answer), completion_ids=ids)
+            for one in lessons(app, db, shown)
+        ]
+        rows = raft_rows(app, db, shown, found)
+    assert len(rows) == sum(one.split == "train" for one in found)
+    numbers = set()
+    for row in rows:
+        said = row.messages[-1]["content"]
+        number = row.completion.removeprefix("They are marked. [")[0]
+        assert f"[{number}] returns.md: {OWN.text}" in said and "is about boats" in said
+        assert row.completion_ids == tuple(app.tokenizer.completion_ids(row.completion))
+        numbers.add(number)
+    assert len(numbers) > 1, "it does not always stand in one place"
 
 
 def test_no_distraction_where_the_budget_is_spent(app, shown):

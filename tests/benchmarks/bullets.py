@@ -80,6 +80,9 @@ def measure_bullets(cases: Cases, replies: Sequence[Reply]) -> Scores:
         "only right sources": share([bool(right) and all(right) for right in lines]),
         "something wanted": share([any(said) for said in facts]),
         "lines with their right source": share([one for right in lines for one in right]),
+        "facts not of [1]": share(
+            [_cited_right(fact, reply) for item, reply in pairs for fact in _not_first(item, reply)]
+        ),
         "wanted facts": share([one for said in facts for one in said]),
     }
 
@@ -104,6 +107,16 @@ def _right(line: str, sources: Sequence[str]) -> bool:
 
 def _shown(item: Item, reply: Reply) -> list[str]:
     return [fact for fact in item.facts if any(holds(passage, fact) for passage in reply.sources)]
+
+
+def _not_first(item: Item, reply: Reply) -> list[str]:
+    """The facts that another passage than the first holds: "[1]" after everything is no skill."""
+    return [fact for fact in _shown(item, reply) if not holds(reply.sources[0], fact)]
+
+
+def _cited_right(fact: str, reply: Reply) -> bool:
+    lines = [line for line in _lines(reply.answer) if holds(line, fact)]
+    return any(_right(line, reply.sources) for line in lines)
 
 
 def _said(fact: str, reply: Reply) -> bool:

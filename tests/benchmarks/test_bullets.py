@@ -50,6 +50,7 @@ def test_a_right_answer_passes():
         "only right sources": "1 of 1",
         "something wanted": "1 of 1",
         "lines with their right source": "1 of 1",
+        "facts not of [1]": "1 of 1",
         "wanted facts": "1 of 1",
     }
 
@@ -73,6 +74,15 @@ def test_each_fault_is_found(answer, form, sources, wanted):
     assert found["bullets and nothing else"] == f"{form} of 1"
     assert found["only right sources"] == f"{sources} of 1"
     assert found["something wanted"] == f"{wanted} of 1"
+
+
+def test_the_first_passage_after_everything_is_found_out():
+    both = Item("?", facts=("Showers are included in the ticket.", "The sauna costs 6 euros."))
+    answer = "- Showers are included in the ticket. [1]\n- The sauna costs 6 euros. [1]"
+    found = measure_bullets(Cases((), (both,)), [Reply(answer, (SHOWERS, SAUNA))])
+    assert found["wanted facts"].text == "2 of 2" and found["every check"].text == "0 of 1"
+    assert found["facts not of [1]"].text == "0 of 1"
+    assert found["lines with their right source"].text == "1 of 2"
 
 
 def test_its_check_takes_bullets_alone():
