@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import gradio as gr
 
 from assistant.admin.adapters_view import adapter_label, adapter_table
+from assistant.admin.copies import CopiesForm
 from assistant.admin.desk import Desk, Refresh, Updates, at_desk, binder
 from assistant.security import may_administer
 from storage.adapters import adapter, list_adapters, promote, rollback, serving_adapter
@@ -34,6 +35,7 @@ class AdaptersTab:
                 self.yes_promote = gr.Button("Yes, let it serve", variant="primary", size="md")
                 self.yes_back = gr.Button("Yes, roll back", variant="primary", size="md")
                 self.no = gr.Button("Leave it as it is", size="md")
+        self.copies = CopiesForm(app, workspace)
         self.notes = gr.Markdown(elem_id="release-notes")
         self._wire(app, workspace)
 
@@ -44,14 +46,18 @@ class AdaptersTab:
         }
 
         bind = binder(app, may_administer, workspace, outputs)
-        handler = at_desk(app, may_administer, self.show, silent=True)
-        self.refresh = Refresh(handler, [], outputs)
+        handler = at_desk(app, may_administer, self.open, silent=True)
+        self.refresh = Refresh(handler, [], outputs | self.copies.outputs)
         bind(self.chosen.input, self.read, self.chosen)
         bind(self.promote.click, self.ask_promote, self.chosen)
         bind(self.back.click, self.ask_back)
         bind(self.no.click, self.show)
         bind(self.yes_promote.click, self.promote_it, self.chosen, self.reason)
         bind(self.yes_back.click, self.roll_back)
+
+    def open(self, desk: Desk) -> Updates:
+        """The tab as it is opened; what somebody chooses for a copy is left alone later."""
+        return {**self.show(desk), **self.copies.show(desk)}
 
     def show(self, desk: Desk) -> Updates:
         """The list as it is now."""

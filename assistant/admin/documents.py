@@ -8,13 +8,12 @@ import gradio as gr
 from assistant.admin.desk import Desk, Refresh, Updates, at_desk, binder
 from assistant.admin.feedback_view import day_and_time
 from assistant.admin.ingest_job import last_ingest, start_ingest
-from assistant.admin.tables import bar, table
+from assistant.admin.tables import job_state, table
 from assistant.chat_view import one_line
 from assistant.security import may_administer
 from storage.audit import audit
 from storage.documents import document_by_name, list_documents
 from storage.errors import BadInput
-from storage.records import Job
 from storage.stale import stale_feedback
 
 if TYPE_CHECKING:
@@ -122,7 +121,7 @@ class DocumentsTab:
 
     def _said(self, desk: Desk) -> str:
         job = last_ingest(desk.db, desk.workspace.id)
-        return ingest_state(job) if job else ""
+        return job_state(job, "Last upload") if job else ""
 
 
 def stale_note(count: int) -> str:
@@ -131,14 +130,3 @@ def stale_note(count: int) -> str:
         return ""
     text = f"{count} corrections were" if count > 1 else "1 correction was"
     return f'<p role="alert">{text} made from passages that changed: see Feedback, Stale.</p>'
-
-
-def ingest_state(job: Job) -> str:
-    """How far an ingest is, or how it ended, as HTML."""
-    if job.state in ("queued", "running"):
-        return bar(job.progress, job.note or "waiting")
-    ended = f"Last upload, {day_and_time(job.finished_at)} UTC: {job.note or job.state}."
-    problems = "".join(
-        f'<p role="alert">{one_line(line)}</p>' for line in (job.error or "").splitlines()
-    )
-    return f'<p class="note">{one_line(ended)}</p>{problems}'

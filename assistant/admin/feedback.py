@@ -7,6 +7,7 @@ from sqlite_utils import Database
 
 from assistant.admin.desk import Desk, Refresh, Updates, at_desk, binder
 from assistant.admin.feedback_view import STATUS_NAMES, detail, label, notes
+from assistant.admin.paraphrases import ParaphraseForm
 from assistant.review import Reviews
 from assistant.security import may_review
 from storage.conversations import message
@@ -43,6 +44,7 @@ class FeedbackTab:
                 self._lay_out_list()
             with gr.Column(scale=5, min_width=320):
                 self._lay_out_row()
+                self.paraphrases = ParaphraseForm(app, workspace, self.rows)
         self._wire(app, workspace)
 
     def _lay_out_list(self) -> None:
@@ -87,6 +89,7 @@ class FeedbackTab:
             *(self.status, self.before, self.rows, self.newest, self.older),
             *(self.shown, self.told, self.need, self.reason),
             *(self.actions, self.approve, self.keep, self.reject, self.editor, self.text),
+            *self.paraphrases.outputs,
         }
 
         bind = binder(app, may_review, workspace, outputs)
@@ -156,7 +159,11 @@ class FeedbackTab:
     def _row(self, desk: Desk, chosen: int | None, *, stale: bool) -> Updates:
         if chosen is None:
             nothing = {self.shown: "Nothing here.", self.told: ""}
-            return {**nothing, **self._closed(visible=False)}
+            return {
+                **nothing,
+                **self._closed(visible=False),
+                **self.paraphrases.show(desk, None),
+            }
         item = self._item(desk, chosen)
         inputs = message(desk.db, item.message_id).inputs
         said = detail(
@@ -172,6 +179,7 @@ class FeedbackTab:
             self.shown: said,
             self.told: notes(review, stale_passages(desk.db, desk.workspace.id, item.id)),
             **self._closed(visible=True),
+            **self.paraphrases.show(desk, item),
             self.reason: gr.update(visible=review.fault is not None, value=""),
             self.approve: gr.update(
                 visible=not stale and (item.correction is not None or item.rating is not None)

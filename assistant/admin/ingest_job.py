@@ -1,57 +1,37 @@
 """Uploaded files on their way into a workspace: a job that any page can watch."""
 
-import logging
-import os
-import threading
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlite_utils import Database
 
+from assistant.admin.background import in_background, last_job
 from storage import jobs
-from storage.errors import ApprenticeError
 from storage.records import Job, Workspace
 
 if TYPE_CHECKING:
     from assistant.app import App
-
-log = logging.getLogger(__name__)
 
 KIND = "ingest"
 
 
 def start_ingest(app: "App", workspace: Workspace, files: Sequence[Path]) -> Job:
     """Queue a job for these files and begin it in a thread; the files are deleted when read."""
-    with closing(app.db()) as db:
-        queued = jobs.create_job(db, KIND, workspace.id)
-    threading.Thread(
-        target=_run, args=(app, workspace, list(files), queued), name="ingest", daemon=True
-    ).start()
-    return queued
+
+    def work(db: Database, queued: Job) -> str:
+        try:
+            return "\n".join(_ingest(app, db, workspace, list(files), queued))
+        finally:
+            for path in files:
+                path.unlink(missing_ok=True)
+
+    return in_background(app, KIND, workspace.id, work)
 
 
 def last_ingest(db: Database, workspace_id: int) -> Job | None:
     """The newest ingest of the workspace, running or not."""
-    found = (job for job in jobs.list_jobs(db, workspace_id) if job.kind == KIND)
-    return next(found, None)
-
-
-def _run(app: "App", workspace: Workspace, files: list[Path], queued: Job) -> None:
-    with closing(app.db()) as db:
-        jobs.start_job(db, queued.id, os.getpid())
-        try:
-            failed = _ingest(app, db, workspace, files, queued)
-            jobs.finish_job(db, queued.id, "done", error="\n".join(failed) or None)
-        except ApprenticeError as error:
-            jobs.finish_job(db, queued.id, "failed", error=str(error))
-        except BaseException as error:
-            jobs.finish_job(db, queued.id, "failed", error=f"A fault: {error!r}")
-            log.exception("ingest %d failed", queued.id)
-        finally:
-            for path in files:
-                path.unlink(missing_ok=True)
+    return last_job(db, workspace_id, KIND)
 
 
 def _ingest(

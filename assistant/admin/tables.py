@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from assistant.admin.feedback_view import day_and_time
 from assistant.chat_view import one_line
+from storage.records import Job
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[Any]], *, empty: str) -> str:
@@ -33,3 +35,16 @@ def bar(share: float, note: str) -> str:
         f'<div class="progress"><progress value="{percent}" max="100">{percent}%</progress>'
         f"<span>{percent}% · {one_line(note)}</span></div>"
     )
+
+
+def job_state(job: Job, what: str) -> str:
+    """How far a job is, or how it ended; `what` names it once it has."""
+    if job.state in ("queued", "running"):
+        stops = " · stopping" if job.cancel_requested else ""
+        return bar(job.progress, (job.note or "waiting") + stops)
+    said = job.note if job.state == "done" and job.note else job.state
+    ended = f"{what}, {day_and_time(job.finished_at)} UTC: {said.rstrip('.')}."
+    problems = "".join(
+        f'<p role="alert">{one_line(line)}</p>' for line in (job.error or "").splitlines()
+    )
+    return f'<p class="note">{one_line(ended)}</p>{problems}'

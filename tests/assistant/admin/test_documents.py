@@ -6,13 +6,12 @@ from contextlib import closing
 import gradio as gr
 import pytest
 
-from assistant.admin.documents import FILE_TYPES, DocumentsTab, ingest_state, stale_note
+from assistant.admin.documents import FILE_TYPES, DocumentsTab, stale_note
 from assistant.admin.ingest_job import last_ingest
 from assistant.security import may_administer
 from knowledge.documents import MEDIA_TYPES
 from storage.audit import list_audit
 from storage.documents import list_documents
-from storage.records import Job
 
 
 @pytest.fixture
@@ -91,19 +90,6 @@ def test_a_watching_page_is_told_only_when_something_moved(office, documents, tm
     upload(office, documents, tmp_path, returns_md=b"# Returns\n\nWithin 45 days.")
     seen = press(office, documents.watch, "")[documents.seen]
     assert press(office, documents.watch, seen) == gr.skip()
-
-
-def job(**more):
-    known = {"id": 1, "kind": "ingest", "workspace_id": 1, "state": "running", "progress": 0.5}
-    known |= {"note": "reading <a>", "cancel_requested": False, "pid": 1, "created_at": ""}
-    return Job(**(known | more))
-
-
-def test_the_state_of_an_ingest_is_said_in_words():
-    assert "50% · reading &lt;a&gt;" in ingest_state(job())
-    failed = ingest_state(job(state="failed", error="one <b>\ntwo", finished_at="2026-11-21T04:58"))
-    assert failed.count('role="alert"') == 2
-    assert "one &lt;b&gt;" in failed
 
 
 def test_the_page_offers_the_files_that_can_be_read():
