@@ -25,7 +25,7 @@ from storage.overrides import normalise
 from storage.records import Passage, Workspace
 from storage.rounds import list_rounds, taught_before
 
-Kind = Literal["document", "prompt", "examples", "train"]
+Kind = Literal["document", "prompt", "examples", "train", "wait"]
 LOOKED_AT = 24
 """New corrections that are looked at: a search takes 33 ms."""
 MOST = 0.6
@@ -63,9 +63,13 @@ def advise(app: App, db: Database, workspace: Workspace, plan: RoundPlan) -> Adv
     """What would help with the corrections of the plan that are new to what serves."""
     serving = serving_adapter(db, workspace.id)
     before = taught_before(db, serving.id) if serving else {}
+    taught = [one for one in plan.lessons if one.split == "train"]
+    if before and all(before.get(one.pair.feedback_id) for one in taught) and not plan.judged:
+        return Advice(
+            "wait",
+            "What serves was taught all of these corrections already: approve new ones first.",
+        )
     new = [one for one in plan.lessons if not before.get(one.pair.feedback_id)]
-    if not new:
-        return Advice("train", f"What serves has learned all of it already. {plan.advice}")
     looked = random.Random(plan.config.seed).sample(new, min(LOOKED_AT, len(new)))
     found = _documents(app, db, workspace, looked) or _prompt(looked)
     same = _same_as_nearest(app, db, workspace, looked)

@@ -61,6 +61,12 @@ class App:
         """The base model's files; fetched and converted on first use."""
         return self._once("base", self._open_base)
 
+    def base_if_here(self) -> "BaseModel | None":
+        """The base model if its files are here already; fetches nothing."""
+        from storage.models import find_base
+
+        return self.base if self.has("base") else find_base(self._base_name(), self.datadir.models)
+
     @property
     def tokenizer(self) -> "ChatTokenizer":
         """The base model's tokenizer and chat template."""

@@ -45,7 +45,8 @@ class WorkspaceSettings:
     temperature: float = 0.0
     """Sampling temperature; 0 takes the likeliest token."""
     tune_after: int = 0
-    """Start a round by itself after this many newly approved pairs (0: never)."""
+    """Start a round by itself after this many newly approved corrections (0: never). Thumbs and
+    preferences are learned along, but start none: nothing could judge a round by them."""
     schedule: str = ""
     """When rounds start by themselves: a crontab line or "every N"; "": by `tune_after`."""
     idle_hours: str = ""

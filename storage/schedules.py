@@ -11,7 +11,9 @@ from datetime import datetime, tzinfo
 from storage.errors import BadInput
 from storage.text import clean
 
-_EVERY = re.compile(r"every\s+(\d{1,6})(?:\s+(?:new\s+)?(?:approved\s+)?pairs?)?", re.IGNORECASE)
+_EVERY = re.compile(
+    r"every\s+(\d{1,6})(?:\s+(?:new\s+)?(?:approved\s+)?(?:pairs?|corrections?))?", re.IGNORECASE
+)
 _HOURS = re.compile(r"\s*(\d{1,2})\s*-\s*(\d{1,2})\s*")
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
 _DAY_RANGE = re.compile(r"(?P<first>\d|\*)(?:-(?P<last>\d))?(?:/(?P<step>\d))?")

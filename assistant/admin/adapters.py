@@ -7,8 +7,9 @@ import gradio as gr
 from assistant.admin.adapters_view import adapter_label, adapter_table
 from assistant.admin.copies import CopiesForm
 from assistant.admin.desk import Desk, Refresh, Updates, at_desk, binder
+from assistant.promotion import let_serve, refuse_other_base
 from assistant.security import may_administer
-from storage.adapters import adapter, list_adapters, promote, rollback, serving_adapter
+from storage.adapters import adapter, list_adapters, rollback, serving_adapter
 from storage.errors import BadInput, NotFound, Refused
 from storage.records import Adapter
 from storage.rounds import tuning_round
@@ -85,6 +86,7 @@ class AdaptersTab:
     def ask_promote(self, desk: Desk, chosen: int | None) -> Updates:
         """Is it this one? Against the gate's word a reason is asked for."""
         item = self._item(desk, chosen)
+        refuse_other_base(self._app, item)
         passed = _passed(desk, item)
         against = "" if passed else " The gate did not say so; your reason is kept in the audit."
         return {
@@ -107,12 +109,14 @@ class AdaptersTab:
     def promote_it(self, desk: Desk, chosen: int | None, reason: str) -> Updates:
         """Its files are verified and loaded first, so that a broken one never serves."""
         item = self._item(desk, chosen)
+        refuse_other_base(self._app, item)
         self._app.load_adapter(item.id)
-        promote(
+        let_serve(
+            self._app,
             desk.db,
             item.id,
             actor=desk.person.owner,
-            override_reason=None if _passed(desk, item) else (reason or "").strip() or None,
+            reason=None if _passed(desk, item) else (reason or "").strip() or None,
         )
         return self.show(desk)
 

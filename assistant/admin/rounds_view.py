@@ -24,6 +24,7 @@ ADVICE = {
     "prompt": "Try an instruction first",
     "examples": "Try examples first",
     "train": "Train",
+    "wait": "Nothing new to teach",
 }
 ENDS = {"failed": "Failed", "cancelled": "Cancelled", "done": "Done"}
 

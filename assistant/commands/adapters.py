@@ -56,11 +56,12 @@ def show(app: App, *, id: int) -> Iterator[Event]:
 def promote(app: App, *, id: int, reason: str | None = None) -> Iterator[Event]:
     """Let an adapter serve; its files are verified first. A running server swaps by itself.
 
-    Refused against the gate's verdict, unless `reason` says why.
+    Refused for one of another base model, and against the gate's verdict unless `reason` says why.
     """
+    from assistant.promotion import let_serve
+
     with closing(app.db()) as db:
-        _verify(app, db, id)
-        known = adapters.promote(db, id, actor=actor(), override_reason=reason)
+        known = let_serve(app, db, id, actor=actor(), reason=reason)
         yield {"adapter": known.id, "status": known.status}
 
 
@@ -199,13 +200,3 @@ def _feedback_or_none(db: Database, feedback_id: int | None) -> Feedback | None:
         return feedback(db, feedback_id)
     except NotFound:
         return None
-
-
-def _verify(app: App, db: Database, id: int) -> None:
-    """The files are those that the round saved. Whether they fit the base is asked at loading."""
-    from tuning.adapter_files import verify_adapter
-
-    known = adapters.adapter(db, id)
-    verify_adapter(
-        app.adapter_folder(id), known.base_fingerprint, expected_manifest=known.manifest_hash
-    )

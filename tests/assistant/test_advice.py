@@ -8,7 +8,8 @@ import pytest
 from assistant.advice import _edits, advise
 from assistant.lessons import lessons
 from assistant.round_plan import RoundPlan
-from storage.records import Passage
+from storage.adapters import add_adapter, promote
+from storage.records import Passage, RoundExample
 from storage.rounds import create_round, finish_round
 from storage.workspaces import set_workspace
 from tests.assistant.command_line import run_verb
@@ -93,6 +94,28 @@ def test_the_same_edit_everywhere_is_an_instruction(room):
 def test_an_edit_of_form_keeps_the_content(rejected, chosen, found):
     made = {edit for edit in _edits(rejected, chosen) if " with " not in edit}
     assert made == found
+
+
+def test_what_serves_has_learned_all_of_it(room):
+    with closing(room.app.db()) as db:
+        found = lessons(room.app, db, room.workspace)
+
+        def serves(taught):
+            examples = [
+                RoundExample(0, "correction", "train", one.pair.feedback_id, "g", "h")
+                for one in taught
+            ]
+            base = {"base_fingerprint": "b"}
+            made = create_round(db, room.workspace.id, config={}, examples=examples, **base)
+            finish_round(db, made.id, state="done", verdict="promote")
+            row = {"round_id": made.id, "parent_id": None, "method": "lora", "manifest_hash": "m"}
+            promote(db, add_adapter(db, room.workspace.id, **row, **base).id, actor="gate")
+
+        serves(found[1:])
+        assert room.ask().kind == "train"
+        serves(found)
+        said = room.ask()
+    assert said.kind == "wait" and "approve new ones first" in said.text
 
 
 def test_examples_are_advised_only_when_they_were_measured(room):

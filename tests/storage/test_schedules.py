@@ -23,6 +23,7 @@ SATURDAY = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
         ("  0 2  * * 1-5 ", "0 2 * * 1-5", 0),
         ("every 20", "every 20", 20),
         ("Every 20 new approved pairs", "every 20", 20),
+        ("every 20 corrections", "every 20", 20),
     ],
 )
 def test_what_may_be_typed(typed, kept, pairs):

@@ -132,6 +132,16 @@ def test_broken_files_never_serve(office, adapters, make):
         assert adapter(db, one).status == "candidate"
 
 
+def test_one_for_another_base_is_refused_by_name(office, adapters, make):
+    one = make()
+    with closing(office.app.db()) as db, write_transaction(db):
+        write(db, "update adapters set base_fingerprint = ? where id = ?", "0" * 64, one)
+    for work, *more in ((adapters.ask_promote,), (adapters.promote_it, "I want it.")):
+        with pytest.raises(gr.Error, match="Adapter 1 was made for the base model 000000000000"):
+            press(office, work, one, *more)
+    assert serving(office) is None
+
+
 @pytest.mark.parametrize("chosen", [None, "1", 999])
 def test_an_adapter_that_is_not_there_gets_a_sentence(office, adapters, chosen):
     for work, *more in ((adapters.ask_promote,), (adapters.promote_it, "")):
