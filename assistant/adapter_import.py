@@ -2,7 +2,7 @@
 
 A folder with our manifest must verify as it is. A plain PEFT folder is taken for no more than its
 config and its tensors, which are checked and written anew; nothing in it is ever run or unpickled.
-Neither serves before a person names a reason: no gate here has judged it.
+Neither serves by itself: what it was taught is not known here. `import_judging` asks the gate.
 """
 
 import json
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from assistant.app import App
-from storage.adapters import add_adapter, refuse_tainted_copy
+from storage.adapters import add_adapter, copy_of, refuse_tainted_copy
 from storage.audit import audit
 from storage.database import write_transaction
 from storage.errors import BadInput
@@ -58,15 +58,19 @@ def import_adapter(app: App, folder: Path, *, workspace: str, actor: str) -> Ada
         ours = (folder / MANIFEST).is_file()
         manifest = (_taken if ours else _written_anew)(app, folder, place)
         with closing(app.db()) as db, write_transaction(db):
-            refuse_tainted_copy(db, manifest_hash(place / "adapter"))
+            hash = manifest_hash(place / "adapter")
+            refuse_tainted_copy(db, hash)
+            home = workspace_named(db, workspace).id
+            ours_already = copy_of(db, home, hash)
             made = add_adapter(
                 db,
-                workspace_named(db, workspace).id,
+                home,
                 round_id=None,
-                parent_id=None,
+                # so that it is tainted with the one it is a copy of, and has its lineage
+                parent_id=ours_already.id if ours_already else None,
                 base_fingerprint=manifest.base_fingerprint,
                 method=manifest.method,
-                manifest_hash=manifest_hash(place / "adapter"),
+                manifest_hash=hash,
                 metrics={},
             )
             shutil.rmtree(app.adapter_folder(made.id), ignore_errors=True)

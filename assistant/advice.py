@@ -22,7 +22,7 @@ from assistant.round_plan import RoundPlan, plan_round
 from storage.adapters import serving_adapter
 from storage.documents import list_documents
 from storage.overrides import normalise
-from storage.records import Passage, Workspace
+from storage.records import Passage, TuningRound, Workspace
 from storage.rounds import list_rounds, taught_before
 
 Kind = Literal["document", "prompt", "examples", "train", "wait"]
@@ -202,8 +202,12 @@ def _examples(db: Database, workspace: Workspace, same: int, looked: int) -> Adv
 
 
 def _last_scores(db: Database, workspace: Workspace) -> Mapping[str, Any]:
-    done = (one for one in list_rounds(db, workspace.id) if one.state == "done")
+    done = (one for one in list_rounds(db, workspace.id) if _trained(one))
     return next((one.scores.get("scores") or {} for one in done), {})
+
+
+def _trained(one: TuningRound) -> bool:
+    return one.state == "done" and "imported" not in one.config
 
 
 def _beside(same: int, looked: int) -> str:

@@ -287,7 +287,9 @@ def _adapters(verbs: Verbs) -> None:
     export.add_argument("id", metavar="ID", type=int)
     export.add_argument("--to", metavar="DIR", type=Path, required=True)
     _export(export)
-    load = _add(group, "import", "adapters import", "take an adapter in, unjudged", workspace=True)
+    load = _add(
+        group, "import", "adapters import", "take an adapter in and judge it", workspace=True
+    )
     load.add_argument("folder", metavar="DIR", type=Path, help="a folder of ours or of PEFT's")
     push = _add(group, "push", "adapters push", "upload an adapter to the Hub (HF_TOKEN)")
     push.add_argument("id", metavar="ID", type=int)

@@ -140,14 +140,25 @@ def conduct(
     method: str,
     pairs: Mapping[str, int],
 ) -> TuningRound:
-    """Do the `work` of a queued round and record how it ended; `pairs` counts what it is about.
+    """Do the `work` of a queued round and record how it ended; `pairs` counts what it is about."""
+    return concluded(
+        app,
+        queued,
+        lambda db: _record(app, db, queued, work(db), method=method, pairs=pairs),
+    )
+
+
+def concluded(
+    app: App, queued: TuningRound, work: Callable[[Database], TuningRound]
+) -> TuningRound:
+    """Do the `work` of a queued round, which finishes it; what breaks it off is recorded.
 
     It waits while another round of this machine is at work.
     """
     with closing(app.db()) as db:
         _wait_for_turn(db, queued)
         try:
-            return _record(app, db, queued, work(db), method=method, pairs=pairs)
+            return work(db)
         except ApprenticeError as error:
             cancelled = jobs.job(db, queued.job_id).cancel_requested
             rounds.finish_round(

@@ -72,6 +72,16 @@ def _round_shown(row: Row) -> str:
     return "\n".join([*said, fields({**rest, "scores": found})])
 
 
+def _imported(row: Row) -> str:
+    """What the gate said of an imported adapter, and what a person can do now."""
+    said = "\n".join(f"  - {one}" for one in row["reasons"])
+    reason = "" if row["verdict"] == "promote" else " --reason TEXT"
+    return (
+        f"Adapter {row['adapter']} is here. The gate said {row['verdict']}:\n{said}\n"
+        f"`apprentice adapters promote {row['adapter']}{reason}` lets it serve."
+    )
+
+
 def _judged(row: Row) -> list[str]:
     """The verdict with its reasons, a line each."""
     head = row["verdict"] or row.get("state") or "no verdict"
@@ -216,10 +226,7 @@ SHOWS: dict[str, Show] = {
     "adapters promote": _line("Adapter {adapter} serves."),
     "adapters rollback": _line("Now serving in {workspace}: {serving}."),
     "adapters delete": _line("Adapter {adapter} is deleted."),
-    "adapters import": _line(
-        "Adapter {adapter} is here and judged by no gate: `apprentice adapters promote {adapter} "
-        "--reason TEXT` lets it serve."
-    ),
+    "adapters import": Show(text=_imported),
     "adapters push": _line("Adapter {adapter} is at {place}."),
     "adapters export": Show(text=_exported),
     "rebase": Show(text=_rebased),

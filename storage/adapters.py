@@ -147,6 +147,34 @@ def rollback(db: Database, workspace_id: int, *, actor: str) -> Adapter | None:
     return serving_adapter(db, workspace_id)
 
 
+def note_judged(
+    db: Database, adapter_id: int, round_id: int, metrics: Mapping[str, Any]
+) -> Adapter:
+    """An imported adapter now has a round whose verdict counts: it was judged there, not made."""
+    with write_transaction(db):
+        write(
+            db,
+            "update adapters set round_id = ?, metrics = ? where id = ?",
+            round_id,
+            to_json(dict(metrics)),
+            adapter_id,
+        )
+        audit(db, "gate", "adapter judged", f"adapter:{adapter_id}", {"round": round_id})
+    return adapter(db, adapter_id)
+
+
+def copy_of(db: Database, workspace_id: int, manifest_hash: str) -> Adapter | None:
+    """The workspace's adapter with these very files, the newest; None when there is none."""
+    row = one(
+        db,
+        f"""select {_COLUMNS} from adapters where workspace_id = ? and manifest_hash = ?
+        order by id desc""",
+        workspace_id,
+        manifest_hash,
+    )
+    return _adapter(row) if row else None
+
+
 def reject_adapter(db: Database, adapter_id: int, *, actor: str = "system") -> Adapter:
     """Mark it as not good enough to serve. Refused while it serves."""
     with write_transaction(db):
@@ -224,12 +252,13 @@ def _stand_in(db: Database, tainted: Adapter, actor: str) -> int | None:
 
 
 def _passed(db: Database, like: Adapter) -> int | None:
-    """The newest one of this base that passed the gate and never served."""
+    """The newest one of this base that passed the gate and never served; none that was imported."""
     row = one(
         db,
         """select a.id from adapters a join rounds r on r.id = a.round_id
         where a.workspace_id = ? and a.base_fingerprint = ? and a.deleted_at is null
-        and a.status = 'candidate' and r.verdict = 'promote' order by a.id desc""",
+        and a.status = 'candidate' and r.verdict = 'promote'
+        and json_extract(r.config, '$.imported') is null order by a.id desc""",
         like.workspace_id,
         like.base_fingerprint,
     )

@@ -245,11 +245,17 @@ def thumbs_to_review(db: Database, workspace_id: int) -> int:
 
 
 def pairs_since_last_round(db: Database, workspace_id: int) -> int:
-    """How many pairs were approved after the newest round began, whatever became of it."""
+    """How many pairs were approved after the newest round began, whatever became of it.
+
+    One that only judged an imported adapter taught nothing and does not count.
+    """
     row = one(
         db,
         """select count(*) as count from pairs where workspace_id = ? and reviewed_at >
-        coalesce((select max(created_at) from rounds where workspace_id = ?), '')""",
+        coalesce((
+            select max(created_at) from rounds
+            where workspace_id = ? and json_extract(config, '$.imported') is null
+        ), '')""",
         workspace_id,
         workspace_id,
     )

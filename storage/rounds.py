@@ -177,8 +177,13 @@ def measured_trainings(db: Database, base_fingerprint: str, limit: int = 5) -> l
 
 
 def last_start(db: Database, workspace_id: int) -> str | None:
-    """When the workspace's newest round was asked for; None before the first."""
-    row = one(db, "select max(created_at) as at from rounds where workspace_id = ?", workspace_id)
+    """When the workspace's newest training was asked for; None before the first."""
+    row = one(
+        db,
+        """select max(created_at) as at from rounds
+        where workspace_id = ? and json_extract(config, '$.imported') is null""",
+        workspace_id,
+    )
     return row["at"] if row else None
 
 

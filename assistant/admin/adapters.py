@@ -63,15 +63,13 @@ class AdaptersTab:
     def show(self, desk: Desk) -> Updates:
         """The list as it is now."""
         found = list_adapters(desk.db, desk.workspace.id)
-        verdicts = {
-            item.round_id: tuning_round(desk.db, item.round_id).verdict
-            for item in found
-            if item.round_id is not None
-        }
+        rounds = [tuning_round(desk.db, item.round_id) for item in found if item.round_id]
+        verdicts = {one.id: one.verdict for one in rounds}
+        imported = [one.id for one in rounds if "imported" in one.config]
         serving = serving_adapter(desk.db, desk.workspace.id)
         choices = [(adapter_label(item), item.id) for item in found if item.status != "serving"]
         return {
-            self.listed: adapter_table(found, verdicts),
+            self.listed: adapter_table(found, verdicts, imported),
             self.chosen: gr.update(choices=choices, value=None),
             self.back: gr.update(visible=serving is not None),
             self.sure: gr.update(visible=False),

@@ -69,7 +69,7 @@ def history(found: Sequence[tuple[TuningRound, Sequence[tuple[int, float]]]]) ->
 
 
 def _finished(item: TuningRound, losses: Sequence[tuple[int, float]]) -> str:
-    said = VERDICTS[item.verdict] if item.verdict else ENDS[item.state]
+    said = _said(item)
     notes = [*item.config.get("notes", []), *item.scores.get("notes", [])]
     reasons = [*item.reasons, *notes, *([item.error] if item.error else [])]
     listed = "".join(f"<li>{one_line(reason)}</li>" for reason in reasons)
@@ -80,6 +80,14 @@ def _finished(item: TuningRound, losses: Sequence[tuple[int, float]]) -> str:
         f"{f'<ul>{listed}</ul>' if listed else ''}"
         f"<details><summary>Numbers</summary>{_numbers(item)}{loss_plot(losses)}</details></div>"
     )
+
+
+def _said(item: TuningRound) -> str:
+    if item.verdict is None:
+        return ENDS[item.state]
+    if "imported" in item.config:
+        return f"imported adapter {item.config['imported']} judged: {item.verdict}"
+    return VERDICTS[item.verdict]
 
 
 def _minutes(item: TuningRound) -> str:

@@ -18,6 +18,7 @@ from storage.errors import NotFound
 from storage.feedback import feedback
 from storage.records import Feedback, RoundDocument, RoundExample
 from storage.round_documents import round_documents
+from storage.rounds import refuse_second
 from storage.stale import stale_feedback
 from storage.workspaces import workspace as workspace_named
 from storage.workspaces import workspace_by_id
@@ -120,13 +121,32 @@ def export(
     return 0 if made.folder else 1
 
 
-def import_folder(app: App, *, workspace: str, folder: str) -> Iterator[Event]:
-    """Take an adapter in from a folder; it is a candidate that serves only by a named override."""
-    from assistant.adapter_import import import_adapter
+def import_folder(app: App, *, workspace: str, folder: str) -> Events:
+    """Take an adapter in from a folder; the gate judges it where there is something to judge by.
 
+    It is a candidate in any case: it serves when a person promotes it, with a reason unless the
+    gate said promote.
+    """
+    from assistant.adapter_import import import_adapter
+    from assistant.commands.working import working
+    from assistant.import_judging import NOTHING, judge_import
+
+    with closing(app.db()) as db:
+        refuse_second(db, workspace_named(db, workspace).id)
     yield {"progress": None, "note": "checking the adapter"}
     made = import_adapter(app, Path(folder), workspace=workspace, actor=actor())
-    yield {"adapter": made.id, "status": made.status, "method": made.method}
+    judged = yield from working(lambda say: judge_import(app, made, actor=actor(), say=say))
+    with closing(app.db()) as db:
+        made = adapters.adapter(db, made.id)
+    yield {
+        "adapter": made.id,
+        "status": made.status,
+        "method": made.method,
+        "round": judged.id if judged else None,
+        "verdict": judged.verdict if judged else "not enough evidence",
+        "reasons": list(judged.reasons) if judged else [NOTHING],
+    }
+    return 0
 
 
 def push(app: App, *, id: int, repo: str, public: bool = False) -> Iterator[Event]:

@@ -53,7 +53,9 @@ def take_in(app, folder):
 def test_it_is_a_candidate_that_serves_only_by_a_named_reason(app, which, request):
     folder = request.getfixturevalue(which)
     made = take_in(app, folder)
-    assert made == {"adapter": 1, "status": "candidate", "method": "lora"}
+    assert (made["adapter"], made["status"], made["method"]) == (1, "candidate", "lora")
+    assert (made["round"], made["verdict"]) == (None, "not enough evidence")
+    assert "Nothing is kept back" in made["reasons"][0]
     with closing(app.db()) as db:
         known = adapter(db, 1)
         assert known.round_id is None
@@ -137,6 +139,12 @@ def test_one_for_another_base_is_refused(app, tmp_path):
     shutil.rmtree(tmp_path / "b")
     with pytest.raises(BadInput, match="no adapter_config.json"):
         take_in(app, tmp_path / "b")
+
+
+def test_a_copy_of_our_own_is_tainted_with_it(app, ours):
+    first, again = take_in(app, ours)["adapter"], take_in(app, ours)["adapter"]
+    with closing(app.db()) as db:
+        assert (adapter(db, first).parent_id, adapter(db, again).parent_id) == (None, first)
 
 
 def assert_nothing_came_in(app):
