@@ -35,7 +35,7 @@ def test_it_is_asked_beside_base_and_examples_and_a_person_decides(app, workspac
         assert (known.round_id, known.status) == (1, made["status"])
         assert (judged.state, judged.verdict) == ("done", made["verdict"])
         assert judged.scores["adapter"] == known.id
-        rows = {one["row"] for one in evaluations(db, 1)}
+        rows = {one.row for one in evaluations(db, 1)}
         assert {"candidate", "serving", "base", "few_shot"} <= rows
         assert {one.split for one in round_examples(db, 1)} == {"new wordings"}
         assert serving_adapter(db, workspace.id) is None

@@ -5,11 +5,13 @@ import pytest
 from storage.adapters import (
     adapter,
     add_adapter,
+    copy_of,
     delete_adapter,
     known_adapter,
     learned_from,
     lineage,
     list_adapters,
+    note_judged,
     promote,
     refuse_tainted_copy,
     reject_adapter,
@@ -22,7 +24,7 @@ from storage.audit import list_audit
 from storage.database import write, write_transaction
 from storage.errors import NotFound, Refused
 from storage.records import RoundExample
-from storage.rounds import create_round
+from storage.rounds import create_round, finish_round
 from storage.workspaces import create_workspace
 
 ADMIN = {"actor": "user:1"}
@@ -234,3 +236,16 @@ def test_a_round_may_start_from_an_adapter(db, workspace, candidate):
         db, workspace.id, config={}, base_fingerprint="b", start_adapter_id=start.id
     )
     assert begun.start_adapter_id == start.id
+
+
+def test_a_judged_import_may_be_promoted_and_is_nobodys_stand_in(db, workspace, candidate):
+    taken = candidate(round_id=None, manifest_hash="t")
+    base = taken.base_fingerprint
+    judging = create_round(db, workspace.id, config={"imported": 1}, base_fingerprint=base)
+    finish_round(db, judging.id, state="done", verdict="promote")
+    assert note_judged(db, taken.id, judging.id, {"right": 3}).round_id == judging.id
+    serving = promote(db, candidate().id, **ADMIN)
+    assert taint(db, [serving.id], **ADMIN) == {workspace.id: None}
+    assert copy_of(db, workspace.id, "t").id == taken.id
+    assert copy_of(db, workspace.id, "0" * 64) is None
+    assert promote(db, taken.id, **ADMIN).status == "serving"

@@ -16,6 +16,8 @@ def test_a_row_says_where_it_came_from_and_how_it_was_judged():
     assert "new wordings 9 of 10" in adapter_table([adapter(metrics=measured)], {})
     assert "<td>serving now</td><td>round 2</td><td>promote</td>" in shown
     assert "<td>imported</td><td>not judged</td>" in shown
+    judged = adapter_table([adapter(status="candidate")], {2: "reject"}, imported=[2])
+    assert "<td>candidate</td><td>imported, round 2</td><td>reject</td>" in judged
 
 
 def test_no_adapter_is_said_in_a_sentence():
