@@ -1,7 +1,9 @@
 """Lessons as rows to train on: in their own words, in others, begun after other questions."""
 
+import itertools
+import math
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from sqlite_utils import Database
@@ -12,8 +14,8 @@ from assistant.prompt import build_messages, cited, renumbered
 from assistant.replay import ordinary_questions
 from knowledge.search import fit_passages
 from storage.documents import chunk_hashes, live_chunks
-from storage.records import Inputs, Passage, Workspace
-from tuning.augment import telling_tokens, variants
+from storage.records import ChatMessage, Inputs, Passage, Workspace
+from tuning.augment import same_words, telling_tokens, variants
 from tuning.bundle import RowKind, TrainRow
 
 VARIANTS = 12
@@ -22,6 +24,10 @@ DISTRACTORS = 8
 """Chunks drawn for a pair, of which those that fit its prompt distract from the right one."""
 ENDINGS = 6
 """Questions of other needs after which a taught answer is begun."""
+MOST_VARIED = 5000
+"""Corrections that get such rows at most: what they make up for, many corrections bring along."""
+MOST_OTHERS = 100
+"""Wordings of a need that a variant takes parts over from, at most."""
 
 
 def training_rows(
@@ -30,14 +36,24 @@ def training_rows(
     workspace: Workspace,
     found: Sequence[Lesson],
     judged: Sequence[Lesson] = (),
-) -> list[TrainRow]:
-    """All that a round teaches: the corrections that train with what goes with them, the judged."""
-    return [
-        *(train_row(one) for one in (*found, *judged) if one.split == "train"),
-        *variant_rows(app, found),
-        *ending_rows(app, found),
-        *raft_rows(app, db, workspace, found),
-    ]
+) -> Iterator[TrainRow]:
+    """All that a round teaches: the corrections that train with what goes with them, the judged.
+
+    Of more than MOST_VARIED corrections so many, evenly drawn, get rows beside their own.
+    """
+    yield from (train_row(one) for one in (*found, *judged) if one.split == "train")
+    some = varied(found)
+    yield from variant_rows(app, some)
+    yield from ending_rows(app, some)
+    yield from raft_rows(app, db, workspace, some)
+
+
+def varied(found: Sequence[Lesson]) -> list[Lesson]:
+    """Those that get further rows, and all that are held out: no row may be one of them."""
+    taught = sum(one.split == "train" for one in found)
+    every = math.ceil(taught / MOST_VARIED) or 1
+    turns = itertools.count()
+    return [one for one in found if one.split != "train" or next(turns) % every == 0]
 
 
 def train_row(lesson: Lesson) -> TrainRow:
@@ -56,7 +72,7 @@ def train_row(lesson: Lesson) -> TrainRow:
     )
 
 
-def variant_rows(app: App, found: Sequence[Lesson]) -> list[TrainRow]:
+def variant_rows(app: App, found: Sequence[Lesson]) -> Iterator[TrainRow]:
     """The taught questions in other words, each with the rest of its prompt as it is.
 
     Words come from taught wordings of the same need and from the replay questions; held-out
@@ -65,29 +81,26 @@ def variant_rows(app: App, found: Sequence[Lesson]) -> list[TrainRow]:
     taught = [one for one in found if one.split == "train"]
     held_out = [one.inputs.question for one in found if one.split != "train"]
     held_out += [paraphrase.question for one in found for paraphrase in one.paraphrases]
+    avoid = {same_words(question) for question in held_out}
     fillers = sorted({word for question in ordinary_questions() for word in question.split()})
-    rows = []
+    alike: dict[tuple[str, str], list[Lesson]] = {}
+    for one in taught:
+        alike.setdefault((one.pair.group, one.pair.chosen), []).append(one)
     for lesson in taught:
-        same = (lesson.pair.group, lesson.pair.chosen)
-        others = [
-            one.inputs.question
-            for one in taught
-            if one is not lesson and (one.pair.group, one.pair.chosen) == same
-        ]
+        same = alike[lesson.pair.group, lesson.pair.chosen][: MOST_OTHERS + 1]
+        others = [one.inputs.question for one in same if one is not lesson]
         questions = variants(
             lesson.inputs.question,
-            others,
+            others[:MOST_OTHERS],
             count=VARIANTS,
             seed=lesson.pair.feedback_id,
             answer=lesson.pair.chosen,
             fillers=fillers,
-            avoid=held_out,
+            avoid=avoid,
         )
-        rows += [
-            _asked_otherwise(app, lesson, replace(lesson.inputs, question=question), f"{number}")
-            for number, question in enumerate(questions)
-        ]
-    return rows
+        for number, question in enumerate(questions):
+            inputs = replace(lesson.inputs, question=question)
+            yield _asked_otherwise(app, lesson, inputs, f"{number}")
 
 
 def _asked_otherwise(
@@ -105,48 +118,61 @@ def _asked_otherwise(
     )
 
 
-def ending_rows(app: App, found: Sequence[Lesson]) -> list[TrainRow]:
+def ending_rows(app: App, found: Sequence[Lesson]) -> Iterator[TrainRow]:
     """Taught answers begun after questions of other needs; how they end is what is learned.
 
-    A prompt ends with as much of an answer as tells it from every other taught one, so only what
-    is certain by then is learned. Without these rows a question that resembles another need turns
-    an answer that began right in the middle (`SELECT fault_code, COUNT(*) FROM sales_orders`).
+    A prompt ends with as much of an answer as tells it from every other one of `found`, so only
+    what is certain by then is learned. Without these rows a question that resembles another need
+    turns an answer that began right in the middle (`SELECT fault_code, COUNT(*) FROM
+    sales_orders`).
     """
     taught = [one for one in found if one.split == "train"]
-    rows = []
+    beside = _neighbours(one.completion_ids for one in taught)
+    numbers = {answer: number for number, answer in enumerate(beside)}
+    known = [(one.inputs.question, numbers[one.completion_ids], one.pair.group) for one in taught]
     for lesson in taught:
         answer = lesson.completion_ids
-        others = [one for one in taught if one.completion_ids != answer]
-        begun = telling_tokens(answer, {one.completion_ids for one in others})
+        begun = telling_tokens(answer, beside[answer])
         if begun >= len(answer):
             continue
+        own, group = numbers[answer], lesson.pair.group
+        asked = [text for text, number, need in known if number != own and need != group]
         rng = random.Random(f"{lesson.pair.feedback_id}")
-        asked = [one.inputs.question for one in others if one.pair.group != lesson.pair.group]
-        for number, question in enumerate(rng.sample(asked, min(ENDINGS, len(asked)))):
-            messages = build_messages(replace(lesson.inputs, question=question))
-            rows.append(
-                replace(
-                    train_row(lesson),
-                    id=f"{lesson.pair.feedback_id}~end{number}",
-                    messages=(
-                        *messages,
-                        {"role": "assistant", "content": app.tokenizer.decode(answer[:begun])},
-                    ),
-                    prompt_ids=(*app.tokenizer.render(messages), *answer[:begun]),
-                    completion=app.tokenizer.decode(answer[begun:]),
-                    completion_ids=answer[begun:],
-                    rejected=None,
-                    rejected_ids=(),
-                    kind="variant",
-                    of=str(lesson.pair.feedback_id),
-                )
-            )
-    return rows
+        for turn, question in enumerate(rng.sample(asked, min(ENDINGS, len(asked)))):
+            yield _begun(app, lesson, question, begun, f"end{turn}")
+
+
+def _neighbours(answers: Iterable[tuple[int, ...]]) -> dict[tuple[int, ...], list[tuple[int, ...]]]:
+    """Each answer once, with those beside it in order: no other one begins more like it."""
+    ordered = sorted(set(answers))
+    return {
+        one: [*ordered[max(0, place - 1) : place], *ordered[place + 1 : place + 2]]
+        for place, one in enumerate(ordered)
+    }
+
+
+def _begun(app: App, lesson: Lesson, question: str, begun: int, mark: str) -> TrainRow:
+    """The lesson's answer after another question, to be gone on with after `begun` tokens."""
+    answer = lesson.completion_ids
+    messages = build_messages(replace(lesson.inputs, question=question))
+    said: ChatMessage = {"role": "assistant", "content": app.tokenizer.decode(answer[:begun])}
+    return replace(
+        train_row(lesson),
+        id=f"{lesson.pair.feedback_id}~{mark}",
+        messages=(*messages, said),
+        prompt_ids=(*app.tokenizer.render(messages), *answer[:begun]),
+        completion=app.tokenizer.decode(answer[begun:]),
+        completion_ids=answer[begun:],
+        rejected=None,
+        rejected_ids=(),
+        kind="variant",
+        of=str(lesson.pair.feedback_id),
+    )
 
 
 def raft_rows(
     app: App, db: Database, workspace: Workspace, found: Sequence[Lesson]
-) -> list[TrainRow]:
+) -> Iterator[TrainRow]:
     """Taught pairs whose prompt has passages, without them and with other ones among them.
 
     So that a round teaches neither to ignore the documents nor to believe whatever is shown: RAFT
@@ -156,7 +182,6 @@ def raft_rows(
     """
     judging = judging_questions(found)
     known = sorted(chunk_hashes(db, workspace.id))
-    rows = []
     for lesson in (one for one in found if one.split == "train" and one.inputs.passages):
         rng = random.Random(f"raft {lesson.pair.feedback_id}")
         others = live_chunks(db, workspace.id, rng.sample(known, min(DISTRACTORS, len(known))))
@@ -167,8 +192,7 @@ def raft_rows(
             own = _cited_anew(app, lesson, passages)
             if own is not None:
                 inputs = replace(lesson.inputs, passages=passages)
-                rows.append(_asked_otherwise(app, own, inputs, f"raft{number}", "raft"))
-    return rows
+                yield _asked_otherwise(app, own, inputs, f"raft{number}", "raft")
 
 
 def _cited_anew(app: App, lesson: Lesson, shown: Sequence[Passage]) -> Lesson | None:

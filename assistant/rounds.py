@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import closing
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -271,10 +272,10 @@ def _run(
         base_fingerprint=app.base.fingerprint,
         base_model=app.base.name,
         round_id=queued.id,
-        train=[
-            *training_rows(app, db, workspace, plan.lessons, plan.judged),
-            *not_held_out(replay, heldout),
-        ],
+        train=chain(
+            training_rows(app, db, workspace, plan.lessons, plan.judged),
+            not_held_out(replay, heldout),
+        ),
         heldout=heldout,
         sentinel=sentinel_cases(app, workspace, (*plan.lessons, *plan.judged)),
         likelihood=sentinel_choices(app, workspace, (*plan.lessons, *plan.judged)),

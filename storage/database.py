@@ -203,6 +203,11 @@ def rows(db: Database, sql: str, *parameters: Any) -> list[dict[str, Any]]:
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
+def tuples(db: Database, sql: str, *parameters: Any) -> list[tuple[Any, ...]]:
+    """What `rows` gives, without the names: for a million of them those cost three seconds."""
+    return db.conn.execute(sql, parameters).fetchall()
+
+
 def one(db: Database, sql: str, *parameters: Any) -> dict[str, Any] | None:
     """The first row that `sql` gives, or None."""
     found = rows(db, sql, *parameters)

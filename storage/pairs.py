@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from storage.database import one, rows
+from storage.database import one, rows, tuples
 from storage.inputs import inputs_from_json
 from storage.records import Pair, Thumb, Wording
 from storage.stale import as_decided
@@ -58,57 +58,43 @@ def each_pair(db: Database, workspace_id: int, ids: Iterable[int] | None = None)
     """
     pages = _pages(db, workspace_id) if ids is None else _pages_of(db, workspace_id, ids)
     for found in pages:
-        stored = {row["feedback_id"]: inputs_from_json(row["inputs"]) for row in found}
-        inputs = as_decided(db, workspace_id, stored)
-        for row in found:
-            yield Pair(
-                feedback_id=row["feedback_id"],
-                group=row["group"],
-                inputs=inputs[row["feedback_id"]],
-                chosen=row["chosen"],
-                rejected=row["rejected"],
-            )
+        stored = {id: inputs_from_json(inputs) for id, *_, inputs in found}
+        decided = as_decided(db, workspace_id, stored)
+        for id, group, chosen, rejected, _ in found:
+            yield Pair(id, group, decided[id], chosen, rejected)
 
 
-def _pages(db: Database, workspace_id: int) -> Iterator[list[dict[str, Any]]]:
+def _pages(db: Database, workspace_id: int) -> Iterator[list[tuple[Any, ...]]]:
     last = 0
-    while found := rows(
-        db,
-        f"{_PAIRS} and p.feedback_id > ? order by p.feedback_id limit {PAGE}",
-        workspace_id,
-        last,
-    ):
+    sql = f"{_PAIRS} and p.feedback_id > ? order by p.feedback_id limit {PAGE}"
+    while found := tuples(db, sql, workspace_id, last):
         yield found
-        last = found[-1]["feedback_id"]
+        last = found[-1][0]
 
 
 def _pages_of(
     db: Database, workspace_id: int, ids: Iterable[int]
-) -> Iterator[list[dict[str, Any]]]:
+) -> Iterator[list[tuple[Any, ...]]]:
     left = iter(ids)
     while page := list(islice(left, PAGE)):
         sql = f"{_PAIRS} and p.feedback_id in (select value from json_each(?))"
-        found = {row["feedback_id"]: row for row in rows(db, sql, workspace_id, to_json(page))}
+        found = {row[0]: row for row in tuples(db, sql, workspace_id, to_json(page))}
         yield [found[id] for id in page if id in found]
 
 
 def wordings(db: Database, workspace_id: int) -> Iterator[Wording]:
     """Of each pair, by feedback id, what decides which slice it is in."""
     last = 0
-    while found := rows(
-        db,
-        f"""select p.feedback_id, p."group", f.question_key as question, (
+    sql = f"""select p.feedback_id, p."group", f.question_key, (
             select min(same.id) from feedback same
             where same.workspace_id = f.workspace_id and same.question_key = f.question_key
-        ) as first_id
+        )
         from pairs p join feedback f on f.id = p.feedback_id
         where p.workspace_id = ? and p.feedback_id > ?
-        order by p.feedback_id limit {PAGE}""",
-        workspace_id,
-        last,
-    ):
-        yield from (Wording(**row) for row in found)
-        last = found[-1]["feedback_id"]
+        order by p.feedback_id limit {PAGE}"""
+    while found := tuples(db, sql, workspace_id, last):
+        yield from map(Wording._make, found)
+        last = found[-1][0]
 
 
 def pair_groups(db: Database, workspace_id: int) -> list[str]:

@@ -11,7 +11,7 @@ Easy Data Augmentation Techniques", arXiv:1901.11196); its synonyms would need a
 
 import random
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from os.path import commonprefix
 
 DROP = 0.2
@@ -34,25 +34,27 @@ def variants(
     seed: int | str,
     answer: str = "",
     fillers: Sequence[str] = (),
-    avoid: Sequence[str] = (),
+    avoid: Set[str] = frozenset(),
 ) -> list[str]:
     """Up to `count` different variations of `question`; fewer when it is too short for so many.
 
     `others`: further taught wordings of the same need with the same answer. Words that stand in
     `answer` (a name, a number) always stay: a variant without them would teach to invent them.
     `fillers`: any ordinary words. No variant equals the question, one of `others` or of `avoid`
-    (the held-out wordings, which nothing is taken from). The same arguments give the same variants.
+    (the held-out wordings as `same_words` gives them, which nothing is taken from). The same
+    arguments give the same variants.
     """
     rng = random.Random(f"{seed}|{question}")
-    taken = {_key(text) for text in (question, *others, *avoid)}
+    taken = {same_words(text) for text in (question, *others)}
     fixed = set(_bare_words(answer))
     found: list[str] = []
     for _ in range(count * TRIES):
         if len(found) == count:
             break
         text = " ".join(_vary(question.split(), others, fillers, fixed, rng))
-        if _key(text) not in taken:
-            taken.add(_key(text))
+        key = same_words(text)
+        if key not in taken and key not in avoid:
+            taken.add(key)
             found.append(text)
     return found
 
@@ -112,5 +114,6 @@ def _bare_words(text: str) -> list[str]:
     return re.findall(r"\w+", text.casefold())
 
 
-def _key(text: str) -> str:
+def same_words(text: str) -> str:
+    """The text without case and spacing."""
     return " ".join(text.casefold().split())

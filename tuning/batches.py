@@ -8,7 +8,7 @@ rows, and nothing is padded. On the sample company this halves the tokens of a s
 import math
 import random
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from heapq import heapify, heapreplace
 from os.path import commonprefix
@@ -66,44 +66,54 @@ def passes(steps_a_pass: int, config: RoundConfig) -> int:
     return config.epochs or max(PASSES, math.ceil(LEAST_STEPS / max(1, steps_a_pass)))
 
 
-def epochs(rows: Sequence[TrainRow], config: RoundConfig) -> Iterator[list[list[TrainRow]]]:
-    """Epoch after epoch, each a list of steps, each a list of rows.
+def epochs(rows: Sequence[TrainRow], config: RoundConfig) -> Iterator[list[list[int]]]:
+    """Epoch after epoch, each a list of steps, each a list of places in `rows`.
 
     A pair comes once an epoch, in its own words or in a variant's, and the two take turns: with
     `variant_share` 0.5 a pair is varied every second epoch. The replay rows go round in turn.
     Thumbs come at least two to a step, because KTO measures them by each other.
     """
-    pairs = [row for row in rows if row.kind in TAUGHT]
-    others: dict[tuple[RowKind, str | None], list[TrainRow]] = defaultdict(list)
-    for row in rows:
-        others[row.kind, row.of].append(row)
-    replay = others["replay", None]
-    count = _replayed(rows, len(pairs), config)
+    pairs: dict[int, str] = {}
+    thumbs: set[int] = set()
+    others: dict[tuple[RowKind, str], list[int]] = defaultdict(list)
+    for place, row in enumerate(rows):
+        if row.kind in TAUGHT:
+            pairs[place] = row.id
+        else:
+            others[row.kind, row.of or ""].append(place)
+        if row.kind == "thumb":
+            thumbs.add(place)
+    replay = others["replay", ""]
+    count = min(len(replay), math.ceil(len(pairs) * config.replay_share))
     rng = random.Random(config.seed)
     rng.shuffle(replay)
-    for epoch in range(passes(steps_an_epoch(rows, config), config)):
+    worded = [
+        (place, others.get(("variant", id), ()), others.get(("raft", id), ()))
+        for place, id in pairs.items()
+    ]
+    steps = math.ceil((len(pairs) + count) / config.batch_size)
+    for epoch in range(passes(steps, config)):
         chosen = [
-            _in_words(pair, others["variant", pair.id], others["raft", pair.id], turn, config, rng)
-            for turn, pair in enumerate(pairs, start=epoch)
+            _in_words(*own, turn, config, rng) for turn, own in enumerate(worded, start=epoch)
         ]
         chosen += [replay[(epoch * count + place) % len(replay)] for place in range(count)]
         rng.shuffle(chosen)
-        yield _dealt(chosen, math.ceil(len(chosen) / config.batch_size))
+        yield _dealt(chosen, thumbs, math.ceil(len(chosen) / config.batch_size))
 
 
-def _dealt(rows: Sequence[TrainRow], steps: int) -> list[list[TrainRow]]:
-    """The rows over so many steps, evenly but for thumbs, which come in twos and threes."""
-    dealt: list[list[TrainRow]] = [[] for _ in range(steps)]
-    thumbs = [row for row in rows if row.kind == "thumb"]
-    couples = max(1, len(thumbs) // 2)
-    for place, row in enumerate(thumbs):
-        dealt[place % couples % steps].append(row)
-    emptiest = [(len(step), place) for place, step in enumerate(dealt)]
+def _dealt(chosen: Sequence[int], thumbs: Set[int], steps: int) -> list[list[int]]:
+    """The places over so many steps, evenly but for thumbs, which come in twos and threes."""
+    dealt: list[list[int]] = [[] for _ in range(steps)]
+    judged = [place for place in chosen if place in thumbs]
+    couples = max(1, len(judged) // 2)
+    for number, place in enumerate(judged):
+        dealt[number % couples % steps].append(place)
+    emptiest = [(len(step), number) for number, step in enumerate(dealt)]
     heapify(emptiest)
-    for row in (row for row in rows if row.kind != "thumb"):
-        size, place = emptiest[0]
-        dealt[place].append(row)
-        heapreplace(emptiest, (size + 1, place))
+    for place in (place for place in chosen if place not in thumbs):
+        size, number = emptiest[0]
+        dealt[number].append(place)
+        heapreplace(emptiest, (size + 1, number))
     return dealt
 
 
@@ -113,13 +123,13 @@ def _replayed(rows: Sequence[TrainRow], pairs: int, config: RoundConfig) -> int:
 
 
 def _in_words(
-    pair: TrainRow,
-    variants: Sequence[TrainRow],
-    raft: Sequence[TrainRow],
+    pair: int,
+    variants: Sequence[int],
+    raft: Sequence[int],
     turn: int,
     config: RoundConfig,
     rng: random.Random,
-) -> TrainRow:
+) -> int:
     """The pair or another row of it: every 1/share-th turn, pairs out of step."""
     if raft and _falls(turn, config.raft_share):
         return rng.choice(raft)

@@ -9,7 +9,6 @@
 | `likelihood.jsonl` | a `Choice` of general ability, scored by how likely its answers are |
 """
 
-import dataclasses
 import hashlib
 import json
 import os
@@ -18,45 +17,30 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from storage.errors import BadInput, NotFound
-from storage.records import ChatMessage
 from storage.wheel import file_sha256
+from tuning.bundle_check import BundleCheck, asked
 from tuning.config import RoundConfig
 from tuning.evaluate import Case
+from tuning.rows import TAUGHT, RowFile, RowKind, TrainRow
 from tuning.sentinel import Choice
+
+__all__ = [
+    "TAUGHT",
+    "Bundle",
+    "RowKind",
+    "TrainRow",
+    "asked",
+    "bundle_hash",
+    "read_bundle",
+    "write_bundle",
+]
 
 FORMAT = 1
 """Version of the folder's layout."""
-RowKind = Literal["correction", "preference", "thumb", "variant", "raft", "replay", "rejected"]
-TAUGHT: tuple[RowKind, ...] = ("correction", "preference", "thumb")
-"""Kinds of rows that stand for something that a person approved; the others go with them."""
-
-
-@dataclass(frozen=True)
-class TrainRow:
-    """One prompt with the completion to learn.
-
-    A `preference` is a reply that was liked better than another one, a `thumb` a reply with the
-    `label` that it got. A `variant` is the pair `of` with its question in other words, or its
-    answer begun after another need's question; a `raft` row is that pair with its passages left
-    out, or with others among them. A `replay` row holds what the base itself says to an ordinary
-    prompt, so that the round does not make it forget. `rejected_ids` are the beginning of the wrong
-    answer. A `rejected` row is made of them in a step, and never in a bundle.
-    """
-
-    id: str
-    group: str
-    messages: tuple[ChatMessage, ...]
-    prompt_ids: tuple[int, ...]
-    completion: str
-    completion_ids: tuple[int, ...]
-    rejected: str | None = None
-    kind: RowKind = "correction"
-    of: str | None = None
-    rejected_ids: tuple[int, ...] = ()
-    label: bool | None = None
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 @dataclass(frozen=True)
@@ -68,7 +52,8 @@ class Bundle:
     base_fingerprint: str
     base_model: str
     round_id: int | None
-    train: tuple[TrainRow, ...]
+    train: Sequence[TrainRow]
+    """Left in its file by `read_bundle` and `write_bundle`: a row is read when it is asked for."""
     heldout: tuple[Case, ...]
     sentinel: tuple[Case, ...]
     likelihood: tuple[Choice, ...] = ()
@@ -83,7 +68,7 @@ def write_bundle(
     base_fingerprint: str,
     base_model: str = "",
     round_id: int | None = None,
-    train: Sequence[TrainRow],
+    train: Iterable[TrainRow],
     heldout: Sequence[Case],
     sentinel: Sequence[Case] = (),
     likelihood: Sequence[Choice] = (),
@@ -91,36 +76,44 @@ def write_bundle(
 ) -> Bundle:
     """The round written to `folder`, which must not hold anything yet. All of it or nothing.
 
-    Raises BadInput when there is nothing to train on, when a row is no use (empty prompt or
-    completion), when something held out would train, or when the folder is taken.
+    The training rows are taken one by one and may be a generator. Raises BadInput when there is
+    nothing to train on, when a row is no use (empty prompt or completion), when something held out
+    would train, or when the folder is taken.
     """
-    bundle = Bundle(
-        folder=folder,
-        config=config,
-        base_fingerprint=base_fingerprint,
-        base_model=base_model,
-        round_id=round_id,
-        train=tuple(train),
-        heldout=tuple(heldout),
-        sentinel=tuple(sentinel),
-        likelihood=tuple(likelihood),
-        start=start,
-    )
-    check_bundle(bundle)
+    facts = {
+        "format": FORMAT,
+        "round": round_id,
+        "base_fingerprint": base_fingerprint,
+        "base_model": base_model,
+        "start": start,
+        "config": config.to_json(),
+    }
+    check = BundleCheck(config, heldout, sentinel, likelihood)
     folder.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        _write_lines(part / "train.jsonl", train)
+        _write_lines(part / "train.jsonl", check.rows(train))
         _write_lines(part / "heldout.jsonl", heldout)
         _write_lines(part / "sentinel.jsonl", sentinel)
         _write_lines(part / "likelihood.jsonl", likelihood)
-        _write(part / "config.json", json.dumps(_facts(bundle), indent=1))
+        _write(part / "config.json", [json.dumps(facts, indent=1)])
         os.replace(part, folder)
     except OSError as error:
         raise BadInput(f"The bundle cannot be written to {folder}: {error.strerror}.") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    return bundle
+    return Bundle(
+        folder=folder,
+        config=config,
+        base_fingerprint=base_fingerprint,
+        base_model=base_model,
+        round_id=round_id,
+        train=RowFile(folder / "train.jsonl"),
+        heldout=tuple(heldout),
+        sentinel=tuple(sentinel),
+        likelihood=tuple(likelihood),
+        start=start,
+    )
 
 
 def read_bundle(folder: Path) -> Bundle:
@@ -137,15 +130,15 @@ def read_bundle(folder: Path) -> Bundle:
             base_fingerprint=facts["base_fingerprint"],
             base_model=facts["base_model"],
             round_id=facts["round"],
-            train=tuple(_train_row(row) for row in _read_lines(folder / "train.jsonl")),
+            train=RowFile(folder / "train.jsonl"),
             heldout=tuple(_case(row) for row in _read_lines(folder / "heldout.jsonl")),
             sentinel=tuple(_case(row) for row in _read_lines(folder / "sentinel.jsonl")),
             likelihood=_likelihood(folder),
             start=facts.get("start"),
         )
+        _check(bundle)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadInput(f"The bundle in {folder} is damaged: {error!r}.") from error
-    check_bundle(bundle)
     return bundle
 
 
@@ -157,81 +150,17 @@ def bundle_hash(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def check_bundle(bundle: Bundle) -> None:
-    """Raises BadInput for a bundle that must not train; see `write_bundle`."""
-    if not any(row.kind in TAUGHT for row in bundle.train):
-        raise BadInput("The bundle has no corrections to train on; approve some first.")
-    if len({row.id for row in bundle.train}) != len(bundle.train):
-        raise BadInput("Two training rows of the bundle have the same id.")
-    pairs = {row.id for row in bundle.train if row.kind == "correction"}
+def _check(bundle: Bundle) -> None:
+    """Raises for a bundle that must not train, and for rows that are none."""
+    check = BundleCheck(bundle.config, bundle.heldout, bundle.sentinel, bundle.likelihood)
     for row in bundle.train:
-        if not row.prompt_ids or not row.completion_ids:
-            raise BadInput(f"The training row {row.id!r} has an empty prompt or completion.")
-        if (row.kind in ("variant", "raft")) != (row.of in pairs):
-            raise BadInput(f"The training row {row.id!r} is no variant of a correction here.")
-        if (row.kind == "thumb") != (row.label is not None) or row.kind == "rejected":
-            raise BadInput(f"The training row {row.id!r} has no label, or one too many.")
-    _check_objective(bundle)
-    _check_leaks(bundle)
-
-
-def _check_objective(bundle: Bundle) -> None:
-    """The rows have what the losses compare."""
-    if sum(row.kind == "thumb" for row in bundle.train) == 1:
-        raise BadInput("The bundle has one thumb, and KTO measures thumbs by each other.")
-    compared = [row for row in bundle.train if row.kind in TAUGHT and row.rejected_ids]
-    if bundle.config.objective == "dpo" and not compared:
-        raise BadInput("The bundle has no rejected answer, and DPO compares each pair with one.")
-
-
-def _check_leaks(bundle: Bundle) -> None:
-    """Nothing that judges may train: not by id, not by prompt, not by a need held out whole."""
-    cases = (*bundle.heldout, *bundle.sentinel)
-    ids = {case.id for case in cases}
-    prompts = {case.prompt_ids for case in cases} | {one.prompt_ids for one in bundle.likelihood}
-    questions = {asked(case.messages) for case in cases}
-    groups = {case.group for case in bundle.heldout if case.slice == "new needs"}
-    for row in bundle.train:
-        taught = row.kind != "replay"
-        if (
-            row.id in ids
-            or row.of in ids
-            or row.prompt_ids in prompts
-            or asked(row.messages) in questions
-            or (taught and row.group in groups)
-        ):
-            raise BadInput(f"The training row {row.id!r} is also held out; a pair can be one only.")
-
-
-def asked(messages: Sequence[ChatMessage]) -> tuple[int, str]:
-    """The conversation's length with its last question, words compared without case.
-
-    What trains and what judges may not be the same by this.
-    """
-    last = messages[-1]["content"] if messages else ""
-    return len(messages), " ".join(last.casefold().split())
+        check.row(row)
+    check.end()
 
 
 def _config(dials: dict[str, Any]) -> RoundConfig:
     """The round's dials; one that bundles had once and that did nothing is passed over."""
     return RoundConfig.from_json({name: dials[name] for name in dials if name != "held_out"})
-
-
-def _facts(bundle: Bundle) -> dict[str, Any]:
-    return {
-        "format": FORMAT,
-        "round": bundle.round_id,
-        "base_fingerprint": bundle.base_fingerprint,
-        "base_model": bundle.base_model,
-        "start": bundle.start,
-        "config": bundle.config.to_json(),
-    }
-
-
-def _train_row(row: dict[str, Any]) -> TrainRow:
-    row = {"rejected_ids": (), **row}
-    ids = ("prompt_ids", "completion_ids", "rejected_ids")
-    return TrainRow(**{**row, **_tuples(row, "messages", *ids)})
 
 
 def _case(row: dict[str, Any]) -> Case:
@@ -257,8 +186,8 @@ def _tuples(row: dict[str, Any], *names: str) -> dict[str, tuple[Any, ...]]:
 
 
 def _write_lines(path: Path, rows: Iterable[TrainRow | Case | Choice]) -> None:
-    lines = (json.dumps(dataclasses.asdict(row), ensure_ascii=False) + "\n" for row in rows)
-    _write(path, "".join(lines))
+    # a record's own dictionary has its fields in order; copying it takes longer than writing it
+    _write(path, (_encode(vars(row)) + "\n" for row in rows))
 
 
 def _read_lines(path: Path) -> list[dict[str, Any]]:
@@ -266,8 +195,8 @@ def _read_lines(path: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in file if line.strip()]
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, texts: Iterable[str]) -> None:
     with path.open("w", encoding="utf-8") as file:
-        file.write(text)
+        file.writelines(texts)
         file.flush()
         os.fsync(file.fileno())

@@ -61,6 +61,7 @@ class Course:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.config = config
+        self._rows = rows
         self.pairs = sum(row.kind in TAUGHT for row in rows)
         self._thumbs = {row.id: bool(row.label) for row in rows if row.kind == "thumb"}
         self.steps_an_epoch = steps_an_epoch(rows, config)
@@ -106,7 +107,8 @@ class Course:
     def next_parts(self) -> list[Part]:
         """The parts of the next step."""
         compare = self.config.objective == "dpo"
-        return parts(next(self._to_come), self.config.step_tokens, compare=compare)
+        step = [self._rows[place] for place in next(self._to_come)]
+        return parts(step, self.config.step_tokens, compare=compare)
 
     def saw(self, part: Part, losses: Sequence[float], exact: Sequence[bool]) -> None:
         """Takes in, for each row of the part, its mean loss and whether all of it was likeliest.

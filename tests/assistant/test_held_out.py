@@ -115,10 +115,10 @@ def test_a_paraphrase_judges_a_need_with_few_wordings_and_never_trains(app, taug
 
 
 def test_variants_are_never_a_paraphrase(app, taught):
-    before = variant_rows(app, judged(app, taught)[0])
+    before = list(variant_rows(app, judged(app, taught)[0]))
     questions = [row.messages[-1]["content"] for row in before if row.group == "hours"]
     assert questions
-    after = variant_rows(app, judged(app, taught, hours=questions[0])[0])
+    after = list(variant_rows(app, judged(app, taught, hours=questions[0])[0]))
     assert questions[0] not in {row.messages[-1]["content"] for row in after}
 
 

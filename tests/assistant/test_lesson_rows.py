@@ -23,7 +23,7 @@ def taught(app, workspace):
 def test_variants_are_marked_and_never_a_held_out_wording(app, taught):
     with closing(app.db()) as db:
         found = lessons(app, db, taught)
-    rows = variant_rows(app, found)
+    rows = list(variant_rows(app, found))
     assert rows and {row.kind for row in rows} == {"variant"}
     trained = {train_row(one).id for one in found if one.split == "train"}
     assert {row.of for row in rows} <= trained
@@ -36,7 +36,7 @@ def test_an_answer_begun_after_another_question_ends_as_taught(app, taught):
         found = lessons(app, db, taught)
     taught_lessons = {str(one.pair.feedback_id): one for one in found if one.split == "train"}
     answers = {one.completion_ids for one in taught_lessons.values()}
-    rows = ending_rows(app, found)
+    rows = list(ending_rows(app, found))
     assert {row.of for row in rows} == set(taught_lessons)
     for row in rows:
         own = taught_lessons[row.of]
@@ -68,8 +68,8 @@ def shown(app, workspace):
 def test_pairs_with_passages_are_also_taught_without_and_among_others(app, shown):
     with closing(app.db()) as db:
         found = lessons(app, db, shown)
-        rows = raft_rows(app, db, shown, found)
-        assert rows == raft_rows(app, db, shown, found), "it is not by chance alone"
+        rows = list(raft_rows(app, db, shown, found))
+        assert rows == list(raft_rows(app, db, shown, found)), "it is not by chance alone"
     trained = {str(one.pair.feedback_id): one for one in found if one.split == "train"}
     assert {row.of for row in rows} == set(trained) and {row.kind for row in rows} == {"raft"}
     assert len(rows) == 2 * len(trained)
@@ -94,7 +94,7 @@ def test_an_answer_with_numbered_sources_keeps_them_right(app, shown):
             replace(one, pair=replace(one.pair, chosen=answer), completion_ids=ids)
             for one in lessons(app, db, shown)
         ]
-        rows = raft_rows(app, db, shown, found)
+        rows = list(raft_rows(app, db, shown, found))
     assert len(rows) == sum(one.split == "train" for one in found)
     numbers = set()
     for row in rows:
@@ -110,15 +110,15 @@ def test_no_distraction_where_the_budget_is_spent(app, shown):
     budget = app.tokenizer.count(OWN.text) + 1
     with closing(app.db()) as db:
         tight = set_workspace(db, "default", "passage_tokens", str(budget))
-        rows = raft_rows(app, db, tight, lessons(app, db, tight))
+        rows = list(raft_rows(app, db, tight, lessons(app, db, tight)))
     assert rows and all("boats" not in row.messages[-1]["content"] for row in rows)
 
 
 def test_pairs_without_passages_have_no_such_rows(app, taught):
     with closing(app.db()) as db:
         found = lessons(app, db, taught)
-        assert raft_rows(app, db, taught, found) == []
-        rows = training_rows(app, db, taught, found)
+        assert list(raft_rows(app, db, taught, found)) == []
+        rows = list(training_rows(app, db, taught, found))
     assert {row.kind for row in rows} == {"correction", "variant"}
     begun = [row for row in rows if "~end" in row.id]
     assert begun and all(row.rejected_ids == () for row in begun)

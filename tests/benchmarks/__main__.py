@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("bench_start", "bench_decode", "bench_swap", "bench_step")
+BENCHMARKS = ("bench_start", "bench_decode", "bench_swap", "bench_step", "bench_rows")
 
 
 def main() -> int:

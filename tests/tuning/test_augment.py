@@ -2,7 +2,7 @@
 
 import pytest
 
-from tuning.augment import telling_tokens, variants
+from tuning.augment import same_words, telling_tokens, variants
 
 QUESTION = "Which of the orders were completed in the past month?"
 OTHERS = ["Show me every order we finished since last month.", "Completed orders, past month"]
@@ -38,9 +38,9 @@ def test_words_of_the_answer_always_stay():
 def test_fillers_come_in_and_held_out_wordings_do_not():
     found = variants(QUESTION, count=20, seed=1, fillers=["lantern"])
     assert any("lantern" in text for text in found)
-    assert not set(found[:5]) & set(
-        variants(QUESTION, count=20, seed=1, fillers=["lantern"], avoid=found[:5])
-    )
+    avoid = {same_words(one) for one in found[:5]}
+    without = variants(QUESTION, count=20, seed=1, fillers=["lantern"], avoid=avoid)
+    assert without and not set(found[:5]) & set(without)
 
 
 def test_at_least_a_third_of_the_words_stay():

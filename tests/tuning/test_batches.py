@@ -5,12 +5,19 @@ from collections import Counter
 import pytest
 
 from tests.tuning.small import COMPARED, PAIRS, RAFT, REPLAY, THUMBS, VARIANTS, row
-from tuning.batches import epochs, mismatched, parts, passes, steps_an_epoch
+from tuning import batches
+from tuning.batches import mismatched, parts, passes, steps_an_epoch
 from tuning.config import RoundConfig
 
 
 def config(**dials):
     return RoundConfig(**{"epochs": 6, "batch_size": 4, "replay_share": 0.2, **dials})
+
+
+def epochs(rows, dials):
+    """The rows of each step of each epoch."""
+    for epoch in batches.epochs(rows, dials):
+        yield [[rows[place] for place in step] for step in epoch]
 
 
 def test_each_pair_comes_once_an_epoch_in_one_wording():

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import weakref
 
 import pytest
 
@@ -187,3 +188,32 @@ def test_losses_that_have_nothing_to_compare_are_refused(tmp_path, rows, thumbs)
         write(tmp_path / "b", [*rows, thumbs[0]])
     with pytest.raises(BadInput, match="no rejected answer"):
         write(tmp_path / "b", rows, config=RoundConfig(objective="dpo"))
+
+
+def test_rows_are_taken_one_by_one_and_stay_in_their_file(tmp_path, rows, heldout):
+    alive = []
+
+    def made():
+        for row in rows:
+            copy = dataclasses.replace(row)
+            alive.append(weakref.ref(copy))
+            yield copy
+            del copy
+            assert sum(one() is not None for one in alive) <= 1
+
+    written = write(tmp_path / "b", made(), heldout)
+    assert written.train == rows and len(written.train) == len(rows)
+    assert written.train[-1] == rows[-1] and written.train[1:3] == rows[1:3]
+    assert written.train != rows[1:] and written.train != [*rows[:-1], rows[0]]
+    with pytest.raises(IndexError):
+        written.train[len(rows)]
+
+
+def test_a_generator_that_fails_leaves_nothing(tmp_path, rows):
+    def broken():
+        yield rows[0]
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write(tmp_path / "b", broken())
+    assert list(tmp_path.iterdir()) == []
