@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from assistant.settings import Settings
+from assistant.tokens import ChatTokenizer
 from storage.errors import ApprenticeError
 from storage.models import BaseModel
 from tuning.child import step_back
@@ -89,12 +90,14 @@ class ChildAnswerer:
         *,
         adapter: tuple[int, Path] | None,
         max_tokens: int,
+        alternatives: int = 0,
         on_answer: Callable[[int], None] = lambda done: None,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> list[str]:
         """One greedy answer per prompt (token ids), in order.
 
-        `adapter` is (id, folder) or None for the base. Raises AnsweringFailed when the child dies.
+        `adapter` is (id, folder) or None for the base; for `alternatives` see `likeliest`. Raises
+        AnsweringFailed when the child dies.
         """
         for number, prompt in enumerate(prompts):
             self._send(
@@ -104,6 +107,7 @@ class ChildAnswerer:
                     "adapter_id": adapter[0] if adapter else None,
                     "folder": str(adapter[1]) if adapter else None,
                     "max_tokens": max_tokens,
+                    "alternatives": alternatives,
                 }
             )
         answers: dict[int, str] = {}
@@ -156,7 +160,7 @@ def main() -> int:
             engine = engines.of(asked["folder"])
             if asked["adapter_id"] is not None:
                 engine.load(asked["adapter_id"], Path(asked["folder"]))
-            pool.submit(_answer_one, engine, asked, out, writing)
+            pool.submit(_answer_one, engine, asked, engines.decode, out, writing)
     engines.close()
     return 0
 
@@ -166,6 +170,7 @@ class _Engines:
 
     def __init__(self, spec: dict[str, Any]) -> None:
         self._spec, self._base = spec, _base(spec["base"])
+        self.decode = ChatTokenizer(self._base.folder).decode
         self._first = self._open(spec["engine"])
         self._beside: dict[str, Any] = {}
 
@@ -200,17 +205,26 @@ class _Engines:
         )
 
 
-def _answer_one(engine: Any, asked: dict[str, Any], out: IO[str], writing: threading.Lock) -> None:
+def _answer_one(
+    engine: Any,
+    asked: dict[str, Any],
+    decode: Callable[[Sequence[int]], str],
+    out: IO[str],
+    writing: threading.Lock,
+) -> None:
     from assistant.engines.protocol import Sampling
+    from assistant.likeliest import stream
 
     said: dict[str, Any] = {"number": asked["number"]}
     try:
-        pieces = engine.stream(
+        pieces = stream(
+            engine,
             asked["prompt_ids"],
             asked["adapter_id"],
             Sampling(max_tokens=asked["max_tokens"]),
-            (),
             threading.Event(),
+            alternatives=asked["alternatives"],
+            decode=decode,
         )
         said["answer"] = "".join(piece.text for piece in pieces).strip()
     except Exception as error:  # noqa: BLE001  the edge of the process: told to the parent

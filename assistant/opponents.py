@@ -9,8 +9,10 @@ from sqlite_utils import Database
 
 from assistant.answering import ChildAnswerer
 from assistant.app import App
+from assistant.likeliest import alternatives_of
 from storage import adapters, jobs, rounds
 from storage.records import TuningRound
+from storage.workspaces import workspace_by_id
 from tuning.bundle import Bundle
 from tuning.evaluate import Answer, Case, count_answers
 
@@ -78,11 +80,12 @@ def opponents(
     rows = opposing_rows(serving.id if serving else None, bundle.heldout)
     folder = app.datadir.rounds / str(queued.id)
     total = count_answers((*bundle.heldout, *bundle.sentinel), rows)
-    with Opponents(app, folder, watch, total) as answering:
+    alternatives = alternatives_of(workspace_by_id(db, queued.workspace_id).settings)
+    with Opponents(app, folder, watch, total, alternatives) as answering:
         if app.former is None or serving is None:
             yield rows, answering.answer
             return
-        with Former(app.former, serving.id, folder / "former.log", watch) as former:
+        with Former(app.former, serving.id, folder / "former.log", watch, alternatives) as former:
             yield (
                 {**_with_examples(rows), "serving": FORMER},
                 lambda cases, adapter_id: (
@@ -101,8 +104,10 @@ def _with_examples(rows: Mapping[str, int | None]) -> dict[str, int | None]:
 class Former:
     """Answers by an adapter on the base that it was taught on, while another base is tried."""
 
-    def __init__(self, app: App, adapter_id: int, log_file: Path, watch: Watch) -> None:
-        self._app, self._watch = app, watch
+    def __init__(
+        self, app: App, adapter_id: int, log_file: Path, watch: Watch, alternatives: int
+    ) -> None:
+        self._app, self._watch, self._alternatives = app, watch, alternatives
         self._adapter = (adapter_id, app.adapter_folder(adapter_id))
         self._child = ChildAnswerer(app.base, app.settings, log_file, at_once=1)
 
@@ -119,6 +124,7 @@ class Former:
             [self._app.tokenizer.render(list(case.messages)) for case in cases],
             adapter=self._adapter,
             max_tokens=ANSWER_TOKENS,
+            alternatives=self._alternatives,
             cancelled=self._watch.cancelled,
         )
 
@@ -136,8 +142,9 @@ def opposing_rows(serving_id: int | None, cases: Sequence[Case]) -> dict[str, in
 class Opponents:
     """Answers for the evaluation by each opponent, from a child that starts when first asked."""
 
-    def __init__(self, app: App, folder: Path, watch: Watch, total: int) -> None:
+    def __init__(self, app: App, folder: Path, watch: Watch, total: int, alternatives: int) -> None:
         self._app, self._folder, self._watch = app, folder, watch
+        self._alternatives = alternatives
         self._total, self._done = max(total, 1), 0
         self._child: ChildAnswerer | None = None
 
@@ -149,7 +156,7 @@ class Opponents:
             self._child.__exit__()
 
     def answer(self, cases: list[Case], adapter_id: int | None) -> list[str]:
-        """One answer per case by this adapter (None: the base), greedy, on the serving engine."""
+        """One answer per case by this adapter (None: the base), as service would give it."""
         if self._child is None:
             log_file = self._folder / "answers.log"
             # One at a time: how many rows share a computation changes the last bits of its sums,
@@ -168,6 +175,7 @@ class Opponents:
             [case.prompt_ids for case in cases],
             adapter=None if adapter_id is None else (adapter_id, self._folder_of(adapter_id)),
             max_tokens=ANSWER_TOKENS,
+            alternatives=self._alternatives,
             on_answer=told,
             cancelled=self._watch.cancelled,
         )

@@ -14,6 +14,7 @@ from typing import Literal
 from sqlite_utils import Database
 
 from assistant.app import App
+from assistant.likeliest import alternatives_of, stream
 from assistant.prompt import build_messages
 from storage.adapters import serving_adapter
 from storage.conversations import (
@@ -333,8 +334,15 @@ def _generate(
     said: list[str] = []
     tokens, first_ms = 0, None
     reason: FinishReason = "interrupted"
-    engine = app.engine_for(adapter_id)
-    pieces = engine.stream(ids, adapter_id, sampling, (), cancel or threading.Event())
+    pieces = stream(
+        app.engine_for(adapter_id),
+        ids,
+        adapter_id,
+        sampling,
+        cancel or threading.Event(),
+        alternatives=alternatives_of(workspace.settings),
+        decode=app.tokenizer.decode,
+    )
     try:
         for piece in pieces:
             first_ms = first_ms or (time.perf_counter() - started) * 1000

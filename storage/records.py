@@ -44,6 +44,9 @@ class WorkspaceSettings:
     """Tokens of one reply at most."""
     temperature: float = 0.0
     """Sampling temperature; 0 takes the likeliest token."""
+    alternatives: int = 6
+    """Other answers weighed at most, where an adapter wavers on its way to a short one and a check
+    of type `sql` or `json` is declared (0: the greedy answer is given)."""
     tune_after: int = 0
     """Start a round by itself after this many newly approved corrections (0: never). Thumbs and
     preferences are learned along, but start none: nothing could judge a round by them."""

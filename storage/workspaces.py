@@ -22,6 +22,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "temperature": (0.0, 2.0),
     "max_tokens": (1, 100_000),
     "top_k": (0, 100),
+    "alternatives": (0, 100),
 }
 _ANY_COUNT = (0, 1_000_000)
 _LIST_EXAMPLES = {

@@ -15,6 +15,7 @@ from assistant.engines.llama_server import LlamaServer
 from assistant.engines.lora_gguf import adapter_gguf
 from assistant.engines.protocol import (
     MAX_ADAPTERS,
+    Chosen,
     EngineFailed,
     EngineFinish,
     NotSupported,
@@ -181,6 +182,7 @@ def _request(
         "n_predict": room,
         "stop": [text for text in stop if text],
         "cache_prompt": True,
+        **({"n_probs": 2} if sampling.runners_up else {}),
         **chosen,
     }
 
@@ -198,8 +200,18 @@ def _pieces(events: Iterator[dict[str, Any]], cancel: threading.Event) -> Iterat
             counted += new
             ended = bool(event["stop"])
             reason = FINISH.get(event["stop_type"], "interrupted") if ended else None
-            yield Piece(event["content"], new, reason)
+            yield Piece(event["content"], new, reason, _chosen(event))
     finally:
         events.close()  # type: ignore[attr-defined]
     if not ended:
         yield Piece("", 0, "interrupted")
+
+
+def _chosen(event: Mapping[str, Any]) -> tuple[Chosen, ...]:
+    """Of an event that carries the tokens' likelihoods. Those of a half character are not told."""
+    return tuple(
+        Chosen(one["id"], one["logprob"], second["id"], second["logprob"])
+        for one in event.get("completion_probabilities") or ()
+        for second in one["top_logprobs"]
+        if second["id"] != one["id"]
+    )

@@ -30,6 +30,18 @@ class Sampling:
     temperature: float = 0.0
     top_p: float = 1.0
     seed: int | None = None
+    runners_up: bool = False
+    """Whether pieces tell how near the second likeliest token was; at temperature 0 only."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """A token that was taken and the one that came second, with their natural-log probabilities."""
+
+    token: int
+    log_prob: float
+    second: int
+    second_log_prob: float
 
 
 @dataclass(frozen=True)
@@ -43,6 +55,8 @@ class Piece:
     text: str
     tokens: int
     finish_reason: EngineFinish | None = None
+    chosen: tuple[Chosen, ...] = ()
+    """With `Sampling.runners_up`: the tokens themselves, the one that ended the turn too."""
 
 
 class Engine(Protocol):

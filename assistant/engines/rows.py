@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from assistant.engines.protocol import EngineFinish, Piece, Sampling
+from assistant.engines.protocol import Chosen, EngineFinish, Piece, Sampling
 from assistant.engines.reply_text import ReplyText
 
 Forward = Callable[..., Any]
@@ -60,16 +60,17 @@ class Row:
         ranked[ranked.cumsum(0) - ranked >= self.sampling.top_p] = 0
         return int(words[torch.multinomial(ranked, 1, generator=self._random)])
 
-    def add(self, token: int) -> None:
-        """Tell the reader about one more token."""
+    def add(self, token: int, logits: Tensor) -> None:
+        """Tell the reader about one more token, the likeliest or another of its logits (words,)."""
         self.said += 1
+        chosen = (_chosen(logits),) if self.sampling.runners_up else ()
         shown = self.text.push([token])
         if self.text.ended:
-            self._end(shown, 1, "stop")
+            self._end(shown, 1, "stop", chosen)
         elif self.said >= self.room:
-            self._end(shown + self.text.flush(), 1, "length")
+            self._end(shown + self.text.flush(), 1, "length", chosen)
         else:
-            self.out.put(Piece(shown, 1))
+            self.out.put(Piece(shown, 1, None, chosen))
 
     def interrupt(self) -> None:
         """End the reply where it is."""
@@ -80,9 +81,11 @@ class Row:
         self.finished = True
         self.out.put(error)
 
-    def _end(self, shown: str, tokens: int, reason: EngineFinish) -> None:
+    def _end(
+        self, shown: str, tokens: int, reason: EngineFinish, chosen: tuple[Chosen, ...] = ()
+    ) -> None:
         self.finished = True
-        self.out.put(Piece(shown, tokens, reason))
+        self.out.put(Piece(shown, tokens, reason, chosen))
 
 
 class Rows:
@@ -107,7 +110,7 @@ class Rows:
             adapters=[row.adapter],
         )
         token = row.choose(output.logits[0, -1])
-        row.add(token)
+        row.add(token, output.logits[0, -1])
         if not row.finished:
             self._join(row, token, mask, cache)
 
@@ -127,7 +130,7 @@ class Rows:
         for index, row in enumerate(self.rows):
             sampled = row.sampling.temperature > 0
             self._last[index] = row.choose(logits[index]) if sampled else likeliest[index]
-            row.add(self._last[index])
+            row.add(self._last[index], logits[index])
         self.drop_finished()
 
     def drop_finished(self) -> None:
@@ -164,6 +167,12 @@ class Rows:
         for mine, new in zip(self._cache.layers, cache.layers, strict=True):
             mine.keys = torch.cat([_padded(mine.keys, width), _padded(new.keys, width)])
             mine.values = torch.cat([_padded(mine.values, width), _padded(new.values, width)])
+
+
+def _chosen(logits: Tensor) -> Chosen:
+    values, words = torch.log_softmax(logits.float(), dim=-1).topk(2)
+    (first, second), (one, two) = words.tolist(), values.tolist()
+    return Chosen(first, one, second, two)
 
 
 def _padded(values: Tensor, width: int) -> Tensor:

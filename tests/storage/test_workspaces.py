@@ -75,6 +75,7 @@ def test_a_setting_is_read_back_as_its_type(db, key, value, stored):
         ("max_tokens", "0", "from 1 to"),
         ("temperature", "nan", "temperature cannot be 'nan': give a number from 0.0 to 2.0"),
         ("temperature", "3", "from 0.0 to 2.0"),
+        ("alternatives", "101", "from 0 to 100"),
         ("checks", "sql", "checks cannot be 'sql': give a JSON list"),
         ("checks", '[{"database": "x"}]', "JSON list"),
         ("checks", '{"type": "sql"}', "JSON list"),

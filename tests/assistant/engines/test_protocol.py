@@ -244,3 +244,27 @@ def test_room_for_reply():
     assert room_for_reply(90, 20, 100) == 10
     with pytest.raises(BadInput, match="at least 1"):
         room_for_reply(10, 0, 100)
+
+
+def test_runners_up_are_told_with_their_likelihoods(engine, prompts, tiny_base, tiny_adapters):
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    pieces = ask(engine, prompts[0], 1, tokens=6, runners_up=True)
+    chosen = [one for piece in pieces for one in piece.chosen]
+    said = [one.token for one in chosen]
+    assert len(said) == tokens_of(pieces) == 6
+    base = AutoModelForCausalLM.from_pretrained(tiny_base.folder, dtype=torch.float32)
+    with torch.inference_mode():
+        model = PeftModel.from_pretrained(base, tiny_adapters[1])
+        logits = model(torch.tensor([[*prompts[0], *said]])).logits[0]
+    chances = torch.log_softmax(logits, dim=-1)[len(prompts[0]) - 1 : -1]
+    first, second = chances.topk(2).values.T.tolist()
+    # engines hold keys, values and adapters in float16
+    assert [one.log_prob for one in chosen] == pytest.approx(first, abs=0.02)
+    assert [one.second_log_prob for one in chosen] == pytest.approx(second, abs=0.02)
+    seconds = [chances[place, one.second].item() for place, one in enumerate(chosen)]
+    assert seconds == pytest.approx(second, abs=0.02)
+    assert all(one.second != one.token for one in chosen)
+    assert not any(piece.chosen for piece in ask(engine, prompts[0], 1, tokens=6))

@@ -1,0 +1,162 @@
+"""The likeliest of several answers: which one is found, what is asked for it, what streams on."""
+
+import math
+import threading
+from itertools import product
+
+import pytest
+
+from assistant.engines.protocol import Chosen, Piece, Sampling
+from assistant.likeliest import LONGEST, alternatives_of, stream
+from storage.records import WorkspaceSettings
+
+END = 0
+TOKENS = Sampling(max_tokens=200)
+
+
+class Table:
+    """A model of a few words, given as the likelihoods of what follows a beginning."""
+
+    def __init__(self, table, usual=((END, 0.9), (9, 0.1))):
+        self.table, self.usual, self.asked = table, usual, []
+
+    def next(self, said):
+        return sorted(self.table.get(said, self.usual), key=lambda one: -one[1])
+
+    def stream(self, prompt_ids, adapter_id, sampling, stop, cancel):
+        said = tuple(prompt_ids)
+        self.asked.append(said)
+        for place in range(sampling.max_tokens):
+            (token, first), (second, chance) = self.next(said)[:2]
+            said = (*said, token)
+            chosen = (Chosen(token, math.log(first), second, math.log(chance)),)
+            if cancel.is_set():
+                yield Piece("", 0, "interrupted")
+                return
+            reason = "stop" if token == END else None
+            if place == sampling.max_tokens - 1:
+                reason = reason or "length"
+            text = "" if token == END else f"{token} "
+            yield Piece(text, 1, reason, chosen if sampling.runners_up else ())
+            if reason:
+                return
+
+    def likelihood(self, ids):
+        found, said = 1.0, ()
+        for token in ids:
+            found *= dict(self.next(said)).get(token, 0.0)
+            said = (*said, token)
+        return found
+
+
+def answer(model, *, alternatives=6, adapter_id=1, sampling=TOKENS, cancel=None):
+    return list(
+        stream(
+            model,
+            (),
+            adapter_id,
+            sampling,
+            cancel or threading.Event(),
+            alternatives=alternatives,
+            decode=lambda ids: "".join(f"{token} " for token in ids),
+        )
+    )
+
+
+def said(pieces):
+    return "".join(piece.text for piece in pieces)
+
+
+GARDEN_PATH = {
+    (): [(1, 0.55), (2, 0.45)],
+    (1,): [(3, 0.4), (4, 0.35), (5, 0.25)],
+    (2,): [(6, 0.95), (7, 0.05)],
+}
+
+
+def test_a_beginning_that_leads_nowhere_is_left():
+    model = Table(GARDEN_PATH)
+    pieces = answer(model)
+    assert said(pieces) == "2 6 "
+    assert [piece.finish_reason for piece in pieces] == ["stop"]
+    assert sum(piece.tokens for piece in pieces) == 3
+    assert said(answer(model, alternatives=0)) == "1 3 "
+
+
+def test_nothing_is_asked_where_the_model_is_sure():
+    model = Table({(): [(1, 0.99), (2, 0.01)], (1,): [(END, 0.9), (3, 0.1)]})
+    assert said(answer(model)) == "1 "
+    assert model.asked == [()]
+
+
+def test_at_most_so_many_others_are_asked():
+    flat = [(1, 0.4), (2, 0.3), (3, 0.3)]
+    model = Table({ids: flat for size in range(4) for ids in product((1, 2, 3), repeat=size)})
+    answer(model, alternatives=3)
+    assert len(model.asked) == 4
+
+
+def test_it_finds_the_likeliest_of_all_when_two_words_are_possible_each_time():
+    chances = [0.55, 0.6, 0.7, 0.52, 0.65, 0.8, 0.58]
+    inner = [ids for size in range(3) for ids in product((1, 2), repeat=size)]
+    table = {
+        ids: [(1, chance), (2, 1 - chance)] for ids, chance in zip(inner, chances, strict=True)
+    }
+    ends = list(product((1, 2), repeat=3))
+    for place, ids in enumerate(ends):
+        table[ids] = [(END, (place + 1) / 10), (9, 1 - (place + 1) / 10)]
+        table[(*ids, 9)] = [(END, 0.6), (8, 0.4)]
+        table[(*ids, 9, 8)] = [(END, 1.0), (7, 1e-9)]
+    model = Table(table)
+    every = [(*ids, *rest, END) for ids in ends for rest in ((), (9,), (9, 8))]
+    best = max(every, key=model.likelihood)
+    assert said(answer(model, alternatives=100)) == "".join(f"{token} " for token in best[:-1])
+    assert said(answer(model, alternatives=0)) != said(answer(model, alternatives=100))
+
+
+def test_an_end_that_came_second_is_an_answer_too():
+    model = Table({(): [(1, 1.0), (2, 1e-9)], (1,): [(3, 0.6), (END, 0.4)], (1, 3): FLAT})
+    assert said(answer(model)) == "1 "
+    assert model.asked == [()]
+
+
+FLAT = [(END, 0.34), (5, 0.33), (6, 0.33)]
+
+
+@pytest.mark.parametrize(
+    "how", [{"adapter_id": None}, {"alternatives": 0}, {"sampling": Sampling(200, 0.7)}]
+)
+def test_it_streams_as_it_comes_where_nothing_is_weighed(how):
+    model = Table(GARDEN_PATH)
+    pieces = answer(model, **how)
+    assert [piece.text for piece in pieces] == ["1 ", "3 ", ""]
+    assert len(model.asked) == 1
+
+
+def test_a_long_answer_is_prose_and_streams_on():
+    waver = [(1, 0.6), (2, 0.4)]
+    model = Table({(1,) * size: waver for size in range(LONGEST + 20)})
+    pieces = answer(model)
+    assert sum(piece.tokens for piece in pieces) == LONGEST + 21
+    assert len(model.asked) == 1
+
+
+def test_an_answer_that_was_cut_off_is_given_as_it_is():
+    model = Table({(1,) * size: [(1, 0.6), (2, 0.4)] for size in range(20)})
+    pieces = answer(model, sampling=Sampling(max_tokens=5))
+    assert pieces[-1].finish_reason == "length" and len(model.asked) == 1
+
+
+def test_who_cancels_gets_what_was_said():
+    cancel = threading.Event()
+    cancel.set()
+    assert [one.finish_reason for one in answer(Table(GARDEN_PATH), cancel=cancel)] == [
+        "interrupted"
+    ]
+
+
+def test_only_exact_answers_are_weighed():
+    assert alternatives_of(WorkspaceSettings()) == 0
+    assert alternatives_of(WorkspaceSettings(checks=({"type": "contains", "all": ["we"]},))) == 0
+    assert alternatives_of(WorkspaceSettings(checks=({"type": "json"},))) == 6
+    assert alternatives_of(WorkspaceSettings(checks=({"type": "sql"},), alternatives=2)) == 2
