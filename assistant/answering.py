@@ -16,6 +16,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
+from assistant.likeliest import GREEDY, Weighing, stream
 from assistant.settings import Settings
 from assistant.tokens import ChatTokenizer
 from storage.errors import ApprenticeError
@@ -90,13 +91,13 @@ class ChildAnswerer:
         *,
         adapter: tuple[int, Path] | None,
         max_tokens: int,
-        alternatives: int = 0,
+        how: Weighing = GREEDY,
         on_answer: Callable[[int], None] = lambda done: None,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> list[str]:
         """One greedy answer per prompt (token ids), in order.
 
-        `adapter` is (id, folder) or None for the base; for `alternatives` see `likeliest`. Raises
+        `adapter` is (id, folder) or None for the base; for `how` see `likeliest`. Raises
         AnsweringFailed when the child dies.
         """
         for number, prompt in enumerate(prompts):
@@ -107,7 +108,7 @@ class ChildAnswerer:
                     "adapter_id": adapter[0] if adapter else None,
                     "folder": str(adapter[1]) if adapter else None,
                     "max_tokens": max_tokens,
-                    "alternatives": alternatives,
+                    "how": asdict(how),
                 }
             )
         answers: dict[int, str] = {}
@@ -213,7 +214,6 @@ def _answer_one(
     writing: threading.Lock,
 ) -> None:
     from assistant.engines.protocol import Sampling
-    from assistant.likeliest import stream
 
     said: dict[str, Any] = {"number": asked["number"]}
     try:
@@ -223,7 +223,7 @@ def _answer_one(
             asked["adapter_id"],
             Sampling(max_tokens=asked["max_tokens"]),
             threading.Event(),
-            alternatives=asked["alternatives"],
+            how=Weighing(**asked["how"]),
             decode=decode,
         )
         said["answer"] = "".join(piece.text for piece in pieces).strip()

@@ -16,7 +16,7 @@ from assistant.app import App
 from assistant.declared_checks import declared_checks
 from assistant.held_out import held_out_cases
 from assistant.lessons import Lesson, lessons, sentinel_cases
-from assistant.likeliest import alternatives_of
+from assistant.likeliest import weighing
 from assistant.opponents import Opponents, Watch, opposing_rows
 from assistant.rounds import concluded
 from storage import adapters, rounds
@@ -136,8 +136,8 @@ def _evaluations(
     serving = adapters.serving_adapter(db, queued.workspace_id)
     rows = opposing_rows(serving.id if serving else None, cases)
     rows |= {row: known.id for row in rows if row.startswith("candidate")}
-    alternatives = alternatives_of(workspace_by_id(db, queued.workspace_id).settings)
-    with Opponents(app, folder, watch, count_answers(cases, rows), alternatives) as asked:
+    how = weighing(app, workspace_by_id(db, queued.workspace_id))
+    with Opponents(app, folder, watch, count_answers(cases, rows), how) as asked:
         found = evaluate(cases, asked.answer, rows, cancelled=watch.cancelled)
     if watch.cancelled():
         raise RoundCancelled("The judging was cancelled.")

@@ -14,8 +14,12 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 
+from assistant.app import App
+from assistant.declared_checks import Check, declared_checks
 from assistant.engines.protocol import Chosen, Engine, Piece, Sampling
-from storage.records import WorkspaceSettings
+from storage.records import Workspace
+from tuning.checks import fault
+from tuning.sql_check import looks_like_sql
 
 LONGEST = 96
 """Tokens of an answer that is weighed. A longer one is prose: it streams on as it came."""
@@ -26,10 +30,21 @@ Begin = Callable[[Sequence[int], int], Iterator[Piece]]
 """(token ids after the prompt, tokens at most) -> the greedy rest, with its runners-up."""
 
 
-def alternatives_of(settings: WorkspaceSettings) -> int:
-    """How many other answers a workspace weighs: only where its answers are exact ones."""
-    exact = any(check.get("type") in EXACT for check in settings.checks)
-    return settings.alternatives if exact else 0
+@dataclass(frozen=True)
+class Weighing:
+    """How many other answers are weighed, and the checks that the chosen one should not fail."""
+
+    alternatives: int = 0
+    checks: tuple[Check, ...] = ()
+
+
+GREEDY = Weighing()
+
+
+def weighing(app: App, workspace: Workspace) -> Weighing:
+    """What a workspace has declared: only exact answers are weighed."""
+    exact = tuple(one for one in declared_checks(app, workspace) if one.get("type") in EXACT)
+    return Weighing(workspace.settings.alternatives, exact) if exact else GREEDY
 
 
 def stream(
@@ -39,32 +54,33 @@ def stream(
     sampling: Sampling,
     cancel: threading.Event,
     *,
-    alternatives: int,
+    how: Weighing,
     decode: Callable[[Sequence[int]], str],
 ) -> Iterator[Piece]:
-    """As `engine.stream`, with up to so many other answers weighed against a short greedy one.
+    """As `engine.stream`, with other answers weighed against a short greedy one.
 
-    The base, which was taught no answers, and a temperature above 0 are streamed as they are. A
-    likelier answer comes as one piece; `decode` gives the text of its token ids. Raises what
-    `engine.stream` raises.
+    One that passes its checks goes before any that does not: a query that the database refuses is
+    no answer (Wang et al. 2018, arXiv:1807.03100). The base, which was taught no answers, and a
+    temperature above 0 are streamed as they are. Another answer than the greedy one comes as one
+    piece; `decode` gives the text of token ids. Raises what `engine.stream` raises.
     """
 
     def begin(ids: Sequence[int], most: int) -> Iterator[Piece]:
         told = replace(sampling, max_tokens=most, runners_up=True)
         return engine.stream([*prompt_ids, *ids], adapter_id, told, (), cancel)
 
-    if not alternatives or adapter_id is None or sampling.temperature > 0:
+    if not how.alternatives or adapter_id is None or sampling.temperature > 0:
         yield from engine.stream(prompt_ids, adapter_id, sampling, (), cancel)
         return
     with closing(begin((), sampling.max_tokens)) as pieces:  # type: ignore[type-var]
         held = _held(pieces)
         greedy = _whole(held)
-        likelier = _Search(begin, greedy).likelier(alternatives) if greedy else None
-        if likelier is None:
+        better = _Search(begin, greedy, how, decode).better() if greedy else None
+        if better is None:
             yield from held
             yield from pieces
         else:
-            yield Piece(decode(likelier[:-1]), len(likelier), "stop")
+            yield Piece(decode(better[:-1]), len(better), "stop")
 
 
 def _held(pieces: Iterator[Piece]) -> list[Piece]:
@@ -84,29 +100,43 @@ def _whole(pieces: Sequence[Piece]) -> tuple[Chosen, ...]:
     return chosen if ended and len(chosen) == sum(piece.tokens for piece in pieces) else ()
 
 
+def _attempts(check: Check, text: str) -> bool:
+    """Whether a text is meant as an exact answer; "Hello!" fails no check of queries."""
+    return looks_like_sql(text) if check["type"] == "sql" else text.lstrip()[:1] in ("{", "[")
+
+
+_Found = tuple[bool, float, tuple[int, ...]]
+"""(whether it passes the checks, natural-log probability, token ids with their end)"""
+
+
 @dataclass
 class _Search:
-    """The answers found so far, and the places to turn off, the likeliest beginning first."""
+    """The places to turn off from the answers found so far, the likeliest beginning first."""
 
     begin: Begin
     greedy: tuple[Chosen, ...]
+    how: Weighing
+    decode: Callable[[Sequence[int]], str]
+    _checks: tuple[Check, ...] = ()
     _waiting: list[tuple[float, tuple[int, ...]]] = field(default_factory=list)
 
-    def likelier(self, alternatives: int) -> tuple[int, ...] | None:
-        """Token ids of a likelier answer than the greedy one, its end among them, or None.
+    def better(self) -> tuple[int, ...] | None:
+        """Token ids of a better answer than the greedy one, its end among them, or None.
 
         A beginning is no less likely than what it ends in, so the search is over when the
-        likeliest beginning left is less likely than the best answer.
+        likeliest beginning left is less likely than the best answer, unless that one fails.
         """
+        text = self.decode([one.token for one in self.greedy[:-1]])
+        self._checks = tuple(check for check in self.how.checks if _attempts(check, text))
         best = found = self._finished((), 0.0, self.greedy)
-        for _ in range(alternatives):
-            if not self._waiting or -self._waiting[0][0] <= best[0]:
+        for _ in range(self.how.alternatives):
+            if not self._waiting or (best[0] and -self._waiting[0][0] <= best[1]):
                 break
             unlikely, ids = heappop(self._waiting)
             rest = self._rest(ids)
             if rest is not None:
                 best = max(best, self._finished(ids, -unlikely, rest))
-        return None if best == found else best[1]
+        return None if best == found else best[2]
 
     def _rest(self, ids: tuple[int, ...]) -> tuple[Chosen, ...] | None:
         """What greedily follows a beginning; None when the model does not come to an end."""
@@ -114,13 +144,12 @@ class _Search:
             return ()
         return _whole(list(self.begin(ids, max(1, LONGEST - len(ids))))) or None
 
-    def _finished(
-        self, begun: tuple[int, ...], log_prob: float, rest: Sequence[Chosen]
-    ) -> tuple[float, tuple[int, ...]]:
-        """(natural-log probability, ids) of an answer; its turn-offs are kept for later."""
+    def _finished(self, begun: tuple[int, ...], log_prob: float, rest: Sequence[Chosen]) -> _Found:
+        """An answer as it is compared; its turn-offs are kept for later."""
         ids = begun
         for one in rest:
             heappush(self._waiting, (-(log_prob + one.second_log_prob), (*ids, one.second)))
             log_prob += one.log_prob
             ids = (*ids, one.token)
-        return log_prob, ids
+        text = self.decode(ids[:-1])
+        return all(fault(check, text) is None for check in self._checks), log_prob, ids

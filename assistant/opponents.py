@@ -9,7 +9,7 @@ from sqlite_utils import Database
 
 from assistant.answering import ChildAnswerer
 from assistant.app import App
-from assistant.likeliest import alternatives_of
+from assistant.likeliest import Weighing, weighing
 from storage import adapters, jobs, rounds
 from storage.records import TuningRound
 from storage.workspaces import workspace_by_id
@@ -80,12 +80,12 @@ def opponents(
     rows = opposing_rows(serving.id if serving else None, bundle.heldout)
     folder = app.datadir.rounds / str(queued.id)
     total = count_answers((*bundle.heldout, *bundle.sentinel), rows)
-    alternatives = alternatives_of(workspace_by_id(db, queued.workspace_id).settings)
-    with Opponents(app, folder, watch, total, alternatives) as answering:
+    how = weighing(app, workspace_by_id(db, queued.workspace_id))
+    with Opponents(app, folder, watch, total, how) as answering:
         if app.former is None or serving is None:
             yield rows, answering.answer
             return
-        with Former(app.former, serving.id, folder / "former.log", watch, alternatives) as former:
+        with Former(app.former, serving.id, folder / "former.log", watch, how) as former:
             yield (
                 {**_with_examples(rows), "serving": FORMER},
                 lambda cases, adapter_id: (
@@ -105,9 +105,9 @@ class Former:
     """Answers by an adapter on the base that it was taught on, while another base is tried."""
 
     def __init__(
-        self, app: App, adapter_id: int, log_file: Path, watch: Watch, alternatives: int
+        self, app: App, adapter_id: int, log_file: Path, watch: Watch, how: Weighing
     ) -> None:
-        self._app, self._watch, self._alternatives = app, watch, alternatives
+        self._app, self._watch, self._how = app, watch, how
         self._adapter = (adapter_id, app.adapter_folder(adapter_id))
         self._child = ChildAnswerer(app.base, app.settings, log_file, at_once=1)
 
@@ -124,7 +124,7 @@ class Former:
             [self._app.tokenizer.render(list(case.messages)) for case in cases],
             adapter=self._adapter,
             max_tokens=ANSWER_TOKENS,
-            alternatives=self._alternatives,
+            how=self._how,
             cancelled=self._watch.cancelled,
         )
 
@@ -142,9 +142,9 @@ def opposing_rows(serving_id: int | None, cases: Sequence[Case]) -> dict[str, in
 class Opponents:
     """Answers for the evaluation by each opponent, from a child that starts when first asked."""
 
-    def __init__(self, app: App, folder: Path, watch: Watch, total: int, alternatives: int) -> None:
+    def __init__(self, app: App, folder: Path, watch: Watch, total: int, how: Weighing) -> None:
         self._app, self._folder, self._watch = app, folder, watch
-        self._alternatives = alternatives
+        self._how = how
         self._total, self._done = max(total, 1), 0
         self._child: ChildAnswerer | None = None
 
@@ -175,7 +175,7 @@ class Opponents:
             [case.prompt_ids for case in cases],
             adapter=None if adapter_id is None else (adapter_id, self._folder_of(adapter_id)),
             max_tokens=ANSWER_TOKENS,
-            alternatives=self._alternatives,
+            how=self._how,
             on_answer=told,
             cancelled=self._watch.cancelled,
         )

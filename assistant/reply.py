@@ -14,7 +14,7 @@ from typing import Literal
 from sqlite_utils import Database
 
 from assistant.app import App
-from assistant.likeliest import alternatives_of, stream
+from assistant.likeliest import stream, weighing
 from assistant.prompt import build_messages
 from storage.adapters import serving_adapter
 from storage.conversations import (
@@ -340,7 +340,7 @@ def _generate(
         adapter_id,
         sampling,
         cancel or threading.Event(),
-        alternatives=alternatives_of(workspace.settings),
+        how=weighing(app, workspace),
         decode=app.tokenizer.decode,
     )
     try:

@@ -7,8 +7,8 @@ from itertools import product
 import pytest
 
 from assistant.engines.protocol import Chosen, Piece, Sampling
-from assistant.likeliest import LONGEST, alternatives_of, stream
-from storage.records import WorkspaceSettings
+from assistant.likeliest import LONGEST, Weighing, stream, weighing
+from storage.workspaces import set_workspace, workspace
 
 END = 0
 TOKENS = Sampling(max_tokens=200)
@@ -49,7 +49,9 @@ class Table:
         return found
 
 
-def answer(model, *, alternatives=6, adapter_id=1, sampling=TOKENS, cancel=None):
+def answer(
+    model, *, alternatives=6, checks=(), adapter_id=1, sampling=TOKENS, cancel=None, words=None
+):
     return list(
         stream(
             model,
@@ -57,8 +59,8 @@ def answer(model, *, alternatives=6, adapter_id=1, sampling=TOKENS, cancel=None)
             adapter_id,
             sampling,
             cancel or threading.Event(),
-            alternatives=alternatives,
-            decode=lambda ids: "".join(f"{token} " for token in ids),
+            how=Weighing(alternatives, checks),
+            decode=lambda ids: "".join((words or {}).get(one, f"{one} ") for one in ids),
         )
     )
 
@@ -155,8 +157,35 @@ def test_who_cancels_gets_what_was_said():
     ]
 
 
-def test_only_exact_answers_are_weighed():
-    assert alternatives_of(WorkspaceSettings()) == 0
-    assert alternatives_of(WorkspaceSettings(checks=({"type": "contains", "all": ["we"]},))) == 0
-    assert alternatives_of(WorkspaceSettings(checks=({"type": "json"},))) == 6
-    assert alternatives_of(WorkspaceSettings(checks=({"type": "sql"},), alternatives=2)) == 2
+JSON = ({"type": "json"},)
+WORDS = {1: "{", 2: '{"a": 1', 3: "}}", 4: "Hello", 6: "}"}
+
+
+def test_an_answer_that_fails_its_check_goes_behind_a_less_likely_one_that_passes():
+    table = {(): [(1, 0.9), (2, 0.1)], (1,): [(3, 0.9), (END, 0.1)], (2,): [(6, 0.8), (END, 0.2)]}
+    model = Table(table)
+    assert said(answer(model, words=WORDS)) != '{"a": 1}'
+    assert said(answer(model, words=WORDS, checks=JSON)) == '{"a": 1}'
+
+
+def test_the_greedy_answer_stays_where_none_passes():
+    table = {(): [(1, 0.9), (3, 0.1)], (1,): [(END, 0.9), (3, 0.1)]}
+    pieces = answer(Table(table), words=WORDS, checks=JSON)
+    assert [piece.text for piece in pieces] == ["1 ", ""]
+
+
+def test_prose_is_no_failed_json():
+    model = Table({(): [(4, 0.9), (2, 0.1)], (2,): [(6, 0.99), (5, 0.01)]})
+    assert said(answer(model, words=WORDS, checks=JSON)) == "4 "
+    assert len(model.asked) == 1
+
+
+def test_only_exact_answers_are_weighed(app):
+    with app.db() as db:
+        assert weighing(app, workspace(db, "default")) == Weighing()
+        set_workspace(db, "default", "checks", '[{"type": "contains", "all": ["we"]}]')
+        assert weighing(app, workspace(db, "default")).alternatives == 0
+        set_workspace(db, "default", "checks", '[{"type": "json"}, {"type": "regex"}]')
+        assert weighing(app, workspace(db, "default")) == Weighing(6, ({"type": "json"},))
+        set_workspace(db, "default", "alternatives", "2")
+        assert weighing(app, workspace(db, "default")).alternatives == 2
