@@ -49,11 +49,13 @@ def training_rows(
 
 
 def varied(found: Sequence[Lesson]) -> list[Lesson]:
-    """Those that get further rows, and all that are held out: no row may be one of them."""
+    """Those that get further rows, and all whose words judge: no row may be one of those."""
     taught = sum(one.split == "train" for one in found)
     every = math.ceil(taught / MOST_VARIED) or 1
     turns = itertools.count()
-    return [one for one in found if one.split != "train" or next(turns) % every == 0]
+    return [
+        one for one in found if one.split != "train" or one.paraphrases or next(turns) % every == 0
+    ]
 
 
 def train_row(lesson: Lesson) -> TrainRow:

@@ -5,10 +5,18 @@ from dataclasses import replace
 
 import pytest
 
-from assistant.lesson_rows import ending_rows, raft_rows, train_row, training_rows, variant_rows
+from assistant import lesson_rows
+from assistant.lesson_rows import (
+    ending_rows,
+    raft_rows,
+    train_row,
+    training_rows,
+    variant_rows,
+    varied,
+)
 from assistant.lessons import lessons
 from storage.documents import put_document
-from storage.records import Passage
+from storage.records import Paraphrase, Passage
 from storage.workspaces import set_workspace
 from tests.assistant.taught import WORDINGS, teach
 from tuning.bundle import asked
@@ -29,6 +37,18 @@ def test_variants_are_marked_and_never_a_held_out_wording(app, taught):
     assert {row.of for row in rows} <= trained
     asked = {row.messages[-1]["content"].casefold() for row in rows}
     assert not asked & {one.inputs.question.casefold() for one in found}
+
+
+def test_of_many_some_get_further_rows_and_whatever_judges_is_known(app, taught, monkeypatch):
+    with closing(app.db()) as db:
+        found = lessons(app, db, taught)
+    trained = [one for one in found if one.split == "train"]
+    assert varied(found) == found
+    monkeypatch.setattr(lesson_rows, "MOST_VARIED", 1)
+    of = trained[-1].pair.feedback_id
+    asked_otherwise = Paraphrase(1, of, "Asked otherwise?", "boss", "2026-11-21")
+    some = [*trained[:-1], replace(trained[-1], paraphrases=(asked_otherwise,))]
+    assert varied(some) == [some[0], some[-1]]
 
 
 def test_an_answer_begun_after_another_question_ends_as_taught(app, taught):
