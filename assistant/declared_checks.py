@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from assistant.app import App
-from storage.client_databases import forget_copies, fresh_copy
+from storage.client_databases import forget_copies, fresh_copy, last_copy
 from storage.errors import BadInput
 from storage.records import Workspace
 from storage.workspaces import list_workspaces
@@ -26,6 +26,19 @@ def on_a_copy(app: App, check: Mapping[str, Any]) -> Check:
         return dict(check)
     copy = fresh_copy(app.datadir.client_databases, Path(str(check["database"])))
     return {**check, "database": str(copy)}
+
+
+def checks_at_hand(app: App, workspace: Workspace) -> tuple[Check, ...]:
+    """As `declared_checks`, on the last copies, however old: a database that is written to all the
+    time would be copied for every reply. A check whose database has no copy is left out.
+    """
+    found = []
+    for check in workspace.settings.checks:
+        if "database" not in check:
+            found.append(dict(check))
+        elif copy := last_copy(app.datadir.client_databases, Path(str(check["database"]))):
+            found.append({**check, "database": str(copy)})
+    return tuple(found)
 
 
 def checks_as_declared(app: App, value: str) -> str:

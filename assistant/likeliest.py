@@ -13,13 +13,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
+from pathlib import Path
 
 from assistant.app import App
-from assistant.declared_checks import Check, declared_checks
+from assistant.declared_checks import Check, checks_at_hand
 from assistant.engines.protocol import Chosen, Engine, Piece, Sampling
 from storage.records import Workspace
 from tuning.checks import fault
-from tuning.sql_check import looks_like_sql
+from tuning.json_check import bare
+from tuning.sql_check import compiles, looks_like_sql
 
 LONGEST = 96
 """Tokens of an answer that is weighed. A longer one is prose: it streams on as it came."""
@@ -43,8 +45,11 @@ GREEDY = Weighing()
 
 def weighing(app: App, workspace: Workspace) -> Weighing:
     """What a workspace has declared: only exact answers are weighed."""
-    exact = tuple(one for one in declared_checks(app, workspace) if one.get("type") in EXACT)
-    return Weighing(workspace.settings.alternatives, exact) if exact else GREEDY
+    settings = workspace.settings
+    if not any(check.get("type") in EXACT for check in settings.checks):
+        return GREEDY
+    exact = tuple(one for one in checks_at_hand(app, workspace) if one.get("type") in EXACT)
+    return Weighing(settings.alternatives, exact)
 
 
 def stream(
@@ -105,6 +110,13 @@ def _attempts(check: Check, text: str) -> bool:
     return looks_like_sql(text) if check["type"] == "sql" else text.lstrip()[:1] in ("{", "[")
 
 
+def _passes(check: Check, text: str) -> bool:
+    """Whether the database would take the query, which is not run: a reply waits for this."""
+    if check["type"] == "sql":
+        return "database" not in check or compiles(Path(check["database"]), bare(text))
+    return fault(check, text) is None
+
+
 _Found = tuple[bool, float, tuple[int, ...]]
 """(whether it passes the checks, natural-log probability, token ids with their end)"""
 
@@ -152,4 +164,4 @@ class _Search:
             log_prob += one.log_prob
             ids = (*ids, one.token)
         text = self.decode(ids[:-1])
-        return all(fault(check, text) is None for check in self._checks), log_prob, ids
+        return all(_passes(check, text) for check in self._checks), log_prob, ids

@@ -55,6 +55,12 @@ def fresh_copy(folder: Path, source: Path) -> Path:
     return copy
 
 
+def last_copy(folder: Path, source: Path) -> Path | None:
+    """The copy of `source` in `folder`, however old, or None: what a reply has the time for."""
+    copy = _place(folder, source.expanduser().absolute())
+    return copy if copy.is_file() else None
+
+
 def copies(folder: Path) -> list[ClientCopy]:
     """Every copy in `folder`, by the name of its source."""
     found = [_note(path) for path in folder.glob("*.sqlite")]

@@ -63,6 +63,15 @@ def run_query(path: Path, query: str) -> Rows:
     return [tuple(_rounded(value) for value in row) for row in rows]
 
 
+def compiles(path: Path, query: str) -> bool:
+    """Whether SQLite can prepare `query`, one SELECT, on the file; nothing of it runs."""
+    try:
+        run_query(path, f"explain {query}")
+    except QueryFailed:
+        return False
+    return True
+
+
 def query_fault(path: Path, query: str) -> str | None:
     """Why `query` is not one SELECT that runs on the file, in words; None when it is.
 

@@ -1,11 +1,14 @@
 """The likeliest of several answers: which one is found, what is asked for it, what streams on."""
 
 import math
+import sqlite3
 import threading
+from contextlib import closing
 from itertools import product
 
 import pytest
 
+from assistant.declared_checks import declared_checks
 from assistant.engines.protocol import Chosen, Piece, Sampling
 from assistant.likeliest import LONGEST, Weighing, stream, weighing
 from storage.workspaces import set_workspace, workspace
@@ -168,6 +171,18 @@ def test_an_answer_that_fails_its_check_goes_behind_a_less_likely_one_that_passe
     assert said(answer(model, words=WORDS, checks=JSON)) == '{"a": 1}'
 
 
+def test_a_query_that_the_database_refuses_goes_behind_one_that_it_takes(tmp_path):
+    with closing(sqlite3.connect(tmp_path / "shop.sqlite")) as shop:
+        shop.execute("create table orders (id)")
+    checks = ({"type": "sql", "database": str(tmp_path / "shop.sqlite")},)
+    words = {1: "select id from orders", 2: "select name from orders", 3: "Hello"}
+    model = Table({(): [(2, 0.6), (1, 0.4)]})
+    assert said(answer(model, words=words)) == "2 "
+    assert said(answer(model, words=words, checks=checks)) == "select id from orders"
+    model = Table({(): [(2, 0.6), (3, 0.4)]})
+    assert said(answer(model, words=words, checks=checks)) == "2 "
+
+
 def test_the_greedy_answer_stays_where_none_passes():
     table = {(): [(1, 0.9), (3, 0.1)], (1,): [(END, 0.9), (3, 0.1)]}
     pieces = answer(Table(table), words=WORDS, checks=JSON)
@@ -189,3 +204,15 @@ def test_only_exact_answers_are_weighed(app):
         assert weighing(app, workspace(db, "default")) == Weighing(6, ({"type": "json"},))
         set_workspace(db, "default", "alternatives", "2")
         assert weighing(app, workspace(db, "default")).alternatives == 2
+
+
+def test_a_database_without_a_copy_holds_no_reply_up(app, tmp_path):
+    gone = tmp_path / "shop.sqlite"
+    with app.db() as db:
+        set_workspace(db, "default", "checks", f'[{{"type": "sql", "database": "{gone}"}}]')
+        assert weighing(app, workspace(db, "default")) == Weighing(6, ())
+    with closing(sqlite3.connect(gone)) as shop:
+        shop.execute("create table orders (id)")
+    with app.db() as db:
+        copy = declared_checks(app, workspace(db, "default"))
+        assert weighing(app, workspace(db, "default")) == Weighing(6, copy)

@@ -6,7 +6,7 @@ from contextlib import closing
 
 import pytest
 
-from storage.client_databases import copies, forget_copies, fresh_copy
+from storage.client_databases import copies, forget_copies, fresh_copy, last_copy
 from storage.errors import BadInput
 
 
@@ -46,6 +46,14 @@ def test_a_copy_is_made_once_and_again_when_the_file_changes(folder, shop):
     assert values(fresh_copy(folder, shop)) == [1, 2]
     (known,) = copies(folder)
     assert (known.source, known.outdated, known.gone) == (str(shop), False, False)
+
+
+def test_the_last_copy_is_taken_as_it_is(folder, shop):
+    assert last_copy(folder, shop) is None
+    made = fresh_copy(folder, shop)
+    write(shop, "insert into t values (2)")
+    assert last_copy(folder, shop) == made
+    assert values(made) == [1]
 
 
 def test_what_waits_in_the_write_ahead_log_is_copied(folder, shop):

@@ -5,7 +5,7 @@ import sqlite3
 import pytest
 
 from tuning import sql_check
-from tuning.sql_check import QueryFailed, looks_like_sql, query_fault, run_query
+from tuning.sql_check import QueryFailed, compiles, looks_like_sql, query_fault, run_query
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +38,7 @@ def shop(tmp_path_factory):
 def test_a_query_that_runs_has_no_fault(shop, query):
     assert looks_like_sql(query)
     assert query_fault(shop, query) is None
+    assert compiles(shop, query)
 
 
 @pytest.mark.parametrize(
@@ -67,10 +68,15 @@ def test_a_query_that_runs_has_no_fault(shop, query):
 def test_a_query_that_does_not_run_is_explained(shop, query, said):
     before = shop.read_bytes()
     assert said in (query_fault(shop, query) or "")
+    assert said == "database says" or not compiles(shop, query)
     assert shop.read_bytes() == before
 
 
 ENDLESS = "with recursive n(i) as (select 1 union all select i + 1 from n) select "
+
+
+def test_what_compiles_is_not_run(shop):
+    assert compiles(shop, ENDLESS + "sum(i) from n")
 
 
 def test_time_and_rows_have_a_limit(shop, monkeypatch):
