@@ -17,7 +17,7 @@ from sqlite_utils import Database
 
 from assistant.app import App
 from assistant.lessons import Lesson
-from assistant.reply import retrieve
+from assistant.retrieval import retrieve
 from assistant.round_plan import RoundPlan, plan_round
 from storage.adapters import serving_adapter
 from storage.documents import list_documents

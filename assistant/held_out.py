@@ -14,7 +14,7 @@ from assistant.app import App
 from assistant.lessons import Lesson
 from assistant.opponents import ANSWER_TOKENS
 from assistant.prompt import build_messages
-from assistant.reply import EXAMPLES_AT_MOST, examples_for
+from assistant.retrieval import EXAMPLES_AT_MOST, examples_for
 from storage.pairs import pair_ids
 from storage.records import Example, Inputs, Split, Workspace
 from tuning.bundle import TrainRow, asked

@@ -15,7 +15,7 @@ from sqlite_utils import Database
 from assistant.app import App
 from assistant.prompt import build_messages
 from assistant.replay import plain_inputs
-from assistant.reply import examples_for
+from assistant.retrieval import examples_for
 from storage.pairs import approved_pairs, wordings
 from storage.paraphrases import judging_paraphrases
 from storage.records import ChatMessage, ExampleKind, Inputs, Pair, Paraphrase, Split, Workspace

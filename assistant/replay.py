@@ -18,7 +18,7 @@ from assistant.answering import ChildAnswerer
 from assistant.app import App
 from assistant.opponents import Watch
 from assistant.prompt import build_messages
-from assistant.reply import retrieve
+from assistant.retrieval import retrieve
 from storage.documents import chunk_hashes, live_chunks
 from storage.records import ChatMessage, Inputs, Workspace
 from storage.round_documents import add_round_documents

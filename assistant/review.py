@@ -13,7 +13,7 @@ from sqlite_utils import Database
 
 from assistant.app import App
 from assistant.declared_checks import declared_checks
-from assistant.reply import retrieve
+from assistant.retrieval import retrieve
 from knowledge.contradictions import PageContradiction, page_contradictions
 from knowledge.corrections import add_questions, near_questions, sync_corrections
 from knowledge.figures import figures

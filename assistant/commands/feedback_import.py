@@ -19,7 +19,8 @@ from assistant.app import App
 from assistant.commands.ask import Asked, add_history, answers, instructions
 from assistant.commands.rows import Turns, optional_text, read_rows, turns_of
 from assistant.commands.who import actor
-from assistant.reply import ReplyOptions, retrieve
+from assistant.reply import ReplyOptions
+from assistant.retrieval import retrieve
 from assistant.review import Review, Reviews
 from assistant.verbs import Event
 from storage import feedback

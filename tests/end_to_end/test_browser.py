@@ -5,16 +5,10 @@ lets the new adapter serve; the visitor sees it answer.
 """
 
 import json
-import os
-import re
-import signal
 import socket
-import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,62 +19,13 @@ from assistant.web import build_server
 from storage.datadir import open_datadir
 from storage.workspaces import set_workspace
 from tests.assistant.slow_engine import SlowApp
+from tests.end_to_end.server import Server
 
 pytestmark = pytest.mark.browser
 
-ROOT = Path(__file__).parent.parent.parent
 CHROMIUM = "/usr/bin/chromium"
 PASSWORD = "correct horse battery"
 ROUND_S = 120_000  # milliseconds; a round of the tiny model takes about twenty seconds
-
-
-class Server:
-    """`apprentice serve` in a process of its own, on a free port."""
-
-    def __init__(self, folder: Path, base: Path) -> None:
-        self.environment = {
-            **os.environ,
-            "APPRENTICE_DATA": str(folder / "data"),
-            "APPRENTICE_BASE_MODEL": str(base),
-            "APPRENTICE_THREADS": "2",
-        }
-        self._log = (folder / "server.log").open("a")
-
-    def __enter__(self) -> "Server":
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "assistant", "serve", "--port", "0"],
-            cwd=ROOT,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=self._log,
-            text=True,
-        )
-        assert self._process.stdout is not None
-        self.greeting = [self._process.stdout.readline()]
-        if "setup" not in self.greeting[0]:
-            self.greeting.append(self._process.stdout.readline())
-        found = re.search(r"http://[^\s,]+", self.greeting[0])
-        assert found, self.greeting
-        self.url = found[0]
-        return self
-
-    def __exit__(self, *exc: object) -> None:
-        self._process.send_signal(signal.SIGTERM)
-        self._process.wait(timeout=30)
-        assert self._process.stdout is not None
-        self._process.stdout.close()
-        self._log.close()
-
-    def command(self, *words: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "assistant", *words],
-            cwd=ROOT,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,61 @@
+"""What is found for a question: passages of the documents, and near corrections as examples."""
+
+from sqlite_utils import Database
+
+from assistant.app import App
+from storage.documents import list_documents
+from storage.records import Example, Passage, Workspace
+
+EXAMPLES_AT_MOST = 3
+
+
+def retrieve(app: App, db: Database, workspace: Workspace, question: str) -> tuple[Passage, ...]:
+    """The passages that service shows for `question`: above the floor, within the budget."""
+    settings = workspace.settings
+    if not settings.passage_tokens or not list_documents(db, workspace.id):
+        return ()
+    from knowledge.search import fit_passages, search
+
+    found = search(
+        db,
+        app.index,
+        app.embedder,
+        workspace.id,
+        question,
+        top_k=settings.top_k,
+        floor=settings.relevance_floor,
+    )
+    return tuple(fit_passages(found, settings.passage_tokens, app.tokenizer.count))
+
+
+def examples_for(
+    app: App,
+    db: Database,
+    workspace: Workspace,
+    question: str,
+    *,
+    leave_out_groups: frozenset[str] = frozenset(),
+    only_feedback_ids: frozenset[int] | None = None,
+    limit: int = EXAMPLES_AT_MOST,
+    budget: int | None = None,
+) -> tuple[Example, ...]:
+    """The near corrections that service shows for `question`, or those of another budget."""
+    budget = workspace.settings.example_tokens if budget is None else budget
+    if not budget:
+        return ()
+    from knowledge.corrections import nearest_examples
+
+    return tuple(
+        nearest_examples(
+            db,
+            app.index,
+            app.embedder,
+            workspace.id,
+            question,
+            limit=limit,
+            budget=budget,
+            count_tokens=app.tokenizer.count,
+            leave_out_groups=leave_out_groups,
+            only_feedback_ids=only_feedback_ids,
+        )
+    )
