@@ -24,7 +24,9 @@ from tuning.json_check import bare
 from tuning.sql_check import compiles, looks_like_sql
 
 LONGEST = 96
-"""Tokens of an answer that is weighed. A longer one is prose: it streams on as it came."""
+"""Tokens of an answer that is weighed; a longer one streams on as it came."""
+TELLING = 40
+"""Characters by which an exact answer shows itself as one; anything else streams on from there."""
 EXACT = {"sql", "json"}
 """Checks of answers that are right or wrong as a whole; others stream word by word."""
 
@@ -62,25 +64,28 @@ def stream(
     how: Weighing,
     decode: Callable[[Sequence[int]], str],
 ) -> Iterator[Piece]:
-    """As `engine.stream`, with other answers weighed against a short greedy one.
+    """As `engine.stream`, with other answers weighed against a short greedy one that is exact.
 
     One that passes its checks goes before any that does not: a query that the database refuses is
-    no answer (Wang et al. 2018, arXiv:1807.03100). The base, which was taught no answers, and a
-    temperature above 0 are streamed as they are. Another answer than the greedy one comes as one
-    piece; `decode` gives the text of token ids. Raises what `engine.stream` raises.
+    no answer (Wang et al. 2018, arXiv:1807.03100). Prose, the base, which was taught no answers,
+    and a temperature above 0 are streamed as they are. Another answer than the greedy one comes as
+    one piece; `decode` gives the text of token ids. Raises what `engine.stream` raises.
     """
 
     def begin(ids: Sequence[int], most: int) -> Iterator[Piece]:
         told = replace(sampling, max_tokens=most, runners_up=True)
         return engine.stream([*prompt_ids, *ids], adapter_id, told, (), cancel)
 
-    if not how.alternatives or adapter_id is None or sampling.temperature > 0:
+    weighed = how.alternatives and how.checks and adapter_id is not None
+    if not weighed or sampling.temperature > 0:
         yield from engine.stream(prompt_ids, adapter_id, sampling, (), cancel)
         return
     with closing(begin((), sampling.max_tokens)) as pieces:  # type: ignore[type-var]
-        held = _held(pieces)
+        held = _held(pieces, how.checks)
         greedy = _whole(held)
-        better = _Search(begin, greedy, how, decode).better() if greedy else None
+        checks = _attempted(how.checks, _text(held)) if greedy else ()
+        search = _Search(begin, greedy, checks, decode)
+        better = search.better(how.alternatives) if checks else None
         if better is None:
             yield from held
             yield from pieces
@@ -88,14 +93,21 @@ def stream(
             yield Piece(decode(better[:-1]), len(better), "stop")
 
 
-def _held(pieces: Iterator[Piece]) -> list[Piece]:
-    """The pieces up to the end, or until there are more tokens than are weighed."""
+def _held(pieces: Iterator[Piece], checks: Sequence[Check]) -> list[Piece]:
+    """The pieces up to the end, or until they are too many or no exact answer."""
     held: list[Piece] = []
     for piece in pieces:
         held.append(piece)
         if piece.finish_reason or sum(one.tokens for one in held) > LONGEST:
             break
+        text = _text(held)
+        if len(text) > TELLING and not _attempted(checks, text):
+            break
     return held
+
+
+def _text(pieces: Sequence[Piece]) -> str:
+    return "".join(piece.text for piece in pieces)
 
 
 def _whole(pieces: Sequence[Piece]) -> tuple[Chosen, ...]:
@@ -105,9 +117,14 @@ def _whole(pieces: Sequence[Piece]) -> tuple[Chosen, ...]:
     return chosen if ended and len(chosen) == sum(piece.tokens for piece in pieces) else ()
 
 
-def _attempts(check: Check, text: str) -> bool:
-    """Whether a text is meant as an exact answer; "Hello!" fails no check of queries."""
-    return looks_like_sql(text) if check["type"] == "sql" else text.lstrip()[:1] in ("{", "[")
+def _attempted(checks: Sequence[Check], text: str) -> tuple[Check, ...]:
+    """The checks that a text is an attempt at; "Hello!" is no failed query."""
+    begins = text.lstrip()[:1]
+    return tuple(
+        check
+        for check in checks
+        if (looks_like_sql(text) if check["type"] == "sql" else begins in ("{", "["))
+    )
 
 
 def _passes(check: Check, text: str) -> bool:
@@ -127,21 +144,18 @@ class _Search:
 
     begin: Begin
     greedy: tuple[Chosen, ...]
-    how: Weighing
+    checks: tuple[Check, ...]
     decode: Callable[[Sequence[int]], str]
-    _checks: tuple[Check, ...] = ()
     _waiting: list[tuple[float, tuple[int, ...]]] = field(default_factory=list)
 
-    def better(self) -> tuple[int, ...] | None:
+    def better(self, alternatives: int) -> tuple[int, ...] | None:
         """Token ids of a better answer than the greedy one, its end among them, or None.
 
         A beginning is no less likely than what it ends in, so the search is over when the
         likeliest beginning left is less likely than the best answer, unless that one fails.
         """
-        text = self.decode([one.token for one in self.greedy[:-1]])
-        self._checks = tuple(check for check in self.how.checks if _attempts(check, text))
         best = found = self._finished((), 0.0, self.greedy)
-        for _ in range(self.how.alternatives):
+        for _ in range(alternatives):
             if not self._waiting or (best[0] and -self._waiting[0][0] <= best[1]):
                 break
             unlikely, ids = heappop(self._waiting)
@@ -164,4 +178,4 @@ class _Search:
             log_prob += one.log_prob
             ids = (*ids, one.token)
         text = self.decode(ids[:-1])
-        return all(_passes(check, text) for check in self._checks), log_prob, ids
+        return all(_passes(check, text) for check in self.checks), log_prob, ids

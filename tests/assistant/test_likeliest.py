@@ -21,7 +21,13 @@ class Table:
     """A model of a few words, given as the likelihoods of what follows a beginning."""
 
     def __init__(self, table, usual=((END, 0.9), (9, 0.1))):
-        self.table, self.usual, self.asked = table, usual, []
+        self.table, self.usual, self.asked, self.words = table, usual, [], None
+
+    def text(self, ids):
+        """A query, unless other words were given."""
+        if self.words is None:
+            return "select " + "".join(f"{one} " for one in ids)
+        return "".join(self.words.get(one, "") for one in ids)
 
     def next(self, said):
         return sorted(self.table.get(said, self.usual), key=lambda one: -one[1])
@@ -30,6 +36,7 @@ class Table:
         said = tuple(prompt_ids)
         self.asked.append(said)
         for place in range(sampling.max_tokens):
+            self.said = place
             (token, first), (second, chance) = self.next(said)[:2]
             said = (*said, token)
             chosen = (Chosen(token, math.log(first), second, math.log(chance)),)
@@ -39,7 +46,8 @@ class Table:
             reason = "stop" if token == END else None
             if place == sampling.max_tokens - 1:
                 reason = reason or "length"
-            text = "" if token == END else f"{token} "
+            before, now = said[:-1], said if token != END else said[:-1]
+            text = self.text(now)[len(self.text(before)) if before else 0 :]
             yield Piece(text, 1, reason, chosen if sampling.runners_up else ())
             if reason:
                 return
@@ -52,9 +60,13 @@ class Table:
         return found
 
 
+QUERY = ({"type": "sql"},)
+
+
 def answer(
-    model, *, alternatives=6, checks=(), adapter_id=1, sampling=TOKENS, cancel=None, words=None
+    model, *, alternatives=6, checks=QUERY, adapter_id=1, sampling=TOKENS, cancel=None, words=None
 ):
+    model.words = words
     return list(
         stream(
             model,
@@ -63,13 +75,13 @@ def answer(
             sampling,
             cancel or threading.Event(),
             how=Weighing(alternatives, checks),
-            decode=lambda ids: "".join((words or {}).get(one, f"{one} ") for one in ids),
+            decode=model.text,
         )
     )
 
 
 def said(pieces):
-    return "".join(piece.text for piece in pieces)
+    return "".join(piece.text for piece in pieces).removeprefix("select ")
 
 
 GARDEN_PATH = {
@@ -129,12 +141,18 @@ FLAT = [(END, 0.34), (5, 0.33), (6, 0.33)]
 
 
 @pytest.mark.parametrize(
-    "how", [{"adapter_id": None}, {"alternatives": 0}, {"sampling": Sampling(200, 0.7)}]
+    "how",
+    [
+        {"adapter_id": None},
+        {"alternatives": 0},
+        {"checks": ()},
+        {"sampling": Sampling(200, 0.7)},
+    ],
 )
 def test_it_streams_as_it_comes_where_nothing_is_weighed(how):
     model = Table(GARDEN_PATH)
     pieces = answer(model, **how)
-    assert [piece.text for piece in pieces] == ["1 ", "3 ", ""]
+    assert [piece.text for piece in pieces] == ["select 1 ", "3 ", ""]
     assert len(model.asked) == 1
 
 
@@ -161,13 +179,14 @@ def test_who_cancels_gets_what_was_said():
 
 
 JSON = ({"type": "json"},)
-WORDS = {1: "{", 2: '{"a": 1', 3: "}}", 4: "Hello", 6: "}"}
+WORDS = {1: "{", 2: '{"a": 1', 3: "}}", 4: "Hello", 5: " you", 6: "}", 7: " and so on"}
 
 
 def test_an_answer_that_fails_its_check_goes_behind_a_less_likely_one_that_passes():
-    table = {(): [(1, 0.9), (2, 0.1)], (1,): [(3, 0.9), (END, 0.1)], (2,): [(6, 0.8), (END, 0.2)]}
-    model = Table(table)
-    assert said(answer(model, words=WORDS)) != '{"a": 1}'
+    model = Table(
+        {(): [(1, 0.9), (2, 0.1)], (1,): [(3, 0.9), (END, 0.1)], (2,): [(6, 0.8), (END, 0.2)]}
+    )
+    assert said(answer(model, words=WORDS, checks=JSON, alternatives=0)) == "{}}"
     assert said(answer(model, words=WORDS, checks=JSON)) == '{"a": 1}'
 
 
@@ -177,22 +196,37 @@ def test_a_query_that_the_database_refuses_goes_behind_one_that_it_takes(tmp_pat
     checks = ({"type": "sql", "database": str(tmp_path / "shop.sqlite")},)
     words = {1: "select id from orders", 2: "select name from orders", 3: "Hello"}
     model = Table({(): [(2, 0.6), (1, 0.4)]})
-    assert said(answer(model, words=words)) == "2 "
-    assert said(answer(model, words=words, checks=checks)) == "select id from orders"
+    assert said(answer(model, words=words)) == "name from orders"
+    assert said(answer(model, words=words, checks=checks)) == "id from orders"
     model = Table({(): [(2, 0.6), (3, 0.4)]})
-    assert said(answer(model, words=words, checks=checks)) == "2 "
+    assert said(answer(model, words=words, checks=checks)) == "name from orders"
 
 
 def test_the_greedy_answer_stays_where_none_passes():
-    table = {(): [(1, 0.9), (3, 0.1)], (1,): [(END, 0.9), (3, 0.1)]}
-    pieces = answer(Table(table), words=WORDS, checks=JSON)
-    assert [piece.text for piece in pieces] == ["1 ", ""]
+    model = Table({(): [(1, 0.9), (3, 0.1)], (1,): [(END, 0.9), (3, 0.1)]})
+    pieces = answer(model, words=WORDS, checks=JSON)
+    assert [piece.text for piece in pieces] == ["{", ""]
+    assert len(model.asked) > 1
 
 
-def test_prose_is_no_failed_json():
-    model = Table({(): [(4, 0.9), (2, 0.1)], (2,): [(6, 0.99), (5, 0.01)]})
-    assert said(answer(model, words=WORDS, checks=JSON)) == "4 "
+def test_prose_is_no_failed_json_and_streams():
+    start = [(4, 0.6), (2, 0.4)]
+    model = Table({(): start, (4,): [(5, 0.6), (6, 0.4)]})
+    assert said(answer(model, words=WORDS, checks=JSON)) == "Hello you"
     assert len(model.asked) == 1
+    long = {(4,) + (7,) * size: [(7, 0.9), (5, 0.1)] for size in range(30)}
+    pieces = stream(
+        model := Table({(): start, **long}),
+        (),
+        1,
+        TOKENS,
+        threading.Event(),
+        how=Weighing(6, JSON),
+        decode=lambda ids: "",
+    )
+    model.words = WORDS
+    next(pieces)
+    assert model.said < 10
 
 
 def test_only_exact_answers_are_weighed(app):
