@@ -18,10 +18,10 @@ from assistant.held_out import held_out_cases
 from assistant.lessons import Lesson, lessons, sentinel_cases
 from assistant.likeliest import weighing
 from assistant.opponents import Opponents, Watch, opposing_rows
-from assistant.rounds import concluded
+from assistant.rounds import concluded, keep_evaluations
 from storage import adapters, rounds
 from storage.database import write_transaction
-from storage.records import Adapter, RoundExample, TuningRound
+from storage.records import Adapter, TuningRound
 from storage.workspaces import workspace_by_id
 from tuning.config import RoundConfig
 from tuning.evaluate import Case, Evaluation, count_answers, evaluate, tally
@@ -58,7 +58,7 @@ def judge_import(
             workspace.id,
             config={"actor": actor, "imported": known.id, "notes": [UNKNOWN]},
             base_fingerprint=app.base.fingerprint,
-            examples=[_example(one) for one in found if one.split != "train"],
+            examples=[one.as_example() for one in found if one.split != "train"],
         )
     general = sentinel_cases(app, workspace, found)
     return concluded(app, queued, lambda db: _judge(app, db, queued, known, [*held, *general], say))
@@ -69,17 +69,6 @@ def _unknown_to(db: Database, known: Adapter, found: list[Lesson]) -> list[Lesso
     taught = adapters.lineage(db, known.id)
     seen = {one.feedback_id for one in taught if one.split == "train"}
     return [one for one in found if one.split == "train" or one.pair.feedback_id not in seen]
-
-
-def _example(lesson: Lesson) -> RoundExample:
-    return RoundExample(
-        round_id=0,
-        kind=lesson.example_kind,
-        split=lesson.split,
-        feedback_id=lesson.pair.feedback_id,
-        group=lesson.pair.group,
-        pair_hash=lesson.pair_hash,
-    )
 
 
 def _judge(
@@ -95,16 +84,7 @@ def _judge(
     decision = decide(found, RoundConfig())
     scores = tally(found)
     with write_transaction(db):
-        for one in found:
-            rounds.add_evaluation(
-                db,
-                queued.id,
-                case_id=one.case_id,
-                row=one.row,
-                answer=one.answer,
-                right=one.right,
-                slice=one.slice,
-            )
+        keep_evaluations(db, queued.id, found)
         adapters.note_judged(db, known.id, queued.id, scores)
         ended = rounds.finish_round(
             db,

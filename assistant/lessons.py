@@ -18,7 +18,7 @@ from assistant.replay import plain_inputs
 from assistant.retrieval import examples_for
 from storage.pairs import approved_pairs, wordings
 from storage.paraphrases import judging_paraphrases
-from storage.records import ChatMessage, ExampleKind, Inputs, Pair, Paraphrase, Split, Workspace
+from storage.records import ChatMessage, Inputs, Pair, Paraphrase, RoundExample, Split, Workspace
 from tuning.bundle import RowKind
 from tuning.evaluate import Case
 from tuning.sentinel import Choice, SentinelItem, read_items
@@ -47,12 +47,17 @@ class Lesson:
     rejected_ids: tuple[int, ...] = ()
     """What the wrong answer begins with, if there is one."""
 
-    @property
-    def example_kind(self) -> ExampleKind:
-        """What the round's record calls it."""
-        if self.kind == "preference" or self.kind == "thumb":
-            return self.kind
-        return "correction"
+    def as_example(self) -> RoundExample:
+        """How a round keeps it; which round, is known when that is created."""
+        judged = self.kind if self.kind == "preference" or self.kind == "thumb" else None
+        return RoundExample(
+            round_id=0,
+            kind=judged or "correction",
+            split=self.split,
+            feedback_id=self.pair.feedback_id,
+            group=self.pair.group,
+            pair_hash=self.pair_hash,
+        )
 
     @property
     def tokens(self) -> int:

@@ -8,7 +8,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from itertools import chain
 from pathlib import Path
@@ -29,11 +29,12 @@ from storage import adapters, jobs, rounds
 from storage.database import write_transaction
 from storage.erasure import refuse_emptied
 from storage.errors import ApprenticeError, Refused
-from storage.records import RoundExample, TuningRound, Workspace
+from storage.records import TuningRound, Workspace
 from storage.workspaces import workspace_by_id
 from tuning.adapter_files import manifest_hash
 from tuning.bundle import Bundle, TrainRow, bundle_hash, read_bundle, write_bundle
 from tuning.checkpoint import last_checkpoint
+from tuning.evaluate import Evaluation
 from tuning.run import RoundCancelled, RoundResult, run_round
 
 log = logging.getLogger(__name__)
@@ -230,17 +231,7 @@ def _queue(app: App, workspace: Workspace, plan: RoundPlan, actor: str) -> Tunin
             },
             base_fingerprint=app.base.fingerprint,
             start_adapter_id=plan.start.id if plan.start else None,
-            examples=[
-                RoundExample(
-                    round_id=0,
-                    kind=lesson.example_kind,
-                    split=lesson.split,
-                    feedback_id=lesson.pair.feedback_id,
-                    group=lesson.pair.group,
-                    pair_hash=lesson.pair_hash,
-                )
-                for lesson in (*plan.lessons, *plan.judged)
-            ],
+            examples=[one.as_example() for one in (*plan.lessons, *plan.judged)],
         )
 
 
@@ -320,16 +311,7 @@ def _record(
 ) -> TuningRound:
     """Keep the evaluation and the adapter, and let it serve if the gate says so."""
     with write_transaction(db):
-        for one in result.evaluations:
-            rounds.add_evaluation(
-                db,
-                queued.id,
-                case_id=one.case_id,
-                row=one.row,
-                answer=one.answer,
-                right=one.right,
-                slice=one.slice,
-            )
+        keep_evaluations(db, queued.id, result.evaluations)
         made = adapters.add_adapter(
             db,
             queued.workspace_id,
@@ -358,6 +340,20 @@ def _record(
         elif result.verdict == "reject":
             adapters.reject_adapter(db, made.id, actor="gate")
     return rounds.tuning_round(db, queued.id)
+
+
+def keep_evaluations(db: Database, round_id: int, found: Sequence[Evaluation]) -> None:
+    """Every answer that a round was judged by, into its rows."""
+    for one in found:
+        rounds.add_evaluation(
+            db,
+            round_id,
+            case_id=one.case_id,
+            row=one.row,
+            answer=one.answer,
+            right=one.right,
+            slice=one.slice,
+        )
 
 
 def _move(made: Path, folder: Path) -> None:
