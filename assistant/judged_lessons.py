@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from sqlite_utils import Database
 
 from assistant.app import App
-from assistant.lessons import Lesson, judging_questions, lesson_of, plain_question
+from assistant.lessons import Lesson, judging_questions, lesson_of
 from storage.pairs import approved_preferences, approved_thumbs
 from storage.records import Pair, Workspace
+from tuning.augment import same_words
 
 
 def preferences(
@@ -53,5 +54,5 @@ def _unseen(made: Sequence[Lesson], found: Sequence[Lesson]) -> list[Lesson]:
     return [
         one
         for one in made
-        if plain_question(one.inputs.question) not in questions and one.pair.group not in groups
+        if same_words(one.inputs.question) not in questions and one.pair.group not in groups
     ]

@@ -9,7 +9,7 @@ from dataclasses import replace
 from sqlite_utils import Database
 
 from assistant.app import App
-from assistant.lessons import Lesson, judging_questions, plain_question
+from assistant.lessons import Lesson, judging_questions
 from assistant.prompt import build_messages, cited, renumbered
 from assistant.replay import ordinary_questions
 from knowledge.search import fit_passages
@@ -188,7 +188,7 @@ def raft_rows(
         rng = random.Random(f"raft {lesson.pair.feedback_id}")
         others = live_chunks(db, workspace.id, rng.sample(known, min(DISTRACTORS, len(known))))
         shown = _distracted(app, workspace, lesson, [others[id] for id in sorted(others)], rng)
-        if plain_question(lesson.inputs.question) in judging:
+        if same_words(lesson.inputs.question) in judging:
             continue
         for number, passages in enumerate([(), shown] if shown else [()]):
             own = _cited_anew(app, lesson, passages)

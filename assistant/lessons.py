@@ -19,6 +19,7 @@ from assistant.retrieval import examples_for
 from storage.pairs import approved_pairs, wordings
 from storage.paraphrases import judging_paraphrases
 from storage.records import ChatMessage, Inputs, Pair, Paraphrase, RoundExample, Split, Workspace
+from tuning.augment import same_words
 from tuning.bundle import RowKind
 from tuning.evaluate import Case
 from tuning.sentinel import Choice, SentinelItem, read_items
@@ -122,10 +123,10 @@ def lesson_of(
 
 
 def judging_questions(found: Sequence[Lesson]) -> set[str]:
-    """What is asked to judge a round, as `plain_question` gives it: nothing of it may train."""
+    """What is asked to judge a round, as `same_words` gives it: nothing of it may train."""
     held_out = [one.inputs.question for one in found if one.split != "train"]
     written = [paraphrase.question for one in found for paraphrase in one.paraphrases]
-    return {plain_question(question) for question in (*held_out, *written)}
+    return {same_words(question) for question in (*held_out, *written)}
 
 
 def fitting(app: App, found: Sequence[Lesson]) -> tuple[list[Lesson], tuple[str, ...]]:
@@ -178,15 +179,10 @@ def sentinel_choices(app: App, workspace: Workspace, taught: Sequence[Lesson] = 
 def _general(
     workspace: Workspace, taught: Sequence[Lesson]
 ) -> Iterator[tuple[SentinelItem, tuple[ChatMessage, ...]]]:
-    corrected = {plain_question(lesson.inputs.question) for lesson in taught}
+    corrected = {same_words(lesson.inputs.question) for lesson in taught}
     for item in read_items():
-        if plain_question(item.question) not in corrected:
+        if same_words(item.question) not in corrected:
             yield item, tuple(build_messages(plain_inputs(workspace, item.question)))
-
-
-def plain_question(question: str) -> str:
-    """Its words without case and spacing."""
-    return " ".join(question.casefold().split())
 
 
 def _as_today(

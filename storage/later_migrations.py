@@ -166,27 +166,7 @@ def m012_duplicates(db: Database) -> None:
         kept_at text not null default ({NOW}),
         primary key (feedback_id, hash)
     ) strict, without rowid;
-    drop view pairs;
-    create view pairs as
-        select feedback_id, workspace_id, workspace, "group", question, chosen, rejected,
-               contributor, origin, reviewer, reviewed_at, message_id
-        from (
-            select f.id as feedback_id, f.workspace_id, w.name as workspace, f."group",
-                   f.question, f.approved_correction as chosen,
-                   case when m.content not in ('', f.approved_correction) then m.content end
-                       as rejected,
-                   f.contributor, f.origin, f.reviewer, f.reviewed_at, f.message_id,
-                   row_number() over (
-                       partition by f.workspace_id, f.question_key, f.history_key
-                       order by f.reviewed_at desc, f.id desc
-                   ) as nth
-            from feedback f
-            join messages m on m.id = f.message_id
-            join workspaces w on w.id = f.workspace_id
-            where f.status = 'approved' and f.approved_correction != ''
-            and not exists (select 1 from duplicates d where d.feedback_id = f.id)
-        )
-        where nth = 1;
+    drop view pairs; -- made anew in m014
     """)
 
 
@@ -217,7 +197,7 @@ def m014_pairs_by_index(db: Database) -> None:
     drop index feedback_question;
     create index feedback_question
         on feedback(workspace_id, question_key, history_key, reviewed_at);
-    drop view pairs;
+    drop view if exists pairs;
     create view pairs as
         select f.id as feedback_id, f.workspace_id, w.name as workspace, f."group",
                f.question, f.approved_correction as chosen,

@@ -57,8 +57,11 @@ class Part:
 
 def steps_an_epoch(rows: Sequence[TrainRow], config: RoundConfig) -> int:
     """Optimiser steps in one pass over what was approved with its share of replay rows."""
-    pairs = sum(row.kind in TAUGHT for row in rows)
-    return math.ceil((pairs + _replayed(rows, pairs, config)) / config.batch_size)
+    pairs = replay = 0
+    for row in rows:
+        pairs += row.kind in TAUGHT
+        replay += row.kind == "replay"
+    return math.ceil((pairs + _replayed(replay, pairs, config)) / config.batch_size)
 
 
 def passes(steps_a_pass: int, config: RoundConfig) -> int:
@@ -84,7 +87,7 @@ def epochs(rows: Sequence[TrainRow], config: RoundConfig) -> Iterator[list[list[
         if row.kind == "thumb":
             thumbs.add(place)
     replay = others["replay", ""]
-    count = min(len(replay), math.ceil(len(pairs) * config.replay_share))
+    count = _replayed(len(replay), len(pairs), config)
     rng = random.Random(config.seed)
     rng.shuffle(replay)
     worded = [
@@ -117,8 +120,7 @@ def _dealt(chosen: Sequence[int], thumbs: Set[int], steps: int) -> list[list[int
     return dealt
 
 
-def _replayed(rows: Sequence[TrainRow], pairs: int, config: RoundConfig) -> int:
-    replay = sum(row.kind == "replay" for row in rows)
+def _replayed(replay: int, pairs: int, config: RoundConfig) -> int:
     return min(replay, math.ceil(pairs * config.replay_share))
 
 

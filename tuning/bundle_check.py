@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from storage.errors import BadInput
 from storage.records import ChatMessage
+from tuning.augment import same_words
 from tuning.config import RoundConfig
 from tuning.evaluate import Case
 from tuning.rows import TAUGHT, TrainRow
@@ -100,7 +101,7 @@ def asked(messages: Sequence[ChatMessage]) -> tuple[int, str]:
     What trains and what judges may not be the same by this.
     """
     last = messages[-1]["content"] if messages else ""
-    return len(messages), " ".join(last.casefold().split())
+    return len(messages), same_words(last)
 
 
 def _no_variant(id: str) -> BadInput:

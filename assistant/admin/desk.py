@@ -9,8 +9,9 @@ import gradio as gr
 from sqlite_utils import Database
 
 from assistant.security import Person, identify
-from storage.errors import ApprenticeError, Refused
-from storage.records import Workspace
+from storage.errors import ApprenticeError, NotFound, Refused
+from storage.feedback import feedback
+from storage.records import Feedback, Workspace
 from storage.workspaces import workspace_by_id
 
 if TYPE_CHECKING:
@@ -86,6 +87,17 @@ def binder(
         event(handler, [workspace, *inputs], outputs, **{**QUIET, **more})
 
     return bind
+
+
+def chosen_feedback(desk: Desk, chosen: Any) -> Feedback:
+    """The feedback chosen in a list, if it is of the workspace that is shown; else NotFound."""
+    missing = NotFound("Choose a row of the list first.")
+    if not isinstance(chosen, int):
+        raise missing
+    item = feedback(desk.db, chosen)
+    if item.workspace_id != desk.workspace.id:
+        raise missing
+    return item
 
 
 def _number(value: Any) -> int:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import gradio as gr
 from sqlite_utils import Database
 
-from assistant.admin.desk import Desk, Refresh, Updates, at_desk, binder
+from assistant.admin.desk import Desk, Refresh, Updates, at_desk, binder, chosen_feedback
 from assistant.admin.feedback_view import STATUS_NAMES, detail, label, notes
 from assistant.admin.paraphrases import ParaphraseForm
 from assistant.review import Reviews
@@ -164,7 +164,7 @@ class FeedbackTab:
                 **self._closed(visible=False),
                 **self.paraphrases.show(desk, None),
             }
-        item = self._item(desk, chosen)
+        item = chosen_feedback(desk, chosen)
         inputs = message(desk.db, item.message_id).inputs
         said = detail(
             item,
@@ -206,12 +206,12 @@ class FeedbackTab:
         self, desk: Desk, status: str, before: int | None, chosen: int, need: str, reason: str
     ) -> Updates:
         """Yes, as the contributor wrote it (or as it was approved before); a thumb as it stands."""
-        item = self._item(desk, chosen)
+        item = chosen_feedback(desk, chosen)
         return self._approve(desk, status, before, item, need, reason, item.approved_correction)
 
     def open_editor(self, desk: Desk, chosen: int) -> Updates:
         """The text to be learned, to be changed first."""
-        item = self._item(desk, chosen)
+        item = chosen_feedback(desk, chosen)
         text = item.approved_correction or item.correction or item.answer
         return {
             self.actions: gr.update(visible=False),
@@ -234,7 +234,7 @@ class FeedbackTab:
         text: str,
     ) -> Updates:
         """Yes, in the reviewer's wording; the contributor's is kept beside it."""
-        item = self._item(desk, chosen)
+        item = chosen_feedback(desk, chosen)
         return self._approve(desk, status, before, item, need, reason, text)
 
     def _approve(
@@ -265,27 +265,17 @@ class FeedbackTab:
 
     def keep_it(self, desk: Desk, status: str, before: int | None, chosen: int) -> Updates:
         """It is right as it is, with the documents as they read today."""
-        item = self._item(desk, chosen)
+        item = chosen_feedback(desk, chosen)
         following = self._following(desk, status, before, chosen)
         keep(desk.db, item.id, actor=desk.person.owner)
         return self.show(desk, status, before, following)
 
     def reject_it(self, desk: Desk, status: str, before: int | None, chosen: int) -> Updates:
         """No; one that was approved before is served no more."""
-        item = self._item(desk, chosen)
+        item = chosen_feedback(desk, chosen)
         following = self._following(desk, status, before, chosen)
         reject(desk.db, item.id, reviewer=desk.person.owner)
         return self.show(desk, status, before, following)
-
-    def _item(self, desk: Desk, chosen: int | None) -> Feedback:
-        """The feedback, if it is of the workspace that is shown."""
-        missing = NotFound("Choose a row of the list first.")
-        if not isinstance(chosen, int):
-            raise missing
-        item = feedback(desk.db, chosen)
-        if item.workspace_id != desk.workspace.id:
-            raise missing
-        return item
 
     def _following(self, desk: Desk, status: str, before: int | None, chosen: int) -> int | None:
         """The row to go to once the chosen one is decided: the next one, else the one above."""

@@ -4,11 +4,10 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from assistant.admin.desk import Desk, Updates, binder
+from assistant.admin.desk import Desk, Updates, binder, chosen_feedback
 from assistant.admin.tables import table
 from assistant.security import may_review
 from storage.errors import NotFound
-from storage.feedback import feedback
 from storage.paraphrases import (
     add_paraphrase,
     list_paraphrases,
@@ -64,24 +63,14 @@ class ParaphraseForm:
 
     def add_it(self, desk: Desk, row: int | None, text: str | None) -> Updates:
         """A person wrote it, so it is reviewed as it comes."""
-        item = self._item(desk, row)
+        item = chosen_feedback(desk, row)
         add_paraphrase(desk.db, item.id, text or "", author=desk.person.owner)
         return self.show(desk, item)
 
     def remove_it(self, desk: Desk, row: int | None, chosen: int | None) -> Updates:
         """Judge by it no more."""
-        item = self._item(desk, row)
+        item = chosen_feedback(desk, row)
         if not isinstance(chosen, int) or paraphrase(desk.db, chosen).feedback_id != item.id:
             raise NotFound("Choose one of this correction's paraphrases.")
         remove_paraphrase(desk.db, chosen, actor=desk.person.owner)
         return self.show(desk, item)
-
-    def _item(self, desk: Desk, row: int | None) -> Feedback:
-        """The correction, if it is of the workspace that is shown."""
-        missing = NotFound("Choose a row of the list first.")
-        if not isinstance(row, int):
-            raise missing
-        item = feedback(desk.db, row)
-        if item.workspace_id != desk.workspace.id:
-            raise missing
-        return item

@@ -16,12 +16,6 @@ from storage.erasure_requests import list_requests, refuse_request
 from storage.feedback import add_feedback
 from storage.records import Inputs
 from storage.workspaces import workspace
-from tests.assistant.people import everybody
-
-
-@pytest.fixture
-def people(app):
-    return everybody(app)
 
 
 @pytest.fixture

@@ -14,12 +14,6 @@ from storage.conversations import add_message, start_conversation
 from storage.feedback import approve, list_feedback
 from storage.records import Inputs
 from storage.workspaces import workspace
-from tests.assistant.people import everybody
-
-
-@pytest.fixture
-def people(app):
-    return everybody(app)
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from assistant.chat_visit import View, message_at, own_conversation, own_reply, 
 from storage.conversations import add_message, start_conversation
 from storage.errors import NotFound
 from storage.workspaces import workspace
-from tests.assistant.people import everybody
 
 MAY_CHAT = {
     "open": {"visitor", "other visitor", "ada", "rita", "mo", "nell"},
@@ -18,11 +17,6 @@ MAY_CHAT = {
     "default": {"ada", "rita"},
     "no such workspace": set(),
 }
-
-
-@pytest.fixture
-def people(app):
-    return everybody(app)
 
 
 def told(app, caller, name) -> str | None:

@@ -1,17 +1,20 @@
 """What the tests of the admin's tabs share: people, two workspaces, and a way to press a button."""
 
+import time
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 import pytest
+from sqlite_utils import Database
 
 from assistant.admin.desk import at_desk
 from assistant.app import App
 from storage.conversations import add_message, start_conversation
 from storage.feedback import add_feedback
-from storage.records import Feedback, Inputs, Passage, Workspace
+from storage.records import Feedback, Inputs, Job, Passage, Workspace
 from storage.workspaces import workspace
 from tests.assistant.people import Caller, everybody
 
@@ -28,6 +31,17 @@ class Office:
         """One event of a tab, as the page would send it."""
         chosen = self.team.id if workspace is None else workspace
         return at_desk(self.app, right, work)(self.people[who].request(), chosen, *inputs)
+
+    def ended(self, last: Callable[[Database, int], Job | None]) -> Job:
+        """The team's last job of a kind, once it has ended."""
+        end = time.monotonic() + 120
+        with closing(self.app.db()) as db:
+            while time.monotonic() < end:
+                job = last(db, self.team.id)
+                if job is not None and job.finished_at is not None:
+                    return job
+                time.sleep(0.05)
+        raise AssertionError("the job did not end")
 
     def correction(
         self, question: str, wanted: str | None = "Yes.", passages: tuple[Passage, ...] = ()

@@ -1,7 +1,6 @@
 """Copies of an adapter from the admin page: jobs that outlive the page, each on record."""
 
 import json
-import time
 from contextlib import closing
 from pathlib import Path
 
@@ -39,22 +38,11 @@ def press(office, work, *inputs, who="ada", **more):
     return office.press(who, may_administer, work, *inputs, **more)
 
 
-def ended(office):
-    end = time.monotonic() + 120
-    with closing(office.app.db()) as db:
-        while time.monotonic() < end:
-            job = last_copy(db, office.team.id)
-            if job.finished_at is not None:
-                return job
-            time.sleep(0.05)
-    raise AssertionError("the copy did not end")
-
-
 def test_a_folder_is_written_and_a_reload_says_where(office, copies, known, tmp_path):
     shown = press(office, copies.show)
     assert [id for _, id in shown[copies.adapter]["choices"]] == [known.id]
     press(office, copies.export_it, known.id, "peft", str(tmp_path / "out"))
-    assert ended(office).state == "done"
+    assert office.ended(last_copy).state == "done"
     verify_adapter(tmp_path / "out", office.app.base.fingerprint)
     assert f"adapter 1 is in {tmp_path / 'out'}" in press(office, copies.show)[copies.state]
     with closing(office.app.db()) as db:
@@ -64,7 +52,7 @@ def test_a_folder_is_written_and_a_reload_says_where(office, copies, known, tmp_
 
 def test_a_model_has_its_parity_beside_it(office, copies, known, tmp_path):
     press(office, copies.export_it, known.id, "gguf f16", str(tmp_path / "out"))
-    job = ended(office)
+    job = office.ended(last_copy)
     assert (job.state, job.error) == ("done", None)
     parity = json.loads((tmp_path / "out" / "parity.json").read_text())["parity"]
     assert parity["engine"] == "llamacpp" and (tmp_path / "out" / "model.gguf").is_file()
@@ -96,7 +84,7 @@ def test_one_that_runs_is_followed_and_no_second_one_begins(office, copies, know
 def test_a_place_that_cannot_be_gets_a_sentence(office, copies, known, place):
     if place and place.startswith("/"):
         press(office, copies.export_it, known.id, "peft", place)
-        failed = ended(office)
+        failed = office.ended(last_copy)
         assert failed.state == "failed" and "cannot be written" in failed.error
         return
     with pytest.raises(gr.Error, match="no full path"):
@@ -119,7 +107,7 @@ def test_a_push_is_asked_twice_and_says_what_the_network_says(office, copies, kn
     assert "ada/&lt;shop&gt;" in asked[copies.question]
     assert "a private repository" in asked[copies.question]
     press(office, copies.push_it, known.id, "ada/shop", False)
-    failed = ended(office)  # no network in a test
+    failed = office.ended(last_copy)  # no network in a test
     assert failed.state == "failed" and "cannot be reached" in failed.error
 
 

@@ -1,6 +1,5 @@
 """Uploads as jobs: how they end, whatever happens."""
 
-import time
 from contextlib import closing
 
 import pytest
@@ -11,14 +10,7 @@ from storage.documents import list_documents
 
 def finished(office, files):
     start_ingest(office.app, office.team, files)
-    end = time.monotonic() + 60
-    with closing(office.app.db()) as db:
-        while time.monotonic() < end:
-            job = last_ingest(db, office.team.id)
-            if job.finished_at is not None:
-                return job
-            time.sleep(0.05)
-    raise AssertionError("the ingest did not end")
+    return office.ended(last_ingest)
 
 
 def test_each_file_counts_and_the_same_again_is_unchanged(office, tmp_path):
