@@ -12,11 +12,11 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, Any
 
-from assistant.likeliest import GREEDY, Weighing, stream
+from assistant.likeliest import GREEDY, Approved, Weighing, stream
 from assistant.settings import Settings
 from assistant.tokens import ChatTokenizer
 from storage.errors import ApprenticeError
@@ -92,13 +92,14 @@ class ChildAnswerer:
         adapter: tuple[int, Path] | None,
         max_tokens: int,
         how: Weighing = GREEDY,
+        approved: Sequence[Approved] = (),
         on_answer: Callable[[int], None] = lambda done: None,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> list[str]:
         """One greedy answer per prompt (token ids), in order.
 
-        `adapter` is (id, folder) or None for the base; for `how` see `likeliest`. Raises
-        AnsweringFailed when the child dies.
+        `adapter` is (id, folder) or None for the base; for `how` see `likeliest`, `approved` is
+        its `approved` of each prompt. Raises AnsweringFailed when the child dies.
         """
         for number, prompt in enumerate(prompts):
             self._send(
@@ -108,7 +109,7 @@ class ChildAnswerer:
                     "adapter_id": adapter[0] if adapter else None,
                     "folder": str(adapter[1]) if adapter else None,
                     "max_tokens": max_tokens,
-                    "how": asdict(how),
+                    "how": asdict(replace(how, approved=approved[number]) if approved else how),
                 }
             )
         answers: dict[int, str] = {}
@@ -223,7 +224,7 @@ def _answer_one(
             asked["adapter_id"],
             Sampling(max_tokens=asked["max_tokens"]),
             threading.Event(),
-            how=Weighing(**asked["how"]),
+            how=_weighing(asked["how"]),
             decode=decode,
         )
         said["answer"] = "".join(piece.text for piece in pieces).strip()
@@ -232,6 +233,10 @@ def _answer_one(
     with writing:
         out.write(json.dumps(said) + "\n")
         out.flush()
+
+
+def _weighing(given: dict[str, Any]) -> Weighing:
+    return Weighing(**{**given, "approved": tuple(map(tuple, given["approved"]))})
 
 
 def _base(given: dict[str, Any]) -> BaseModel:

@@ -12,9 +12,10 @@ from sqlite_utils import Database
 
 from assistant.app import App
 from assistant.lessons import Lesson
+from assistant.likeliest import weighs
 from assistant.opponents import ANSWER_TOKENS
 from assistant.prompt import build_messages
-from assistant.retrieval import EXAMPLES_AT_MOST, examples_for
+from assistant.retrieval import EXAMPLES_AT_MOST, approved_near, examples_for
 from storage.pairs import pair_ids
 from storage.records import Example, Inputs, Split, Workspace
 from tuning.bundle import TrainRow, asked
@@ -108,6 +109,9 @@ def _case(
         expected=lesson.pair.chosen,
         few_shot_ids=_ids(app, _fitting(app, few_shot)),
         bare_ids=_ids(app, bare) if shown else (),
+        approved=approved_near(app, db, workspace, question, only_feedback_ids=taught)
+        if weighs(workspace)
+        else (),
     )
 
 

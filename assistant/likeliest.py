@@ -18,6 +18,7 @@ from pathlib import Path
 from assistant.app import App
 from assistant.declared_checks import Check, checks_at_hand
 from assistant.engines.protocol import Chosen, Engine, Piece, Sampling
+from assistant.retrieval import approved_near
 from storage.records import Workspace
 from tuning.checks import fault
 from tuning.json_check import bare
@@ -29,9 +30,15 @@ TELLING = 40
 """Characters by which an exact answer shows itself as one; anything else streams on from there."""
 EXACT = {"sql", "json"}
 """Checks of answers that are right or wrong as a whole; others stream word by word."""
+APPROVED = 3.0
+"""Nats by which an answer that a person approved for a near question goes before any other."""
 
 Begin = Callable[[Sequence[int], int], Iterator[Piece]]
 """(token ids after the prompt, tokens at most) -> the greedy rest, with its runners-up."""
+
+
+Approved = tuple[tuple[int, ...], ...]
+"""Token ids, their end among them, of answers that were approved for near questions."""
 
 
 @dataclass(frozen=True)
@@ -40,18 +47,33 @@ class Weighing:
 
     alternatives: int = 0
     checks: tuple[Check, ...] = ()
+    approved: Approved = ()
 
 
 GREEDY = Weighing()
 
 
-def weighing(app: App, workspace: Workspace) -> Weighing:
-    """What a workspace has declared: only exact answers are weighed."""
+def weighs(workspace: Workspace) -> bool:
+    """Whether a workspace's answers are weighed: only exact ones are."""
     settings = workspace.settings
-    if not any(check.get("type") in EXACT for check in settings.checks):
+    return settings.alternatives > 0 and any(one.get("type") in EXACT for one in settings.checks)
+
+
+def weighing(app: App, workspace: Workspace, question: str = "") -> Weighing:
+    """What a workspace has declared, with the answers approved for what is near to `question`."""
+    if not weighs(workspace):
         return GREEDY
     exact = tuple(one for one in checks_at_hand(app, workspace) if one.get("type") in EXACT)
-    return Weighing(settings.alternatives, exact)
+    near: tuple[str, ...] = ()
+    if question:
+        with closing(app.db()) as db:
+            near = approved_near(app, db, workspace, question)
+    return Weighing(workspace.settings.alternatives, exact, as_ids(app, near))
+
+
+def as_ids(app: App, answers: Sequence[str]) -> Approved:
+    """Approved answers in the tokens of this app's base."""
+    return tuple(tuple(app.tokenizer.completion_ids(answer)) for answer in answers)
 
 
 def stream(
@@ -84,7 +106,7 @@ def stream(
         held = _held(pieces, how.checks)
         greedy = _whole(held)
         checks = _attempted(how.checks, _text(held)) if greedy else ()
-        search = _Search(begin, greedy, checks, decode)
+        search = _Search(begin, greedy, checks, how.approved, decode)
         better = search.better(how.alternatives) if checks else None
         if better is None:
             yield from held
@@ -135,33 +157,38 @@ def _passes(check: Check, text: str) -> bool:
 
 
 _Found = tuple[bool, float, tuple[int, ...]]
-"""(whether it passes the checks, natural-log probability, token ids with their end)"""
+"""(whether it passes the checks, its worth in nats, token ids with their end)"""
 
 
 @dataclass
 class _Search:
-    """The places to turn off from the answers found so far, the likeliest beginning first."""
+    """The places to turn off from the answers found so far, the worthiest beginning first.
+
+    An answer is worth its natural-log probability, and APPROVED more when a person approved it.
+    """
 
     begin: Begin
     greedy: tuple[Chosen, ...]
     checks: tuple[Check, ...]
+    approved: Approved
     decode: Callable[[Sequence[int]], str]
-    _waiting: list[tuple[float, tuple[int, ...]]] = field(default_factory=list)
+    _waiting: list[tuple[float, tuple[int, ...], float]] = field(default_factory=list)
+    """(minus what an answer that begins so is worth at most, token ids, log-probability)"""
 
     def better(self, alternatives: int) -> tuple[int, ...] | None:
         """Token ids of a better answer than the greedy one, its end among them, or None.
 
-        A beginning is no less likely than what it ends in, so the search is over when the
-        likeliest beginning left is less likely than the best answer, unless that one fails.
+        A beginning is worth no less than what it ends in, so the search is over when the
+        worthiest beginning left is worth less than the best answer, unless that one fails.
         """
         best = found = self._finished((), 0.0, self.greedy)
         for _ in range(alternatives):
             if not self._waiting or (best[0] and -self._waiting[0][0] <= best[1]):
                 break
-            unlikely, ids = heappop(self._waiting)
+            _, ids, log_prob = heappop(self._waiting)
             rest = self._rest(ids)
             if rest is not None:
-                best = max(best, self._finished(ids, -unlikely, rest))
+                best = max(best, self._finished(ids, log_prob, rest))
         return None if best == found else best[2]
 
     def _rest(self, ids: tuple[int, ...]) -> tuple[Chosen, ...] | None:
@@ -174,8 +201,17 @@ class _Search:
         """An answer as it is compared; its turn-offs are kept for later."""
         ids = begun
         for one in rest:
-            heappush(self._waiting, (-(log_prob + one.second_log_prob), (*ids, one.second)))
+            self._turn_off(ids, log_prob, one)
             log_prob += one.log_prob
             ids = (*ids, one.token)
         text = self.decode(ids[:-1])
-        return all(_passes(check, text) for check in self.checks), log_prob, ids
+        passes = all(_passes(check, text) for check in self.checks)
+        return passes, log_prob + APPROVED * (ids in self.approved), ids
+
+    def _turn_off(self, ids: tuple[int, ...], log_prob: float, taken: Chosen) -> None:
+        """Keeps the token that came second for later, and those by which approved answers go on."""
+        for place, (token, others_log_prob) in enumerate(taken.others):
+            begun, likely = (*ids, token), log_prob + others_log_prob
+            approved = any(one[: len(begun)] == begun for one in self.approved)
+            if approved or place == 0:
+                heappush(self._waiting, (-(likely + APPROVED * approved), begun, likely))

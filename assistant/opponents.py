@@ -9,7 +9,7 @@ from sqlite_utils import Database
 
 from assistant.answering import ChildAnswerer
 from assistant.app import App
-from assistant.likeliest import Weighing, weighing
+from assistant.likeliest import Approved, Weighing, as_ids, weighing
 from storage import adapters, jobs, rounds
 from storage.records import TuningRound
 from storage.workspaces import workspace_by_id
@@ -125,6 +125,7 @@ class Former:
             adapter=self._adapter,
             max_tokens=ANSWER_TOKENS,
             how=self._how,
+            approved=_approved(self._app, cases),
             cancelled=self._watch.cancelled,
         )
 
@@ -176,6 +177,7 @@ class Opponents:
             adapter=None if adapter_id is None else (adapter_id, self._folder_of(adapter_id)),
             max_tokens=ANSWER_TOKENS,
             how=self._how,
+            approved=_approved(self._app, cases),
             on_answer=told,
             cancelled=self._watch.cancelled,
         )
@@ -184,3 +186,8 @@ class Opponents:
         if adapter_id == CANDIDATE:
             return self._folder / "out" / "adapter"
         return self._app.adapter_folder(adapter_id)
+
+
+def _approved(app: App, cases: Sequence[Case]) -> list[Approved]:
+    """Of each case the answers that are weighed, in this base's tokens."""
+    return [as_ids(app, case.approved) for case in cases]

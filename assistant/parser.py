@@ -140,7 +140,7 @@ def _ask(verbs: Verbs) -> None:
     ask.add_argument(
         "--no-overrides", action="store_true", help="approved corrections do not answer"
     )
-    ask.add_argument("--no-examples", action="store_true", help="no near corrections in the prompt")
+    ask.add_argument("--no-examples", action="store_true", help="no near corrections are used")
     ask.add_argument("--no-documents", action="store_true", help="no passages in the prompt")
     _adapter(ask)
     ask.add_argument("--max-tokens", metavar="N", type=_count, help="tokens of a reply at most")
@@ -154,7 +154,7 @@ def _ask(verbs: Verbs) -> None:
         help='JSON lines: {"question", "expected", "group"?, "check"?}',
     )
     _adapter(evaluate)
-    evaluate.add_argument("--no-examples", action="store_true", help="no near corrections shown")
+    evaluate.add_argument("--no-examples", action="store_true", help="no near corrections are used")
 
 
 def _adapter(parser: Parser) -> None:

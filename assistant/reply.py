@@ -286,7 +286,7 @@ def _generate(
         adapter_id,
         sampling,
         cancel or threading.Event(),
-        how=weighing(app, workspace),
+        how=weighing(app, workspace, turn.question if options.use_examples else ""),
         decode=app.tokenizer.decode,
     )
     try:

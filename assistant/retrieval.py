@@ -7,6 +7,10 @@ from storage.documents import list_documents
 from storage.records import Example, Passage, Workspace
 
 EXAMPLES_AT_MOST = 3
+NEAR = 8
+"""Near corrections whose answers are weighed; among eight the right one is nearly always."""
+NEAR_TOKENS = 2000
+"""Tokens of those corrections at most; exact answers are short."""
 
 
 def retrieve(app: App, db: Database, workspace: Workspace, question: str) -> tuple[Passage, ...]:
@@ -59,3 +63,24 @@ def examples_for(
             only_feedback_ids=only_feedback_ids,
         )
     )
+
+
+def approved_near(
+    app: App,
+    db: Database,
+    workspace: Workspace,
+    question: str,
+    *,
+    only_feedback_ids: frozenset[int] | None = None,
+) -> tuple[str, ...]:
+    """The answers that were approved for the questions nearest to `question`, each once."""
+    near = examples_for(
+        app,
+        db,
+        workspace,
+        question,
+        only_feedback_ids=only_feedback_ids,
+        limit=NEAR,
+        budget=NEAR_TOKENS,
+    )
+    return tuple(dict.fromkeys(example.answer for example in reversed(near)))

@@ -164,7 +164,7 @@ def _config(dials: dict[str, Any]) -> RoundConfig:
 
 
 def _case(row: dict[str, Any]) -> Case:
-    names = ("messages", "prompt_ids", "few_shot_ids", "bare_ids")
+    names = ("messages", "prompt_ids", "few_shot_ids", "bare_ids", "approved")
     return Case(**{**row, **_tuples(row, *(name for name in names if name in row))})
 
 

@@ -27,6 +27,8 @@ class Case:
     """The prompt with near corrections as examples, for the row `few_shot`; empty: not asked."""
     bare_ids: tuple[int, ...] = ()
     """The prompt without the examples that service shows, for rows `_alone`; empty: it has none."""
+    approved: tuple[str, ...] = ()
+    """Answers approved for near questions, which service weighs with an adapter's own."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +44,8 @@ class Evaluation:
     """The case's need; '' counts it as a need of its own."""
 
 
-Prompt = tuple[int | None, tuple[int, ...]]
-"""Who is asked (an adapter, None: the base), and with which token ids."""
+Prompt = tuple[tuple[int, ...], tuple[str, ...]]
+"""What is asked: token ids, and the approved answers that are weighed."""
 Scores = dict[str, dict[str, dict[str, int]]]
 """Row -> slice -> {"right", "total"}."""
 
@@ -62,18 +64,18 @@ def evaluate(
     check cannot be used.
     """
     evaluations: list[Evaluation] = []
-    answers: dict[Prompt, str] = {}
+    answers: dict[tuple[int | None, Prompt], str] = {}
     for row, adapter_id in rows.items():
         if cancelled():
             break
         asked = as_asked(cases, row)
-        new = [one for one in _once(asked) if (adapter_id, one.prompt_ids) not in answers]
+        new = [one for one in _once(asked) if (adapter_id, _prompt(one)) not in answers]
         if new:
             said = answer(new, adapter_id)
             for one, text in zip(new, said, strict=True):
-                answers[adapter_id, one.prompt_ids] = text
+                answers[adapter_id, _prompt(one)] = text
         for case in asked:
-            text = answers[adapter_id, case.prompt_ids]
+            text = answers[adapter_id, _prompt(case)]
             right = judge(case.check, case.expected, text)
             evaluations.append(Evaluation(case.id, row, text, right, case.slice, case.group))
     return evaluations
@@ -83,7 +85,7 @@ def as_asked(cases: Sequence[Case], row: str) -> list[Case]:
     """The cases with the prompt that this row gets; without those that it has none for.
 
     `few_shot` gets near corrections as examples, a row that ends in `_alone` the prompt without
-    examples, every other row the prompt as service sends it.
+    examples or approved answers, every other row the prompt as service sends it.
     """
     if row == "few_shot":
         prompts = [case.few_shot_ids for case in cases]
@@ -92,7 +94,7 @@ def as_asked(cases: Sequence[Case], row: str) -> list[Case]:
     else:
         return list(cases)
     return [
-        replace(case, prompt_ids=prompt)
+        replace(case, prompt_ids=prompt, approved=())
         for case, prompt in zip(cases, prompts, strict=True)
         if prompt
     ]
@@ -100,13 +102,17 @@ def as_asked(cases: Sequence[Case], row: str) -> list[Case]:
 
 def count_answers(cases: Sequence[Case], rows: Mapping[str, int | None]) -> int:
     """How many answers `evaluate` asks for."""
-    asked = [(id, one.prompt_ids) for row, id in rows.items() for one in as_asked(cases, row)]
+    asked = [(id, _prompt(one)) for row, id in rows.items() for one in as_asked(cases, row)]
     return len(set(asked))
 
 
 def _once(cases: Sequence[Case]) -> list[Case]:
     """The first case of each prompt."""
-    return list({case.prompt_ids: case for case in reversed(cases)}.values())[::-1]
+    return list({_prompt(case): case for case in reversed(cases)}.values())[::-1]
+
+
+def _prompt(case: Case) -> Prompt:
+    return case.prompt_ids, case.approved
 
 
 def tally(evaluations: Sequence[Evaluation]) -> Scores:

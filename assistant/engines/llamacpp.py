@@ -15,6 +15,7 @@ from assistant.engines.llama_server import LlamaServer
 from assistant.engines.lora_gguf import adapter_gguf
 from assistant.engines.protocol import (
     MAX_ADAPTERS,
+    RUNNERS_UP,
     Chosen,
     EngineFailed,
     EngineFinish,
@@ -182,7 +183,7 @@ def _request(
         "n_predict": room,
         "stop": [text for text in stop if text],
         "cache_prompt": True,
-        **({"n_probs": 2} if sampling.runners_up else {}),
+        **({"n_probs": 1 + RUNNERS_UP} if sampling.runners_up else {}),
         **chosen,
     }
 
@@ -210,8 +211,10 @@ def _pieces(events: Iterator[dict[str, Any]], cancel: threading.Event) -> Iterat
 def _chosen(event: Mapping[str, Any]) -> tuple[Chosen, ...]:
     """Of an event that carries the tokens' likelihoods. Those of a half character are not told."""
     return tuple(
-        Chosen(one["id"], one["logprob"], second["id"], second["logprob"])
+        Chosen(
+            one["id"],
+            one["logprob"],
+            tuple((o["id"], o["logprob"]) for o in one["top_logprobs"] if o["id"] != one["id"]),
+        )
         for one in event.get("completion_probabilities") or ()
-        for second in one["top_logprobs"]
-        if second["id"] != one["id"]
     )

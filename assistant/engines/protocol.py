@@ -10,6 +10,9 @@ from storage.errors import ApprenticeError, BadInput, NotFound
 
 EngineFinish = Literal["stop", "length", "interrupted"]
 
+RUNNERS_UP = 8
+"""Tokens that are told beside the one that was taken: an approved answer's next word is among the
+first eight, or it is as good as impossible."""
 MAX_ADAPTERS = 16
 """Adapters kept loaded; past it the one unused for longest goes. One costs 10 to 20 MB at 135M."""
 
@@ -31,17 +34,17 @@ class Sampling:
     top_p: float = 1.0
     seed: int | None = None
     runners_up: bool = False
-    """Whether pieces tell how near the second likeliest token was; at temperature 0 only."""
+    """Whether pieces tell how near the next likeliest tokens were; at temperature 0 only."""
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """A token that was taken and the one that came second, with their natural-log probabilities."""
+    """A token that was taken and those that came behind, with natural-log probabilities."""
 
     token: int
     log_prob: float
-    second: int
-    second_log_prob: float
+    others: tuple[tuple[int, float], ...]
+    """RUNNERS_UP of them, the likeliest first."""
 
 
 @dataclass(frozen=True)

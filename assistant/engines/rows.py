@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from transformers import DynamicCache
 
-from assistant.engines.protocol import Chosen, EngineFinish, Piece, Sampling
+from assistant.engines.protocol import RUNNERS_UP, Chosen, EngineFinish, Piece, Sampling
 from assistant.engines.reply_text import ReplyText
 
 Forward = Callable[..., Any]
@@ -170,9 +170,9 @@ class Rows:
 
 
 def _chosen(logits: Tensor) -> Chosen:
-    values, words = torch.log_softmax(logits.float(), dim=-1).topk(2)
-    (first, second), (one, two) = words.tolist(), values.tolist()
-    return Chosen(first, one, second, two)
+    values, words = torch.log_softmax(logits.float(), dim=-1).topk(1 + RUNNERS_UP)
+    (first, log_prob), *others = zip(words.tolist(), values.tolist(), strict=True)
+    return Chosen(first, log_prob, tuple(others))
 
 
 def _padded(values: Tensor, width: int) -> Tensor:

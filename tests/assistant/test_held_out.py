@@ -8,9 +8,12 @@ from assistant.held_out import held_out_cases, not_held_out
 from assistant.lesson_rows import train_row, variant_rows
 from assistant.lessons import lessons
 from assistant.opponents import ANSWER_TOKENS, opposing_rows
+from assistant.retrieval import approved_near
 from assistant.round_plan import plan_round
+from storage.pairs import pair_ids
 from storage.paraphrases import add_paraphrase
 from storage.workspaces import set_workspace
+from storage.workspaces import workspace as find_workspace
 from tests.assistant.command_line import run_verb, write_rows
 
 WORDINGS = {
@@ -86,6 +89,28 @@ def test_examples_that_service_shows_are_in_every_opponents_prompt(app, taught):
             assert all(one.answer != f"right: {lesson.pair.group}" for one in groups.values())
     rows = opposing_rows(3, list(cases.values()))
     assert (rows["candidate_alone"], rows["serving_alone"], rows["base_alone"]) == (0, 3, None)
+
+
+def test_exact_answers_are_weighed_with_those_that_train_and_never_with_what_is_held_out(
+    app, workspace, taught
+):
+    assert not any(case.approved for case in judged(app, taught)[1].values())
+    with closing(app.db()) as db:
+        set_workspace(db, "default", "checks", '[{"type": "json"}]')
+        taught = find_workspace(db, "default")
+    found, cases = judged(app, taught)
+    by_id = {str(one.pair.feedback_id): one.pair.group for one in found}
+    assert cases
+    for id, case in cases.items():
+        assert case.approved[0] == f"right: {by_id[id]}"
+        assert sorted(case.approved) == [f"right: {need}" for need in sorted(WORDINGS)]
+    with closing(app.db()) as db:
+        alone = [one for one in found if one.pair.group == "orders"]
+        held = {one.pair.feedback_id for one in alone if one.split != "train"}
+        only = pair_ids(db, taught.id) - {one.pair.feedback_id for one in alone}
+        assert held
+        near = approved_near(app, db, taught, "List closed orders.", only_feedback_ids=only)
+    assert "right: orders" not in near and len(near) == 3
 
 
 def test_examples_leave_room_for_an_answer(app, taught):

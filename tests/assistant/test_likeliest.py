@@ -8,10 +8,12 @@ from itertools import product
 
 import pytest
 
+from assistant.answering import ChildAnswerer
 from assistant.declared_checks import declared_checks
 from assistant.engines.protocol import Chosen, Piece, Sampling
-from assistant.likeliest import LONGEST, Weighing, stream, weighing
+from assistant.likeliest import APPROVED, LONGEST, Weighing, stream, weighing
 from storage.workspaces import set_workspace, workspace
+from tests.assistant.command_line import run_verb, write_rows
 
 END = 0
 TOKENS = Sampling(max_tokens=200)
@@ -37,9 +39,10 @@ class Table:
         self.asked.append(said)
         for place in range(sampling.max_tokens):
             self.said = place
-            (token, first), (second, chance) = self.next(said)[:2]
+            (token, first), *others = self.next(said)
             said = (*said, token)
-            chosen = (Chosen(token, math.log(first), second, math.log(chance)),)
+            others = tuple((other, math.log(chance)) for other, chance in others)
+            chosen = (Chosen(token, math.log(first), others),)
             if cancel.is_set():
                 yield Piece("", 0, "interrupted")
                 return
@@ -64,7 +67,15 @@ QUERY = ({"type": "sql"},)
 
 
 def answer(
-    model, *, alternatives=6, checks=QUERY, adapter_id=1, sampling=TOKENS, cancel=None, words=None
+    model,
+    *,
+    alternatives=6,
+    checks=QUERY,
+    approved=(),
+    adapter_id=1,
+    sampling=TOKENS,
+    cancel=None,
+    words=None,
 ):
     model.words = words
     return list(
@@ -74,7 +85,7 @@ def answer(
             adapter_id,
             sampling,
             cancel or threading.Event(),
-            how=Weighing(alternatives, checks),
+            how=Weighing(alternatives, checks, approved),
             decode=model.text,
         )
     )
@@ -178,6 +189,33 @@ def test_who_cancels_gets_what_was_said():
     ]
 
 
+def test_an_approved_answer_goes_before_one_that_is_a_little_likelier():
+    near = ((1, 5, END), (8, END))
+    model = Table(GARDEN_PATH)
+    assert said(answer(model, approved=near)) == "1 5 "
+    # the third word: among those that came second only it would not have been found
+    assert (1, 5) in model.asked
+    assert said(answer(Table(GARDEN_PATH), approved=((8, END),))) == "2 6 "
+
+
+def test_an_approved_answer_that_the_model_thinks_wrong_is_not_given():
+    sure = {(): [(1, 0.99), (2, 0.01)], (1,): [(END, 0.9), (3, 0.1)]}
+    model = Table(sure)
+    assert math.log(0.01 * 0.9) + APPROVED < math.log(0.99 * 0.9)
+    assert said(answer(model, approved=((2, END),))) == "1 "
+
+
+def test_of_two_approved_answers_the_likelier_one_is_given():
+    table = {(): [(1, 0.6), (2, 0.3), (3, 0.1)]}
+    assert said(answer(Table(table), approved=((3, END), (2, END)))) == "2 "
+    assert said(answer(Table(table), approved=((3, END), (1, END)))) == "1 "
+
+
+def test_an_approved_beginning_that_ends_otherwise_counts_as_any_other():
+    table = {(): [(1, 0.6), (2, 0.4)], (2,): [(4, 0.9), (5, 0.1)], (2, 5): [(6, 0.9), (7, 0.1)]}
+    assert said(answer(Table(table), approved=((2, 5, 9, END),))) == "1 "
+
+
 JSON = ({"type": "json"},)
 WORDS = {1: "{", 2: '{"a": 1', 3: "}}", 4: "Hello", 5: " you", 6: "}", 7: " and so on"}
 
@@ -238,6 +276,23 @@ def test_only_exact_answers_are_weighed(app):
         assert weighing(app, workspace(db, "default")) == Weighing(6, ({"type": "json"},))
         set_workspace(db, "default", "alternatives", "2")
         assert weighing(app, workspace(db, "default")).alternatives == 2
+
+
+def test_near_approved_answers_are_weighed_where_there_is_a_question(app, tmp_path):
+    path = write_rows(
+        tmp_path / "rows.jsonl", {"question": "Which are late?", "correction": '{"late": 1}'}
+    )
+    run_verb(app, "feedback import", workspace="default", file=str(path), approve=True)
+    with app.db() as db:
+        assert weighing(app, workspace(db, "default"), "Who is late?") == Weighing()
+        set_workspace(db, "default", "checks", '[{"type": "json"}]')
+        known = workspace(db, "default")
+    ids = tuple(app.tokenizer.completion_ids('{"late": 1}'))
+    assert weighing(app, known, "Who is late?").approved == (ids,)
+    assert weighing(app, known).approved == ()
+    with ChildAnswerer(app.base, app.settings, tmp_path / "answers.log") as child:
+        told = child.answer([ids[:3]], adapter=None, max_tokens=2, approved=[(ids,)])
+    assert len(told) == 1
 
 
 def test_a_database_without_a_copy_holds_no_reply_up(app, tmp_path):

@@ -100,6 +100,23 @@ def test_each_row_gets_its_own_prompt_and_equal_ones_are_answered_once():
     assert by_row["serving"] == by_row["base"]
 
 
+def test_the_same_prompt_is_asked_again_where_other_approved_answers_are_weighed():
+    shown = [
+        replace(case(1), bare_ids=(1,), approved=("a", "b")),
+        replace(case(2), approved=("a",)),
+    ]
+    asked = []
+
+    def answer(cases, adapter_id):
+        asked.append([(one.prompt_ids, one.approved) for one in cases])
+        return ["" for _ in cases]
+
+    rows = {"candidate": 7, "serving": 7, "candidate_alone": 7}
+    evaluate(shown, answer, rows)
+    assert asked == [[((1,), ("a", "b")), ((2,), ("a",))], [((1,), ())]]
+    assert count_answers(shown, rows) == 3
+
+
 def test_a_row_without_prompts_of_its_own_has_no_cases():
     assert as_asked(CASES, "few_shot") == []
     assert as_asked(CASES, "candidate_alone") == []

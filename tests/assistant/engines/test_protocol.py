@@ -8,7 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from assistant.engines.choose import ENGINES, open_engine
-from assistant.engines.protocol import EngineFailed, NotSupported, Sampling, room_for_reply
+from assistant.engines.protocol import (
+    RUNNERS_UP,
+    EngineFailed,
+    NotSupported,
+    Sampling,
+    room_for_reply,
+)
 from storage.errors import BadInput, NotFound
 from tests.assistant.engines.asking import TOKENS, ask, text_of, tokens_of
 from tests.tiny import make_tiny_adapter
@@ -260,11 +266,13 @@ def test_runners_up_are_told_with_their_likelihoods(engine, prompts, tiny_base, 
         model = PeftModel.from_pretrained(base, tiny_adapters[1])
         logits = model(torch.tensor([[*prompts[0], *said]])).logits[0]
     chances = torch.log_softmax(logits, dim=-1)[len(prompts[0]) - 1 : -1]
-    first, second = chances.topk(2).values.T.tolist()
+    first, *others = chances.topk(1 + RUNNERS_UP).values.T.tolist()
     # engines hold keys, values and adapters in float16
     assert [one.log_prob for one in chosen] == pytest.approx(first, abs=0.02)
-    assert [one.second_log_prob for one in chosen] == pytest.approx(second, abs=0.02)
-    seconds = [chances[place, one.second].item() for place, one in enumerate(chosen)]
-    assert seconds == pytest.approx(second, abs=0.02)
-    assert all(one.second != one.token for one in chosen)
+    for rank, wanted in enumerate(others):
+        assert [one.others[rank][1] for one in chosen] == pytest.approx(wanted, abs=0.02)
+        own = [chances[place, one.others[rank][0]].item() for place, one in enumerate(chosen)]
+        assert own == pytest.approx(wanted, abs=0.02)
+    assert all(one.token not in dict(one.others) for one in chosen)
+    assert all(len(dict(one.others)) == RUNNERS_UP for one in chosen)
     assert not any(piece.chosen for piece in ask(engine, prompts[0], 1, tokens=6))
