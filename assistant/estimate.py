@@ -4,7 +4,6 @@ Minutes follow the tokens of a pass, which is what a plan knows, so a measured r
 its plan a second and not tokens computed: common beginnings and variants are in the figure.
 """
 
-import math
 from dataclasses import dataclass
 from statistics import median
 
@@ -14,7 +13,7 @@ from assistant.app import App
 from assistant.engines.choose import has_cuda
 from storage.records import TuningRound
 from storage.rounds import measured_trainings
-from tuning.batches import passes
+from tuning.batches import Pass
 from tuning.config import RoundConfig
 from tuning.memory import unpacked_bytes
 
@@ -60,10 +59,9 @@ def pace(app: App, db: Database, config: RoundConfig) -> Pace:
     )
 
 
-def training_minutes(config: RoundConfig, found: Pace, tokens: int, rows: int) -> float:
+def training_minutes(config: RoundConfig, found: Pace, tokens: int, size: Pass) -> float:
     """Minutes of training if no budget ends it; less when the pairs are learned early."""
-    turns = passes(math.ceil(rows / config.batch_size), config)
-    return tokens * turns / found.tokens_a_second / 60
+    return tokens * size.times(config) / found.tokens_a_second / 60
 
 
 def assumed_bytes(app: App, config: RoundConfig) -> int:

@@ -19,6 +19,7 @@ from assistant.round_start import choose_start
 from storage.errors import BadInput
 from storage.records import Adapter, Workspace
 from tuning.adapter_kinds import Kind
+from tuning.batches import Pass
 from tuning.config import Method, Objective, RoundConfig
 from tuning.memory import fits, unpacked_bytes
 from tuning.objective import Material, choose
@@ -94,12 +95,12 @@ def plan_round(
         )
     trained = [lesson for lesson in chosen.lessons if lesson.split == "train"]
     paraphrases = sum(len(lesson.paraphrases) for lesson in chosen.lessons)
-    tokens, rows = _size((*chosen.lessons, *taught.judged), config, replayable)
+    tokens, size = _size((*chosen.lessons, *taught.judged), config, replayable)
     return RoundPlan(
         workspace=workspace.name,
         train=len(trained),
         held_out=len(chosen.lessons) - len(trained) + paraphrases,
-        replay=rows - len(trained) - len(taught.judged),
+        replay=size.replay,
         paraphrases=paraphrases,
         needs=len({lesson.pair.group for lesson in chosen.lessons}),
         tokens_a_pass=tokens,
@@ -158,12 +159,14 @@ def _taught(
     return _Taught(objective, why)
 
 
-def _size(found: Sequence[Lesson], config: RoundConfig, replayable: int) -> tuple[int, int]:
-    """(tokens, rows) of a pass over these lessons with their share of replay."""
+def _size(found: Sequence[Lesson], config: RoundConfig, replayable: int) -> tuple[int, Pass]:
+    """Tokens of a pass over these lessons with their share of replay, and what it goes over."""
     trained = [lesson for lesson in found if lesson.split == "train"]
     replay = min(math.ceil(config.replay_share * len(trained)), replayable)
     tokens = sum(lesson.tokens for lesson in trained) + replay * 2 * REPLAY_TOKENS
-    return tokens, len(trained) + replay
+    corrected = [lesson.pair.group for lesson in trained if lesson.kind == "correction"]
+    wordings = len(corrected) / len(set(corrected)) if corrected else 0.0
+    return tokens, Pass(len(trained), replay, wordings=wordings)
 
 
 def _served_by(app: App, method: Method) -> str:

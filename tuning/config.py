@@ -54,7 +54,7 @@ class RoundConfig:
     """Peak rate; 0 takes the method's own, see `peak_rate`."""
     epochs: int = 0
     """Passes over the pairs at most; training stops earlier when they are learned. 0 takes 13,
-    and as many more as it takes to make 156 steps of few pairs."""
+    and as many more as it takes to make 156 steps of few pairs and to see a need 26 times."""
     batch_size: int = 8
     """Pairs a step, replay among them. Steps of 16 took 22 passes to learn as much as 13 do."""
     step_tokens: int = 768
@@ -69,6 +69,12 @@ class RoundConfig:
     half of these turns lack it."""
     replay_share: float = 0.5
     """Replay rows (what the base says to ordinary questions), as a share of the pairs."""
+    wordings: int = 6
+    """Other wordings that the round writes of a need that was taught in one or two, where answers
+    are exact (a check of type `sql` or `json`); about half of them are kept. 0: none."""
+    recombined_share: float = 1.0
+    """Queries put together anew from taught ones, with questions that the round writes, as a share
+    of the pairs; only where an `sql` check has a database. 0: none."""
     earlier_share: float = 0.3
     """Where an adapter is taught on: share of what it learned before that is trained again."""
     max_minutes: float = 60.0
@@ -144,6 +150,8 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "raft_share": (0.0, 1.0),
     "beta": (0.001, 10.0),
     "replay_share": (0.0, 10.0),
+    "wordings": (0, 64),
+    "recombined_share": (0.0, 10.0),
     "earlier_share": (0.0, 1.0),
     "max_minutes": (0.01, 100_000.0),
     "checkpoint_steps": (1, 1_000_000),

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from storage.errors import ApprenticeError
-from tuning.batches import Part, epochs, parts, passes, steps_an_epoch
+from tuning.batches import Part, epochs, one_pass, parts
 from tuning.bundle import TAUGHT, TrainRow
 from tuning.config import RoundConfig
 
@@ -62,10 +62,11 @@ class Course:
     ) -> None:
         self.config = config
         self._rows = rows
-        self.pairs = sum(row.kind in TAUGHT for row in rows)
+        size = one_pass(rows, config)
+        self.pairs = size.pairs
         self._thumbs = {row.id: bool(row.label) for row in rows if row.kind == "thumb"}
-        self.steps_an_epoch = steps_an_epoch(rows, config)
-        self.steps = self.steps_an_epoch * passes(self.steps_an_epoch, config)
+        self.steps_an_epoch = size.steps(config)
+        self.steps = self.steps_an_epoch * size.times(config)
         self.stopped = "all epochs done"
         self._to_come = (step for epoch in epochs(rows, config) for step in epoch)
         self._clock = clock

@@ -9,7 +9,9 @@ from typing import Any, Literal, overload
 
 from storage.records import ChatMessage
 
-RowKind = Literal["correction", "preference", "thumb", "variant", "raft", "replay", "rejected"]
+RowKind = Literal[
+    "correction", "preference", "thumb", "variant", "raft", "replay", "recombined", "rejected"
+]
 TAUGHT: tuple[RowKind, ...] = ("correction", "preference", "thumb")
 """Kinds of rows that stand for something that a person approved; the others go with them."""
 
@@ -22,8 +24,9 @@ class TrainRow:
     `label` that it got. A `variant` is the pair `of` with its question in other words, or its
     answer begun after another need's question; a `raft` row is that pair with its passages left
     out, or with others among them. A `replay` row holds what the base itself says to an ordinary
-    prompt, so that the round does not make it forget. `rejected_ids` are the beginning of the wrong
-    answer. A `rejected` row is made of them in a step, and never in a bundle.
+    prompt, so that the round does not make it forget. A `recombined` row has a new query made of
+    taught ones, and the question that the round wrote to it. `rejected_ids` are the beginning of
+    the wrong answer. A `rejected` row is made of them in a step, and never in a bundle.
     """
 
     id: str

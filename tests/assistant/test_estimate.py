@@ -7,6 +7,7 @@ import pytest
 from assistant.engines.choose import has_cuda
 from assistant.estimate import TOKENS_A_SECOND, assumed_bytes, pace, training_minutes
 from storage.rounds import create_round, finish_round
+from tuning.batches import Pass
 from tuning.config import RoundConfig
 
 CONFIG = RoundConfig(method="lora", epochs=10)
@@ -50,7 +51,7 @@ def test_rounds_here_are_what_counts(app, measured):
     assert known.peak_bytes == 123_000_000
     assert "by the last 1 round here" in known.source
     # 600 tokens a pass, ten passes, thirty a second
-    assert training_minutes(CONFIG, known, 600, 8) == pytest.approx(200 / 60)
+    assert training_minutes(CONFIG, known, 600, Pass(8)) == pytest.approx(200 / 60)
 
 
 def test_the_same_method_counts_before_another(app, measured):

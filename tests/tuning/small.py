@@ -25,6 +25,7 @@ VARIANTS = [
     for k in range(3)
 ]
 REPLAY = [row(f"r{n}", (1, 2, 70 + n), kind="replay") for n in range(6)]
+RECOMBINED = [row(f"new{n}", (1, 2, 3, 100 + n), kind="recombined") for n in range(9)]
 RAFT = [
     row(f"p{n}~raft{k}", (1, 2, 3, 80 + n, k), kind="raft", of=f"p{n}")
     for n in range(5)

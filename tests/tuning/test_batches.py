@@ -1,12 +1,13 @@
 """What a step computes: every pair once an epoch, packed so that nothing is lost."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
-from tests.tuning.small import COMPARED, PAIRS, RAFT, REPLAY, THUMBS, VARIANTS, row
+from tests.tuning.small import COMPARED, PAIRS, RAFT, RECOMBINED, REPLAY, THUMBS, VARIANTS, row
 from tuning import batches
-from tuning.batches import mismatched, parts, passes, steps_an_epoch
+from tuning.batches import Pass, mismatched, one_pass, parts
 from tuning.config import RoundConfig
 
 
@@ -64,7 +65,7 @@ def test_all_replay_rows_come_round():
 def test_the_count_of_steps_is_right(pairs, batch, replay, steps):
     dials = config(batch_size=batch, replay_share=replay)
     rows = [*PAIRS[:pairs], *REPLAY]
-    assert steps_an_epoch(rows, dials) == steps
+    assert one_pass(rows, dials).steps(dials) == steps
     for epoch in epochs(rows, dials):
         assert len(epoch) == steps
         assert max(map(len, epoch)) - min(map(len, epoch)) <= 1
@@ -124,10 +125,45 @@ def test_identical_prompts_keep_a_token_to_answer_from():
 
 
 @pytest.mark.parametrize(
-    ("steps_a_pass", "asked", "expected"), [(1, 0, 156), (12, 0, 13), (50, 0, 13), (1, 2, 2)]
+    ("size", "asked", "expected"),
+    [
+        (Pass(4, 2), 0, 156),
+        (Pass(62, 31, wordings=62 / 13), 0, 13),
+        (Pass(400), 0, 13),
+        (Pass(400, wordings=1.6), 0, 17),
+        (Pass(40, 20, wordings=1.0), 0, 26),
+        (Pass(40, 20, recombined=40, wordings=1.0), 0, 26),
+        (Pass(20, 20, recombined=400), 0, 32),
+        (Pass(4, wordings=1.0), 2, 2),
+    ],
 )
-def test_few_pairs_get_as_many_steps_as_many_unless_told_otherwise(steps_a_pass, asked, expected):
-    assert passes(steps_a_pass, RoundConfig(epochs=asked)) == expected
+def test_few_pairs_and_few_wordings_get_more_passes_unless_told_otherwise(size, asked, expected):
+    assert size.times(RoundConfig(epochs=asked)) == expected
+
+
+def test_a_need_counts_by_its_corrections():
+    rows = [replace(one, group=f"need {place // 4}") for place, one in enumerate(PAIRS)]
+    found = one_pass([*rows, *VARIANTS, *THUMBS, *REPLAY, *RECOMBINED], config())
+    assert found == Pass(17, replay=4, recombined=9, wordings=10 / 3)
+    assert one_pass(THUMBS, config()).wordings == 0.0
+
+
+@pytest.mark.parametrize("share, count", [(0.0, 0), (0.35, 4), (1.0, 9)])
+def test_recombined_rows_go_round_beside_the_pairs(share, count):
+    dials = config(recombined_share=share, epochs=9)
+    rows = [*PAIRS, *RECOMBINED, *REPLAY]
+    used = Counter()
+    for epoch in epochs(rows, dials):
+        chosen = [one for step in epoch for one in step]
+        assert len(chosen) == 12 + count and len(epoch) == one_pass(rows, dials).steps(dials)
+        assert {one.id for one in PAIRS} <= {one.id for one in chosen}
+        used.update(one.id for one in chosen if one.kind == "recombined")
+    assert used == (Counter({one.id: count for one in RECOMBINED}) if count else Counter())
+
+
+def test_recombined_rows_share_parts_with_corrections():
+    (part,) = parts([PAIRS[0], RECOMBINED[0]], 1000)
+    assert not part.is_replay and [one.kind for one in part.rows] == ["correction", "recombined"]
 
 
 def test_pairs_with_passages_are_shown_otherwise_now_and_then():
@@ -152,7 +188,7 @@ def test_thumbs_are_never_alone_in_a_step(batch):
 
 
 def test_thumbs_alone_make_steps_too():
-    assert steps_an_epoch(THUMBS, config()) == 2
+    assert one_pass(THUMBS, config()).steps(config()) == 2
     assert all(len(step) >= 2 for epoch in epochs(THUMBS, config()) for step in epoch)
 
 
