@@ -1,8 +1,9 @@
 """What a reply was made from, as JSON in its message's row, and back."""
 
-import json
 from dataclasses import asdict, fields
 from typing import Any, TypeVar
+
+import orjson
 
 from storage.records import Example, Inputs, Passage
 from storage.text import to_json
@@ -20,7 +21,7 @@ def inputs_to_json(inputs: Inputs) -> str:
 
 def inputs_from_json(text: str) -> Inputs:
     """The `Inputs` that `inputs_to_json` wrote; fields of another version are left out."""
-    stored = json.loads(text)
+    stored = orjson.loads(text)
     return Inputs(
         question=stored["question"],
         instructions=stored["instructions"],

@@ -23,9 +23,8 @@ PAGE = 1000
 """Rows read at a time."""
 
 _PAIRS = """
-select p.feedback_id, p."group", p.chosen, p.rejected, m.inputs
-from pairs p join messages m on m.id = p.message_id
-where p.workspace_id = ?
+select p.feedback_id, p."group", p.chosen, p.rejected, p.inputs
+from paired_feedback p where p.workspace_id = ?
 """
 
 
@@ -85,11 +84,11 @@ def _pages_of(
 def wordings(db: Database, workspace_id: int) -> Iterator[Wording]:
     """Of each pair, by feedback id, what decides which slice it is in."""
     last = 0
-    sql = f"""select p.feedback_id, p."group", f.question_key, (
+    sql = f"""select p.feedback_id, p."group", p.question_key, (
             select min(same.id) from feedback same
-            where same.workspace_id = f.workspace_id and same.question_key = f.question_key
+            where same.workspace_id = p.workspace_id and same.question_key = p.question_key
         )
-        from pairs p join feedback f on f.id = p.feedback_id
+        from paired_feedback p
         where p.workspace_id = ? and p.feedback_id > ?
         order by p.feedback_id limit {PAGE}"""
     while found := tuples(db, sql, workspace_id, last):

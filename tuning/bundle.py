@@ -14,17 +14,18 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from storage.errors import BadInput, NotFound
 from storage.wheel import file_sha256
 from tuning.bundle_check import BundleCheck, asked
 from tuning.config import RoundConfig
 from tuning.evaluate import Case
-from tuning.rows import TAUGHT, RowFile, RowKind, TrainRow
+from tuning.rows import TAUGHT, RowFile, RowKind, TrainRow, write_rows
 from tuning.sentinel import Choice
 
 __all__ = [
@@ -92,7 +93,8 @@ def write_bundle(
     folder.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        _write_lines(part / "train.jsonl", check.rows(train))
+        with _written(part / "train.jsonl") as file:
+            write_rows(file, check.rows(train))
         _write_lines(part / "heldout.jsonl", heldout)
         _write_lines(part / "sentinel.jsonl", sentinel)
         _write_lines(part / "likelihood.jsonl", likelihood)
@@ -185,8 +187,7 @@ def _tuples(row: dict[str, Any], *names: str) -> dict[str, tuple[Any, ...]]:
     return {name: tuple(row[name]) for name in names}
 
 
-def _write_lines(path: Path, rows: Iterable[TrainRow | Case | Choice]) -> None:
-    # a record's own dictionary has its fields in order; copying it takes longer than writing it
+def _write_lines(path: Path, rows: Iterable[Case | Choice]) -> None:
     _write(path, (_encode(vars(row)) + "\n" for row in rows))
 
 
@@ -196,7 +197,14 @@ def _read_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def _write(path: Path, texts: Iterable[str]) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        file.writelines(texts)
+    with _written(path) as file:
+        file.writelines(text.encode() for text in texts)
+
+
+@contextmanager
+def _written(path: Path) -> Iterator[BinaryIO]:
+    """The file to write, safe on the disk at the end."""
+    with path.open("wb") as file:
+        yield file
         file.flush()
         os.fsync(file.fileno())

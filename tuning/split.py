@@ -15,6 +15,7 @@ import hashlib
 from collections.abc import Iterable
 from heapq import nsmallest
 from itertools import islice
+from operator import attrgetter
 
 from storage.records import Split, Wording
 
@@ -36,19 +37,19 @@ Needs = dict[str, dict[str, None]]
 
 
 def split(wordings: Iterable[Wording], *, salt: str) -> dict[int, Split]:
-    """The split of each pair by feedback id; `salt` names the workspace.
+    """The split of each pair by feedback id, in the order given; `salt` names the workspace.
 
     Only "train", "new wordings" and "new needs" are given out. A need of which nothing trains,
     because all its questions judge another one, is a new need too.
     """
-    known = sorted(wordings, key=lambda one: (one.first_id, one.feedback_id))
+    given = list(wordings)
+    known = sorted(given, key=attrgetter("first_id", "feedback_id"))
     needs: Needs = {}
     for one in known:
         needs.setdefault(one.group, {}).setdefault(one.question)
     held_out = _held_out(needs, salt)
     taught = {one.group for one in known if one.question not in held_out}
-    known.sort(key=lambda one: one.feedback_id)
-    return {one.feedback_id: _slice(one, taught, held_out) for one in known}
+    return {one.feedback_id: _slice(one, taught, held_out) for one in given}
 
 
 def _slice(one: Wording, taught: set[str], held_out: set[str]) -> Split:

@@ -53,6 +53,8 @@ WORDINGS = (1, 1, 2, 3, 3, 4, 5, 8, 12)
 AGAIN, SAME = 0.1, 0.05
 """Shares of wordings that are corrected once more, and that are on record as a duplicate."""
 BATCH = 20_000
+TIMED = 100
+"""Items between two looks at the clocks, which take a microsecond."""
 PLAIN = """
 select f.id, f."group", f.question_key, f.history_key, f.approved_correction, m.inputs, m.content
 from feedback f join messages m on m.id = f.message_id
@@ -184,7 +186,7 @@ def ours(folder: Path, bundle: Path) -> dict[str, Any]:
     clock = Clock()
     with closing(open_database(folder / "apprentice.db")) as db:
         merged = list(clock.timed("merge", wordings(db, WORKSPACE)))
-        started = time.perf_counter()
+        started = now()
         splits = split(merged, salt="default")
         clock.add("split", started)
         held = [one.feedback_id for one in merged if splits[one.feedback_id] != "train"]
@@ -193,7 +195,7 @@ def ours(folder: Path, bundle: Path) -> dict[str, Any]:
         cases = list(clock.timed("prompts", (_case(pair) for pair in judging)))
         pairs = clock.timed("read", each_pair(db, WORKSPACE))
         rows = (_row(pair) for pair in pairs if splits[pair.feedback_id] == "train")
-        started = time.perf_counter()
+        started = now()
         written = write_bundle(
             bundle,
             config=RoundConfig(),
@@ -203,8 +205,8 @@ def ours(folder: Path, bundle: Path) -> dict[str, Any]:
         )
         clock.add("write", started)
     # a step's time has that of the steps before it in it, which hand it their items
-    clock.seconds["write"] -= clock.seconds["prompts"]
-    clock.seconds["prompts"] -= clock.seconds["read"]
+    clock.take_off("write", "prompts")
+    clock.take_off("prompts", "read")
     return clock.result(pairs=len(splits), rows=len(written.train), held=len(cases))
 
 
@@ -240,20 +242,20 @@ def plain(folder: Path, bundle: Path) -> dict[str, Any]:
     clock = Clock()
     connection = sqlite3.connect(folder / "apprentice.db")
     connection.row_factory = sqlite3.Row
-    started = time.perf_counter()
+    started = now()
     found = [dict(row) for row in connection.execute(PLAIN)]
     clock.add("read", started)
-    started = time.perf_counter()
+    started = now()
     newest: dict[tuple[str, str], dict[str, Any]] = {}
     for row in found:
         newest[row["question_key"], row["history_key"]] = row
     clock.add("merge", started)
-    started = time.perf_counter()
+    started = now()
     groups = sorted({row["group"] for row in newest.values()})
     held = set(random.Random(1).sample(groups, len(groups) // 100))
     taught = [row for row in newest.values() if row["group"] not in held]
     clock.add("split", started)
-    started = time.perf_counter()
+    started = now()
     lines = [json.dumps(_plain_line(row)) for row in taught]
     bundle.write_text("\n".join(lines))
     clock.add("write", started)
@@ -278,35 +280,49 @@ def _plain_line(row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+Times = tuple[float, float]
+"""Seconds that went by, and seconds that this process computed."""
+
+
+def now() -> Times:
+    """The time now by both clocks."""
+    return time.perf_counter(), time.process_time()
+
+
 class Clock:
-    """Seconds of each step; what an iterator takes is put to its step."""
+    """Both times of each step; what an iterator takes is put to its step."""
 
     def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self.cpu = time.process_time()
+        self.times: dict[str, Times] = {}
 
     def timed(self, step: str, items: Iterable[Item]) -> Iterator[Item]:
-        """The items, the time that each takes to come noted under `step`."""
+        """The items, the time that they take to come noted under `step`; TIMED are made ahead."""
         left = iter(items)
         while True:
-            started = time.perf_counter()
-            try:
-                item = next(left)
-            except StopIteration:
+            started = now()
+            batch = list(islice(left, TIMED))
+            self.add(step, started)
+            if not batch:
                 return
-            finally:
-                self.add(step, started)
-            yield item
+            yield from batch
 
-    def add(self, step: str, started: float) -> None:
+    def add(self, step: str, started: Times) -> None:
         """Notes the time since `started`."""
-        self.seconds[step] = self.seconds.get(step, 0.0) + time.perf_counter() - started
+        before, after = self.times.get(step, (0.0, 0.0)), now()
+        self.times[step] = (
+            before[0] + after[0] - started[0],
+            before[1] + after[1] - started[1],
+        )
+
+    def take_off(self, step: str, other: str) -> None:
+        """Of a step's times, those of another one."""
+        whole, part = self.times[step], self.times[other]
+        self.times[step] = (whole[0] - part[0], whole[1] - part[1])
 
     def result(self, **facts: Any) -> dict[str, Any]:
         """All of it, with the peak memory of this process."""
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        cpu = time.process_time() - self.cpu
-        return {**facts, "seconds": self.seconds, "cpu": cpu, "peak": peak}
+        return {**facts, "times": self.times, "peak": peak}
 
 
 def _measured(folder: Path, part: str) -> dict[str, Any]:
@@ -321,19 +337,29 @@ def _measured(folder: Path, part: str) -> dict[str, Any]:
 
 def _report(own: dict[str, Any], other: dict[str, Any]) -> int:
     for name, found in (("ours", own), ("plain", other)):
-        took = {step: found["seconds"].get(step, 0.0) for step in STEPS}
-        steps = ", ".join(f"{step} {seconds:.1f}" for step, seconds in took.items())
-        print(f"{name:6} {sum(took.values()):6.1f} s ({steps}), {found['peak'] / 1e9:.2f} GB")
+        wall, cpu = _sum(found)
+        steps = ", ".join(f"{step} {_both(found, step)}" for step in STEPS)
+        print(f"{name:6} {wall:.1f} s, computing {cpu:.1f} ({steps}), {found['peak'] / 1e9:.2f} GB")
         print(
             f"{'':6} {found['pairs']:,} pairs, {found['rows']:,} written, {found['held']:,} held "
-            f"out; {found['cpu']:.1f} s of processor time; prompts and ids apart: "
-            f"{found['seconds'].get('prompts', 0.0):.1f} s"
+            f"out; prompts and ids apart: {_both(found, 'prompts')}"
         )
-    seconds = sum(own["seconds"][step] for step in STEPS)
-    ratio = sum(other["seconds"].values()) / sum(own["seconds"].values())
-    print(f"plain: {ratio:.2f} times as long, {other['peak'] / own['peak']:.1f} times the memory")
-    print(f"bars: under {SECONDS_AIM:.0f} s and under {MEMORY_AIM / 1e9:g} GB")
+    (seconds, computed), (theirs, _) = _sum(own), _sum(other)
+    print(f"plain: {theirs / seconds:.2f} times as long, {other['peak'] / own['peak']:.1f} times")
+    print(f"the memory; bars: under {SECONDS_AIM:.0f} s and under {MEMORY_AIM / 1e9:g} GB")
+    if seconds >= SECONDS_AIM > computed:
+        print("the machine was busy with other things: it computed for less than the bar")
     return int(seconds >= SECONDS_AIM or own["peak"] >= MEMORY_AIM)
+
+
+def _sum(found: dict[str, Any]) -> Times:
+    times = [found["times"].get(step, (0.0, 0.0)) for step in STEPS]
+    return sum(wall for wall, _ in times), sum(cpu for _, cpu in times)
+
+
+def _both(found: dict[str, Any], step: str) -> str:
+    wall, cpu = found["times"].get(step, (0.0, 0.0))
+    return f"{wall:.1f}/{cpu:.1f}"
 
 
 if __name__ == "__main__":

@@ -43,6 +43,7 @@ def test_every_pair_is_written_or_held_out(folder, tmp_path):
 
 def test_memory_holds_a_page_of_rows_and_not_all_of_them(folder, tmp_path, monkeypatch):
     monkeypatch.setattr("storage.pairs.PAGE", 100)
+    monkeypatch.setattr("tests.benchmarks.bench_rows.TIMED", 10)
     monkeypatch.setattr("tuning.split.MOST_JUDGES", 20)
     monkeypatch.setattr("tuning.split.MOST_NEW_NEEDS", 2)
     tracemalloc.start()

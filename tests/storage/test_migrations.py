@@ -43,7 +43,7 @@ def test_blank_to_latest_has_every_table(path):
     prepare_database(path)
     with open_database(path) as db:
         assert set(db.table_names()) >= TABLES
-        assert db.view_names() == ["thumbs", "ratings", "pairs"]
+        assert db.view_names() == ["thumbs", "ratings", "paired_feedback", "pairs"]
         assert migrations.pending(db) == []
 
 
