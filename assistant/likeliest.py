@@ -5,7 +5,8 @@ parts them is chosen before the model has weighed what follows, and what follows
 of 42 new wordings an adapter answered 28 rightly so, while for 36 it found the right one the
 likeliest of eight taught answers. So at the places where another word was near, that word is taken
 too and the answer finished; the likeliest whole answer is given. A best-first search: it finds what
-a beam would, and costs nothing where the model is sure.
+a beam would, and costs nothing where the model is sure. The answers that people approved for near
+questions are looked for as well, and go before others by a few nats.
 """
 
 import threading
@@ -31,7 +32,8 @@ TELLING = 40
 EXACT = {"sql", "json"}
 """Checks of answers that are right or wrong as a whole; others stream word by word."""
 APPROVED = 3.0
-"""Nats by which an answer that a person approved for a near question goes before any other."""
+"""Nats by which an answer that a person approved for a near question goes before any other. Of 42
+new wordings 36 to 40 were right with 2 to 12 (two adapters); from 6 on untaught needs were lost."""
 
 Begin = Callable[[Sequence[int], int], Iterator[Piece]]
 """(token ids after the prompt, tokens at most) -> the greedy rest, with its runners-up."""
