@@ -27,10 +27,13 @@ def inputs_from_json(text: str) -> Inputs:
         instructions=stored["instructions"],
         instructions_version=stored["instructions_version"],
         history=tuple(stored.get("history", ())),
-        passages=tuple(_record(Passage, item) for item in stored.get("passages", ())),
-        examples=tuple(_record(Example, item) for item in stored.get("examples", ())),
+        passages=_records(Passage, stored.get("passages")),
+        examples=_records(Example, stored.get("examples")),
     )
 
 
-def _record(kind: type[_Record], stored: dict[str, Any]) -> _Record:
-    return kind(**{name: value for name, value in stored.items() if name in _KNOWN[kind]})
+def _records(kind: type[_Record], stored: list[dict[str, Any]] | None) -> tuple[_Record, ...]:
+    known = _KNOWN[kind]
+    return tuple(
+        [kind(**{name: item[name] for name in item if name in known}) for item in stored or ()]
+    )

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import orjson
 from sqlite_utils import Database
 
 from storage.audit import audit
@@ -18,7 +19,7 @@ from storage.documents import chunks_of, live_chunks
 from storage.errors import Refused
 from storage.inputs import inputs_from_json
 from storage.records import Chunk, Inputs, Passage
-from storage.text import clean, to_json
+from storage.text import clean
 
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 _MOST_OVERLAP = 64
@@ -140,7 +141,7 @@ def as_decided(db: Database, workspace_id: int, inputs: dict[int, Inputs]) -> di
         where f.workspace_id = ? and k.feedback_id in (select value from json_each(?))
         group by k.feedback_id, k.hash""",
         workspace_id,
-        to_json(list(inputs)),
+        orjson.dumps(list(inputs)).decode(),
     )
     live = live_chunks(db, workspace_id, [row["chunk_id"] for row in kept if row["chunk_id"]])
     decided = dict(inputs)
