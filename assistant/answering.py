@@ -32,7 +32,7 @@ class AnsweringFailed(ApprenticeError):
 
 
 class ChildAnswerer:
-    """Greedy answers from a child process; a context manager that ends the child.
+    """Answers from a child process; a context manager that ends the child.
 
     With `on_cpu` it does not see a GPU; `at_once` requests share a computation.
     """
@@ -93,13 +93,16 @@ class ChildAnswerer:
         max_tokens: int,
         how: Weighing = GREEDY,
         approved: Sequence[Approved] = (),
+        temperature: float = 0.0,
+        seeds: Sequence[int] = (),
         on_answer: Callable[[int], None] = lambda done: None,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> list[str]:
-        """One greedy answer per prompt (token ids), in order.
+        """One answer per prompt (token ids), in order; greedy at temperature 0.
 
         `adapter` is (id, folder) or None for the base; for `how` see `likeliest`, `approved` is
-        its `approved` of each prompt. Raises AnsweringFailed when the child dies.
+        its `approved` of each prompt. At another temperature `seeds`, one a prompt, say how chance
+        falls. Raises AnsweringFailed when the child dies.
         """
         for number, prompt in enumerate(prompts):
             self._send(
@@ -110,6 +113,8 @@ class ChildAnswerer:
                     "folder": str(adapter[1]) if adapter else None,
                     "max_tokens": max_tokens,
                     "how": asdict(replace(how, approved=approved[number]) if approved else how),
+                    "temperature": temperature,
+                    "seed": seeds[number] if seeds else None,
                 }
             )
         answers: dict[int, str] = {}
@@ -222,7 +227,7 @@ def _answer_one(
             engine,
             asked["prompt_ids"],
             asked["adapter_id"],
-            Sampling(max_tokens=asked["max_tokens"]),
+            Sampling(asked["max_tokens"], asked["temperature"], seed=asked["seed"]),
             threading.Event(),
             how=_weighing(asked["how"]),
             decode=decode,

@@ -11,6 +11,7 @@ from sqlite_utils import Database
 
 from assistant.app import App
 from assistant.engines.choose import has_cuda
+from assistant.written import SHARE, Task
 from storage.records import TuningRound
 from storage.rounds import measured_trainings
 from tuning.batches import Pass
@@ -19,6 +20,10 @@ from tuning.memory import unpacked_bytes
 
 TOKENS_A_SECOND = {"cpu": 150.0, "cuda": 8000.0}
 """Training speed before a round was measured (135M base; two cores, one H200)."""
+SAID_A_SECOND = {"cpu": 50.0, "cuda": 100.0}
+"""Tokens a second that a model says, one request at a time (the first on two cores)."""
+WRITTEN_TOKENS = 20
+"""Tokens of a question that a round writes itself, and of the instruction to it."""
 REST_MINUTES = 2.0
 """What is not training (asking the base, judging) before a round was measured."""
 
@@ -62,6 +67,18 @@ def pace(app: App, db: Database, config: RoundConfig) -> Pace:
 def training_minutes(config: RoundConfig, found: Pace, tokens: int, size: Pass) -> float:
     """Minutes of training if no budget ends it; less when the pairs are learned early."""
     return tokens * size.times(config) / found.tokens_a_second / 60
+
+
+def writing_minutes(task: Task | None, config: RoundConfig, found: Pace) -> float:
+    """Minutes in which a round writes wordings itself: its writer's training, and asking it."""
+    if task is None:
+        return 0.0
+    # a writer's row: a short instruction, the answer, the question
+    tokens = sum(len(one.completion_ids) + WRITTEN_TOKENS * 2 for one in task.taught)
+    learning = tokens * task.passes(config) / found.tokens_a_second / 60
+    saying = "cuda" if has_cuda() else "cpu"
+    asking = (task.samples + task.queries) * WRITTEN_TOKENS / SAID_A_SECOND[saying] / 60
+    return sum(min(minutes, config.max_minutes * SHARE) for minutes in (learning, asking))
 
 
 def assumed_bytes(app: App, config: RoundConfig) -> int:

@@ -3,8 +3,9 @@
 import itertools
 import math
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 from sqlite_utils import Database
 
@@ -12,6 +13,7 @@ from assistant.app import App
 from assistant.lessons import Lesson, judging_questions
 from assistant.prompt import build_messages, cited, renumbered
 from assistant.replay import ordinary_questions
+from assistant.written import NOTHING, Written
 from knowledge.search import fit_passages
 from storage.documents import chunk_hashes, live_chunks
 from storage.records import ChatMessage, Inputs, Passage, Workspace
@@ -20,6 +22,10 @@ from tuning.bundle import RowKind, TrainRow
 
 VARIANTS = 12
 """Other wordings written for each taught question; an epoch shows at most one of them."""
+WRITTEN_VARIANTS = 3
+"""And for each wording that the round wrote itself."""
+WRITTEN_WEIGHT = 2
+"""Rows of such a wording as it stands: it says more than a variant does."""
 DISTRACTORS = 8
 """Chunks drawn for a pair, of which those that fit its prompt distract from the right one."""
 ENDINGS = 6
@@ -36,16 +42,19 @@ def training_rows(
     workspace: Workspace,
     found: Sequence[Lesson],
     judged: Sequence[Lesson] = (),
+    written: Written = NOTHING,
 ) -> Iterator[TrainRow]:
-    """All that a round teaches: the corrections that train with what goes with them, the judged.
+    """All that a round teaches: the corrections that train with what goes with them, the judged,
+    and what the round has written.
 
     Of more than MOST_VARIED corrections so many, evenly drawn, get rows beside their own.
     """
     yield from (train_row(one) for one in (*found, *judged) if one.split == "train")
     some = varied(found)
-    yield from variant_rows(app, some)
+    yield from variant_rows(app, some, written.wordings)
     yield from ending_rows(app, some)
     yield from raft_rows(app, db, workspace, some)
+    yield from recombined_rows(app, written.recombined)
 
 
 def varied(found: Sequence[Lesson]) -> list[Lesson]:
@@ -74,9 +83,12 @@ def train_row(lesson: Lesson) -> TrainRow:
     )
 
 
-def variant_rows(app: App, found: Sequence[Lesson]) -> Iterator[TrainRow]:
+def variant_rows(
+    app: App, found: Sequence[Lesson], written: Mapping[int, Sequence[str]] = MappingProxyType({})
+) -> Iterator[TrainRow]:
     """The taught questions in other words, each with the rest of its prompt as it is.
 
+    `written` are whole wordings by feedback id: each comes as it stands, and varied itself.
     Words come from taught wordings of the same need and from the replay questions; held-out
     wordings are only kept from coming about by chance.
     """
@@ -89,20 +101,42 @@ def variant_rows(app: App, found: Sequence[Lesson]) -> Iterator[TrainRow]:
     for one in taught:
         alike.setdefault((one.pair.group, one.pair.chosen), []).append(one)
     for lesson in taught:
+        own = written.get(lesson.pair.feedback_id, ())
         same = alike[lesson.pair.group, lesson.pair.chosen][: MOST_OTHERS + 1]
-        others = [one.inputs.question for one in same if one is not lesson]
-        questions = variants(
-            lesson.inputs.question,
-            others[:MOST_OTHERS],
-            count=VARIANTS,
-            seed=lesson.pair.feedback_id,
-            answer=lesson.pair.chosen,
-            fillers=fillers,
-            avoid=avoid,
-        )
+        others = [one.inputs.question for one in same if one is not lesson][:MOST_OTHERS]
+        wordings = [lesson.inputs.question, *own]
+        questions = list(own) * WRITTEN_WEIGHT
+        for place, wording in enumerate(wordings):
+            questions += variants(
+                wording,
+                [*others, *wordings[:place], *wordings[place + 1 :]],
+                count=WRITTEN_VARIANTS if place else VARIANTS,
+                seed=lesson.pair.feedback_id,
+                answer=lesson.pair.chosen,
+                fillers=fillers,
+                avoid=avoid,
+            )
         for number, question in enumerate(questions):
             inputs = replace(lesson.inputs, question=question)
             yield _asked_otherwise(app, lesson, inputs, f"{number}")
+
+
+def recombined_rows(app: App, found: Sequence[tuple[Inputs, str]]) -> Iterator[TrainRow]:
+    """New questions with the new queries that answer them, as far as they fit the context."""
+    for number, (inputs, query) in enumerate(found):
+        messages = tuple(build_messages(inputs))
+        prompt_ids = tuple(app.tokenizer.render(list(messages)))
+        completion_ids = tuple(app.tokenizer.completion_ids(query))
+        if len(prompt_ids) + len(completion_ids) <= app.settings.context:
+            yield TrainRow(
+                id=f"recombined-{number}",
+                group=f"recombined-{number}",
+                messages=messages,
+                prompt_ids=prompt_ids,
+                completion=query,
+                completion_ids=completion_ids,
+                kind="recombined",
+            )
 
 
 def _asked_otherwise(

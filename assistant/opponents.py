@@ -29,7 +29,8 @@ OnProgress = Callable[[float, str], None]
 class Watch:
     """Writes a round's progress into its job row, and reads there whether to stop.
 
-    Shares of the whole: replay answers to 5%, training to 75%, evaluation to the end.
+    Shares of the whole: replay answers to 3%, other wordings to 5%, training to 75%, evaluation to
+    the end.
     """
 
     def __init__(self, db: Database, queued: TuningRound, on_progress: OnProgress) -> None:

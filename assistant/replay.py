@@ -84,7 +84,7 @@ def replay_rows(
         adapter=None,
         max_tokens=REPLAY_TOKENS,
         on_answer=lambda done: watch.say(
-            0.01 + 0.04 * done / len(prompts), "asking the base model"
+            0.01 + 0.02 * done / len(prompts), "asking the base model"
         ),
         cancelled=watch.cancelled,
     )

@@ -11,11 +11,12 @@ from sqlite_utils import Database
 
 from assistant.app import App
 from assistant.engines.choose import best_engine, engine_beside, has_cuda
-from assistant.estimate import pace, training_minutes
+from assistant.estimate import pace, training_minutes, writing_minutes
 from assistant.judged_lessons import preferences, thumbs
 from assistant.lessons import Lesson, fitting, lessons
 from assistant.replay import REPLAY_TOKENS, replay_count
 from assistant.round_start import choose_start
+from assistant.written import Task, task_of
 from storage.errors import BadInput
 from storage.records import Adapter, Workspace
 from tuning.adapter_kinds import Kind
@@ -96,6 +97,11 @@ def plan_round(
     trained = [lesson for lesson in chosen.lessons if lesson.split == "train"]
     paraphrases = sum(len(lesson.paraphrases) for lesson in chosen.lessons)
     tokens, size = _size((*chosen.lessons, *taught.judged), config, replayable)
+    task = task_of(workspace.settings.checks, chosen.lessons, config)
+    if task is not None:
+        recombined = min(task.kept_queries, math.ceil(size.pairs * config.recombined_share))
+        tokens += recombined * tokens // (size.pairs + size.replay)
+    training = min(config.max_minutes, training_minutes(config, known, tokens, size))
     return RoundPlan(
         workspace=workspace.name,
         train=len(trained),
@@ -104,17 +110,26 @@ def plan_round(
         paraphrases=paraphrases,
         needs=len({lesson.pair.group for lesson in chosen.lessons}),
         tokens_a_pass=tokens,
-        minutes=round(min(config.max_minutes, minutes(chosen.lessons)) + known.rest_minutes, 1),
+        minutes=round(
+            training + writing_minutes(task, config, known) + known.rest_minutes,
+            1,
+        ),
         memory_bytes=known.peak_bytes,
         advice=_advice(found),
         config=chosen.config,
         lessons=chosen.lessons,
         judged=taught.judged,
         start=chosen.adapter,
-        notes=(taught.why, *too_long, *taught.too_long, *chosen.notes),
+        notes=(taught.why, *too_long, *taught.too_long, *chosen.notes, *_writes(task)),
         measured=known.source,
         served_by=_served_by(app, chosen.config.method),
     )
+
+
+def _writes(task: Task | None) -> tuple[str, ...]:
+    if task is None or not task.samples:
+        return ()
+    return (f"{len(task.thin)} needs have one or two wordings: the round writes others itself.",)
 
 
 def _config(app: App, workspace: Workspace, asked: Mapping[str, Any]) -> RoundConfig:
@@ -124,7 +139,7 @@ def _config(app: App, workspace: Workspace, asked: Mapping[str, Any]) -> RoundCo
         {"threads": app.settings.threads, "max_minutes": minutes, **asked}
     )
     if config.method == "auto":
-        config = replace(config, method=_method(app))
+        config = replace(config, method=method_for(app))
     return replace(config, learning_rate=config.peak_rate)
 
 
@@ -186,7 +201,7 @@ def _served_by(app: App, method: Method) -> str:
     return f"{beside} beside {running}; the base is then held twice, about {more:.1f} GB more"
 
 
-def _method(app: App) -> Method:
+def method_for(app: App) -> Method:
     """The one that trains over the weights that will serve: torch_peft holds them in nf4 on a GPU,
     and a CPU as they are. Taught over an nf4 copy of what served, the sample company's adapter had
     48 of 56 held-out questions right; taught over what served, 55."""

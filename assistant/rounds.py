@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from assistant.lessons import sentinel_cases, sentinel_choices
 from assistant.opponents import OnProgress, Watch, opponents
 from assistant.replay import replay_rows
 from assistant.round_plan import RoundPlan, plan_round
+from assistant.writer import write
 from storage import adapters, jobs, rounds
 from storage.database import write_transaction
 from storage.erasure import refuse_emptied
@@ -125,12 +127,13 @@ def cancel_round(db: Database, round_id: int) -> None:
 
 def execute(app: App, queued: TuningRound, plan: RoundPlan, on_progress: OnProgress) -> TuningRound:
     """Run a queued round to its end and record how it ended, whatever happens."""
+    pairs = dict(plan.pairs)
     return conduct(
         app,
         queued,
-        lambda db: _run(app, db, queued, plan, on_progress),
+        lambda db: _run(app, db, queued, plan, on_progress, pairs),
         method=plan.config.method,
-        pairs=plan.pairs,
+        pairs=pairs,
     )
 
 
@@ -245,8 +248,14 @@ def _logged(queued: TuningRound, work: Callable[[], object]) -> None:
 
 
 def _run(
-    app: App, db: Database, queued: TuningRound, plan: RoundPlan, on_progress: OnProgress
+    app: App,
+    db: Database,
+    queued: TuningRound,
+    plan: RoundPlan,
+    on_progress: OnProgress,
+    pairs: dict[str, int],
 ) -> RoundResult:
+    """The round's work; what it writes itself is counted into `pairs`."""
     folder = app.datadir.rounds / str(queued.id)
     folder.mkdir(parents=True, exist_ok=True)
     watch = Watch(db, queued, on_progress)
@@ -256,6 +265,8 @@ def _run(
         with ChildAnswerer(app.base, app.settings, folder / "answers.log") as child:
             replay = replay_rows(app, db, workspace, child, watch, seed=plan.config.seed)
     checks = declared_checks(app, workspace)
+    written = write(app, db, workspace, plan, checks, folder, watch)
+    pairs |= written.counts
     heldout = held_out_cases(app, db, workspace, plan.lessons, checks)
     bundle = write_bundle(
         folder / "bundle",
@@ -264,7 +275,7 @@ def _run(
         base_model=app.base.name,
         round_id=queued.id,
         train=chain(
-            training_rows(app, db, workspace, plan.lessons, plan.judged),
+            training_rows(app, db, workspace, plan.lessons, plan.judged, written),
             not_held_out(replay, heldout),
         ),
         heldout=heldout,
@@ -272,7 +283,8 @@ def _run(
         likelihood=sentinel_choices(app, workspace, (*plan.lessons, *plan.judged)),
         start=plan.start.manifest_hash if plan.start else None,
     )
-    return _train_and_judge(app, db, queued, bundle, watch)
+    result = _train_and_judge(app, db, queued, bundle, watch)
+    return replace(result, notes=(*written.notes, *result.notes))
 
 
 def _train_and_judge(

@@ -46,7 +46,7 @@ def variants(
     """
     rng = random.Random(f"{seed}|{question}")
     taken = {same_words(text) for text in (question, *others)}
-    fixed = set(_bare_words(answer))
+    fixed = set(bare_words(answer))
     found: list[str] = []
     for _ in range(count * TRIES):
         if len(found) == count:
@@ -89,7 +89,7 @@ def _cross(words: list[str], other: list[str], fixed: set[str], rng: random.Rand
     share = rng.uniform(0.25, 0.75)
     first, second = (words, other) if rng.random() < 0.5 else (other, words)
     crossed = first[: round(len(first) * share)] + second[round(len(second) * share) :]
-    lost = fixed & set(_bare_words(" ".join(words))) - set(_bare_words(" ".join(crossed)))
+    lost = fixed & set(bare_words(" ".join(words))) - set(bare_words(" ".join(crossed)))
     return words if lost or len(crossed) < 2 else crossed
 
 
@@ -101,7 +101,7 @@ def _thin_out(
     may_go = len(words) // 2
     for word in words:
         chance = rng.random()
-        if may_go == 0 or chance >= DROP + REPLACE or fixed & set(_bare_words(word)):
+        if may_go == 0 or chance >= DROP + REPLACE or fixed & set(bare_words(word)):
             kept.append(word)
             continue
         may_go -= 1
@@ -110,7 +110,8 @@ def _thin_out(
     return kept
 
 
-def _bare_words(text: str) -> list[str]:
+def bare_words(text: str) -> list[str]:
+    """The words and numbers of a text, without case and signs."""
     return re.findall(r"\w+", text.casefold())
 
 

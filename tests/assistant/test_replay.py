@@ -84,7 +84,7 @@ def test_rows_hold_what_the_base_says(app, documents, child, told):
     assert list(rows[0].messages) == build_messages(inputs)
     assert {note for _, note in told} == {"reading the documents", "asking the base model"}
     assert [share for share, _ in told] == sorted(share for share, _ in told)
-    assert told[-1][0] == pytest.approx(0.05)
+    assert told[-1][0] == pytest.approx(0.03)
 
 
 def test_what_does_not_fit_the_context_is_left_out(app, documents, child, told):
