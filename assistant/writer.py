@@ -94,8 +94,9 @@ def write(
     except ApprenticeError as error:
         if watch.cancelled():
             raise
-        log.warning("round %s writes no wordings of its own: %s", watch.round_id, error)
-        return Written(notes=(f"The round wrote no wordings of its own: {error}",))
+        why = str(error).partition("; its last words")[0].rstrip(".")  # they go with the folder
+        log.warning("round %s writes no wordings of its own: %s", watch.round_id, why)
+        return Written(notes=(f"The round wrote no wordings of its own: {why}.",))
     finally:
         shutil.rmtree(place, ignore_errors=True)
 
@@ -222,7 +223,7 @@ def _written(
     until = time.monotonic() + seconds
     queries = _new_queries(app, plan, checks, task, lambda: time.monotonic() > until)
     said = asked.of(queries, NEW_TEMPERATURE, until, 0.05)
-    kept = kept_questions(zip(queries, said, strict=False), avoid)
+    kept = kept_questions(zip(queries, said, strict=False), task.taught, app.embedder.embed, avoid)
     inputs = [_as_served(app, db, workspace, plan, question) for question, _ in kept]
     shown = [passage for one in inputs for passage in one.passages]
     add_round_documents(db, asked.watch.round_id, shown)

@@ -28,6 +28,8 @@ MOST_TAUGHT = 400
 """Pairs that the writer learns from and is asked about at most, evenly drawn."""
 NEAR = 0.7
 """Cosine to the taught question from which a wording asks for the same: half of them lie below."""
+ABOUT = 0.5
+"""Cosine to the nearest taught question from which a new one is about the same things."""
 PASSES, LEAST_STEPS = 8, 40
 """Of the writer's training: it is to have the way of asking, and not the questions."""
 SHARE = 1 / 6
@@ -187,17 +189,27 @@ def _is_nearest(lesson: Lesson, taught: Sequence[Lesson], near: Sequence[float])
     return own >= NEAR and own >= max(others, default=0.0)
 
 
-def kept_questions(said: Iterable[tuple[str, str]], avoid: Set[str]) -> list[tuple[str, str]]:
+def kept_questions(
+    said: Iterable[tuple[str, str]], taught: Sequence[Lesson], embed: Embed, avoid: Set[str]
+) -> list[tuple[str, str]]:
     """Of (query, what was said to it): (question, query) where the question names every value.
 
-    A question has one answer, and none is one of `avoid`, as `same_words` gives them.
+    It must be about what was `taught`, and none of `avoid`, as `same_words` gives them. A question
+    has one answer.
     """
-    seen, kept = set(avoid), []
+    seen, likely = set(avoid), []
     for query, text in ((query, first_line(text)) for query, text in said):
-        words = set(bare_words(text))
         values = {word for value in literals(query) for word in bare_words(value)}
         long_enough = 2 * SHORTEST < len(text) < LONGEST_TEXT
-        if long_enough and values <= words and same_words(text) not in seen:
+        if long_enough and values <= set(bare_words(text)) and same_words(text) not in seen:
             seen.add(same_words(text))
-            kept.append((text, query))
-    return kept
+            likely.append((text, query))
+    if not likely:
+        return []
+    known = embed([one.inputs.question for one in taught])
+    vectors = embed([text for text, _ in likely])
+    return [
+        one
+        for one, vector in zip(likely, vectors, strict=True)
+        if max(known @ vector, default=0.0) >= ABOUT
+    ]

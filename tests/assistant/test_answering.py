@@ -37,6 +37,17 @@ def test_child_says_what_the_serving_engine_says(app, prompts, tmp_path):
     assert told == [1, 2, 3]
 
 
+def test_chance_falls_by_the_seeds(app, prompts, tmp_path):
+    three = [prompts[0]] * 3
+    with ChildAnswerer(app.base, app.settings, tmp_path / "log", at_once=1) as child:
+        said, again = (
+            child.answer(three, adapter=None, max_tokens=8, temperature=2.0, seeds=(1, 2, 1))
+            for _ in range(2)
+        )
+    assert said == again
+    assert said[0] == said[2] != said[1]
+
+
 def test_dead_child_is_one_clear_sentence(app, prompts, tmp_path):
     with ChildAnswerer(app.base, app.settings, tmp_path / "log") as child:
         child.answer(prompts[:1], adapter=None, max_tokens=2)

@@ -1,11 +1,20 @@
 """What a round costs: assumed at first, then what rounds here cost."""
 
 from contextlib import closing
+from types import SimpleNamespace
 
 import pytest
 
 from assistant.engines.choose import has_cuda
-from assistant.estimate import TOKENS_A_SECOND, assumed_bytes, pace, training_minutes
+from assistant.estimate import (
+    SAID_A_SECOND,
+    TOKENS_A_SECOND,
+    assumed_bytes,
+    pace,
+    training_minutes,
+    writing_minutes,
+)
+from assistant.written import Task
 from storage.rounds import create_round, finish_round
 from tuning.batches import Pass
 from tuning.config import RoundConfig
@@ -65,3 +74,15 @@ def test_the_same_method_counts_before_another(app, measured):
 def test_a_round_that_does_not_say_its_size_counts_for_nothing(app, measured):
     measured("lora", 100.0, 160.0, tokens_a_pass=0)
     assert found(app).measured == 0
+
+
+def test_writing_costs_its_training_and_its_questions(app):
+    known = found(app)
+    assert writing_minutes(None, CONFIG, known) == 0.0
+    taught = (SimpleNamespace(completion_ids=(1,) * 20),) * 80
+    task = Task(taught, {}, samples=120, queries=30)
+    learned = 80 * 60 * 8 / known.tokens_a_second / 60
+    asked = 150 * 20 / SAID_A_SECOND["cuda" if has_cuda() else "cpu"] / 60
+    assert writing_minutes(task, CONFIG, known) == pytest.approx(learned + asked)
+    short = RoundConfig(max_minutes=0.06)
+    assert writing_minutes(task, short, known) == pytest.approx(0.02)
