@@ -16,7 +16,7 @@ from assistant.app import App
 from assistant.prompt import build_messages
 from assistant.replay import plain_inputs
 from assistant.retrieval import examples_for
-from storage.pairs import approved_pairs, wordings
+from storage.pairs import each_pair, wordings
 from storage.paraphrases import judging_paraphrases
 from storage.records import ChatMessage, Inputs, Pair, Paraphrase, RoundExample, Split, Workspace
 from tuning.augment import same_words
@@ -30,14 +30,16 @@ REJECTED_TOKENS = 256
 otherwise, and where it goes wrong is near its beginning."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Lesson:
-    """One approved pair, which slice it is in, and its prompt as service would send it."""
+    """One approved pair, which slice it is in, and its prompt as service would send it.
+
+    A round holds all of its lessons, so what can be made again is not kept.
+    """
 
     pair: Pair
     inputs: Inputs
     split: Split
-    messages: tuple[ChatMessage, ...]
     prompt_ids: tuple[int, ...]
     completion_ids: tuple[int, ...]
     paraphrases: tuple[Paraphrase, ...] = ()
@@ -61,6 +63,11 @@ class Lesson:
         )
 
     @property
+    def messages(self) -> tuple[ChatMessage, ...]:
+        """The prompt, made anew from the inputs."""
+        return tuple(build_messages(self.inputs))
+
+    @property
     def tokens(self) -> int:
         """Tokens of the prompt with its completion."""
         return len(self.prompt_ids) + len(self.completion_ids)
@@ -74,7 +81,6 @@ class Lesson:
 
 def lessons(app: App, db: Database, workspace: Workspace) -> list[Lesson]:
     """Every approved pair of the workspace as a lesson, in order of feedback id."""
-    pairs = approved_pairs(db, workspace.id)
     splits = split(wordings(db, workspace.id), salt=workspace.name)
     written = judging_paraphrases(db, workspace.id)
     taught = frozenset(id for id, part in splits.items() if part == "train")
@@ -83,7 +89,8 @@ def lessons(app: App, db: Database, workspace: Workspace) -> list[Lesson]:
             lesson_of(app, db, workspace, pair, taught=taught, split=splits[pair.feedback_id]),
             paraphrases=written.get(pair.feedback_id, ()),
         )
-        for pair in pairs
+        for pair in each_pair(db, workspace.id)
+        if pair.feedback_id in splits
     ]
 
 
@@ -104,8 +111,7 @@ def lesson_of(
     A completion that is not `whole`, a reply that was cut off, is learned without an end.
     """
     inputs = _as_today(app, db, workspace, pair, taught)
-    messages = tuple(build_messages(inputs))
-    prompt_ids = tuple(app.tokenizer.render(list(messages)))
+    prompt_ids = tuple(app.tokenizer.render(build_messages(inputs)))
     ids = app.tokenizer.completion_ids(pair.chosen)
     wrong = app.tokenizer.completion_ids(pair.rejected) if pair.rejected else []
     room = min(REJECTED_TOKENS, app.settings.context - len(prompt_ids))
@@ -113,7 +119,6 @@ def lesson_of(
         pair=pair,
         inputs=inputs,
         split=split,
-        messages=messages,
         prompt_ids=prompt_ids,
         completion_ids=tuple(ids if whole else ids[:-1]),
         kind=kind,

@@ -234,7 +234,7 @@ def _queue(app: App, workspace: Workspace, plan: RoundPlan, actor: str) -> Tunin
             },
             base_fingerprint=app.base.fingerprint,
             start_adapter_id=plan.start.id if plan.start else None,
-            examples=[one.as_example() for one in (*plan.lessons, *plan.judged)],
+            examples=(one.as_example() for one in (*plan.lessons, *plan.judged)),
         )
 
 

@@ -49,6 +49,7 @@ class ChatTokenizer:
         self._plain = Tokenizer.from_str(json.dumps({**described, "added_tokens": []}))
         self.by_bytes = "ByteLevel" in json.dumps(described.get("decoder"))
         """Whether every token is a string of bytes, put together without regard to the others."""
+        self._known: dict[int, int] = {}
         self._special = {token["content"]: token for token in described["added_tokens"]}
         self._special_pattern = _any_of(self._special)
         self._settings = _read_json(folder / "tokenizer_config.json")
@@ -73,7 +74,12 @@ class ChatTokenizer:
 
     def encode(self, text: str) -> list[int]:
         """The ids of plain text; special tokens in it are text."""
-        return list(self._plain.encode(text, add_special_tokens=False).ids)
+        # equal ids are one object: 28 bytes for each token of a round's rows otherwise
+        known = self._known
+        return [
+            known.setdefault(id, id)
+            for id in self._plain.encode(text, add_special_tokens=False).ids
+        ]
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of `ids`, without special tokens; bytes of half a character become U+FFFD."""

@@ -1,6 +1,7 @@
 """What a reply was made from, as JSON in its message's row, and back."""
 
 from dataclasses import asdict, fields
+from sys import intern
 from typing import Any, TypeVar
 
 import orjson
@@ -24,7 +25,7 @@ def inputs_from_json(text: str) -> Inputs:
     stored = orjson.loads(text)
     return Inputs(
         question=stored["question"],
-        instructions=stored["instructions"],
+        instructions=intern(stored["instructions"]),  # many rows have the same
         instructions_version=stored["instructions_version"],
         history=tuple(stored.get("history", ())),
         passages=_records(Passage, stored.get("passages")),

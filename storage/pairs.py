@@ -7,6 +7,7 @@ Only what a reviewer approved is given out here. A thumb is approved as it stand
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
+from sys import intern
 from typing import Any
 
 from sqlite_utils import Database
@@ -60,7 +61,7 @@ def each_pair(db: Database, workspace_id: int, ids: Iterable[int] | None = None)
         stored = {id: inputs_from_json(inputs) for id, *_, inputs in found}
         decided = as_decided(db, workspace_id, stored)
         for id, group, chosen, rejected, _ in found:
-            yield Pair(id, group, decided[id], chosen, rejected)
+            yield Pair(id, intern(group), decided[id], chosen, rejected)
 
 
 def _pages(db: Database, workspace_id: int) -> Iterator[list[tuple[Any, ...]]]:

@@ -1,6 +1,7 @@
 """The plain values that cross room borders: frozen, no behaviour, no database handle.
 
-A row stays inside `storage`; everybody else sees these. Times are ISO 8601 UTC text.
+A row stays inside `storage`; everybody else sees these. Times are ISO 8601 UTC text. Those with
+slots come by the hundred thousand.
 """
 
 from dataclasses import dataclass, field
@@ -85,7 +86,7 @@ class User:
     role: UserRole
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Passage:
     """A chunk as retrieved. `score` is the fused rank score; `similarity` the cosine, if known."""
 
@@ -101,7 +102,7 @@ class Passage:
     source_url: str | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Example:
     """A near approved correction, shown in the prompt as an earlier turn."""
 
@@ -110,7 +111,7 @@ class Example:
     answer: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Inputs:
     """Everything `build_messages` was given for one reply; a training prompt is rebuilt from it."""
 
@@ -182,7 +183,7 @@ class Feedback:
     """The approved feedback that says the same and trains in its place."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Pair:
     """An approved correction, or a preferred reply, with the inputs its answer had."""
 
@@ -205,7 +206,7 @@ class Wording(NamedTuple):
     a later review makes it younger."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Thumb:
     """An approved thumb on a reply that nobody corrected. `whole`: the reply came to its end."""
 
