@@ -32,3 +32,8 @@ def test_what_another_version_wrote_is_read():
 def test_text_that_cannot_be_stored_is_cleaned():
     read = inputs_from_json(inputs_to_json(Inputs("a\0\ud800", "", 1)))
     assert read.question == "a\ufffd"
+
+
+def test_many_rows_with_the_same_instructions_hold_them_once():
+    first, second = (inputs_from_json(inputs_to_json(FULL)) for _ in range(2))
+    assert first.instructions is second.instructions
