@@ -221,7 +221,9 @@ def _written(
     avoid |= {same_words(text) for text in chain.from_iterable(wordings.values())}
     avoid |= {same_words(one.inputs.question) for one in taught}
     until = time.monotonic() + seconds
-    queries = _new_queries(app, plan, checks, task, lambda: time.monotonic() > until)
+    queries = _new_queries(
+        app, plan, checks, task, lambda: time.monotonic() > until or asked.watch.cancelled()
+    )
     said = asked.of(queries, NEW_TEMPERATURE, until, 0.05)
     kept = kept_questions(zip(queries, said, strict=False), task.taught, app.embedder.embed, avoid)
     inputs = [_as_served(app, db, workspace, plan, question) for question, _ in kept]

@@ -9,12 +9,14 @@ from assistant import lesson_rows
 from assistant.lesson_rows import (
     ending_rows,
     raft_rows,
+    recombined_rows,
     train_row,
     training_rows,
     variant_rows,
     varied,
 )
 from assistant.lessons import lessons
+from assistant.replay import plain_inputs
 from storage.documents import put_document
 from storage.records import Paraphrase, Passage
 from storage.workspaces import set_workspace
@@ -143,3 +145,24 @@ def test_pairs_without_passages_have_no_such_rows(app, taught):
     begun = [row for row in rows if "~end" in row.id]
     assert begun and all(row.rejected_ids == () for row in begun)
     assert all(row.rejected_ids for row in rows if row.kind == "correction")
+
+
+def test_written_wordings_count_twice_and_are_varied(app, taught):
+    with closing(app.db()) as db:
+        found = lessons(app, db, taught)
+    one = next(one for one in found if one.split == "train")
+    wording = "Name whatever was finished by today, all of it"
+    plain = {row.id for row in variant_rows(app, found)}
+    rows = list(variant_rows(app, found, {one.pair.feedback_id: [wording]}))
+    assert len({row.id for row in rows}) == len(rows) == len(plain) + 2 + 3
+    same = [row for row in rows if row.messages[-1]["content"] == wording]
+    assert len(same) == 2 and {row.of for row in same} == {str(one.pair.feedback_id)}
+    assert {row.completion for row in same} == {one.pair.chosen}
+
+
+def test_new_questions_are_rows_of_their_own_as_far_as_they_fit(app, taught):
+    inputs = plain_inputs(taught, "How many are there?")
+    long = replace(inputs, question="How many? " * 300)
+    (row,) = recombined_rows(app, [(inputs, "SELECT 1"), (long, "SELECT 2")])
+    assert (row.kind, row.of, row.completion) == ("recombined", None, "SELECT 1")
+    assert row.prompt_ids == tuple(app.tokenizer.render(list(row.messages)))
