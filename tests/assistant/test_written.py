@@ -24,7 +24,7 @@ CONFIG = RoundConfig()
 def lesson(number, question, answer, group=None, **more):
     inputs = Inputs(question, "", 1)
     pair = Pair(number, group or f"need {number}", inputs, answer, None)
-    ids = {"messages": (), "prompt_ids": (1,), "completion_ids": (2,) * 5}
+    ids = {"prompt_ids": (1,), "completion_ids": (2,) * 5}
     return Lesson(pair, inputs, **{"split": "train", **ids, **more})
 
 
