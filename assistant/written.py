@@ -192,7 +192,8 @@ def _is_nearest(lesson: Lesson, taught: Sequence[Lesson], near: Sequence[float])
 def kept_questions(
     said: Iterable[tuple[str, str]], taught: Sequence[Lesson], embed: Embed, avoid: Set[str]
 ) -> list[tuple[str, str]]:
-    """Of (query, what was said to it): (question, query) where the question names every value.
+    """Of (query, what was said to it): (question, query) where the question names every value
+    and no other number.
 
     It must be about what was `taught`, and none of `avoid`, as `same_words` gives them. A question
     has one answer.
@@ -200,8 +201,10 @@ def kept_questions(
     seen, likely = set(avoid), []
     for query, text in ((query, first_line(text)) for query, text in said):
         values = {word for value in literals(query) for word in bare_words(value)}
-        long_enough = 2 * SHORTEST < len(text) < LONGEST_TEXT
-        if long_enough and values <= set(bare_words(text)) and same_words(text) not in seen:
+        words = set(bare_words(text))
+        invented = {one for one in words if one.isdigit()} - set(bare_words(query))
+        fits = values <= words and not invented and 2 * SHORTEST < len(text) < LONGEST_TEXT
+        if fits and same_words(text) not in seen:
             seen.add(same_words(text))
             likely.append((text, query))
     if not likely:

@@ -148,6 +148,7 @@ def test_a_new_question_names_every_value_of_its_query():
     said = [
         (query, "Who in York has more than 10?"),
         (query, "Who in New York has more than 100?"),
+        (query, "Who in New York has more than 10 but not 20?"),
         (query, f" {full}\nSELECT"),
         ("SELECT 10", full.upper()),
         ("SELECT a FROM t", "All of it?"),
