@@ -77,8 +77,8 @@ def writing_minutes(task: Task | None, config: RoundConfig, found: Pace) -> floa
     tokens = sum(len(one.completion_ids) + WRITTEN_TOKENS * 2 for one in task.taught)
     learning = tokens * task.passes(config) / found.tokens_a_second / 60
     saying = "cuda" if has_cuda() else "cpu"
-    asking = (task.samples + task.queries) * WRITTEN_TOKENS / SAID_A_SECOND[saying] / 60
-    return sum(min(minutes, config.max_minutes * SHARE) for minutes in (learning, asking))
+    asking = [n * WRITTEN_TOKENS / SAID_A_SECOND[saying] / 60 for n in (task.samples, task.queries)]
+    return sum(min(minutes, config.max_minutes * SHARE) for minutes in (learning, *asking))
 
 
 def assumed_bytes(app: App, config: RoundConfig) -> int:

@@ -87,8 +87,7 @@ def write(
     shutil.rmtree(place, ignore_errors=True)
     try:
         adapter = _train(app, plan, task, place, watch)
-        # one at a time: what shares a computation changes its last bits, and then the words
-        with ChildAnswerer(app.base, app.settings, folder / "answers.log", at_once=1) as child:
+        with ChildAnswerer(app.base, app.settings, folder / "answers.log") as child:
             asked = _Asked(app, child, adapter, plan, watch)
             return _written(app, db, workspace, plan, checks, task, asked)
     except ApprenticeError as error:
@@ -209,7 +208,7 @@ def _written(
     task: Task,
     asked: _Asked,
 ) -> Written:
-    seconds = plan.config.max_minutes * 60 * SHARE / 2
+    seconds = plan.config.max_minutes * 60 * SHARE
     wanted = wordings_wanted(task, plan.config.wordings)
     answers = [lesson.pair.chosen for lesson in wanted]
     said = asked.of(answers, TEMPERATURE, time.monotonic() + seconds, 0.045)

@@ -33,7 +33,8 @@ ABOUT = 0.5
 PASSES, LEAST_STEPS = 8, 40
 """Of the writer's training: it is to have the way of asking, and not the questions."""
 SHARE = 1 / 6
-"""Of the round's minutes: what that training takes at most, and what asking it does."""
+"""Of the round's minutes: what that training takes at most, what asking for other wordings does,
+and what asking for new questions does."""
 SHORTEST, LONGEST_TEXT = 5, 300
 """Characters of a wording, both bounds excluded; a new question has twice the lower one."""
 
