@@ -9,6 +9,8 @@ a beam would, and costs nothing where the model is sure. The answers that people
 questions are looked for as well, and go before others by a few nats.
 """
 
+import logging
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
@@ -20,10 +22,13 @@ from assistant.app import App
 from assistant.declared_checks import Check, checks_at_hand
 from assistant.engines.protocol import Chosen, Engine, Piece, Sampling
 from assistant.retrieval import approved_near
+from storage.errors import ApprenticeError
 from storage.records import Workspace
 from tuning.checks import fault
 from tuning.json_check import bare
 from tuning.sql_check import compiles, looks_like_sql
+
+log = logging.getLogger(__name__)
 
 LONGEST = 96
 """Tokens of an answer that is weighed; a longer one streams on as it came."""
@@ -109,12 +114,21 @@ def stream(
         greedy = _whole(held)
         checks = _attempted(how.checks, _text(held)) if greedy else ()
         search = _Search(begin, greedy, checks, how.approved, decode)
-        better = search.better(how.alternatives) if checks else None
+        better = _better(search, how.alternatives) if checks else None
         if better is None:
             yield from held
             yield from pieces
         else:
             yield Piece(decode(better[:-1]), len(better), "stop")
+
+
+def _better(search: "_Search", alternatives: int) -> tuple[int, ...] | None:
+    """What the search finds; nothing when it cannot go on: the greedy answer is whole already."""
+    try:
+        return search.better(alternatives)
+    except (ApprenticeError, sqlite3.Error) as error:  # adapter or database gone meanwhile
+        log.warning("an answer was not weighed: %s", error)
+        return None
 
 
 def _held(pieces: Iterator[Piece], checks: Sequence[Check]) -> list[Piece]:

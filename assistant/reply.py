@@ -14,7 +14,7 @@ from typing import Literal
 from sqlite_utils import Database
 
 from assistant.app import App
-from assistant.likeliest import stream, weighing
+from assistant.likeliest import GREEDY, stream, weighing
 from assistant.prompt import build_messages
 from assistant.retrieval import examples_for, retrieve
 from storage.adapters import serving_adapter
@@ -280,16 +280,18 @@ def _generate(
     said: list[str] = []
     tokens, first_ms = 0, None
     reason: FinishReason = "interrupted"
-    pieces = stream(
-        app.engine_for(adapter_id),
-        ids,
-        adapter_id,
-        sampling,
-        cancel or threading.Event(),
-        how=weighing(app, workspace, turn.question if options.use_examples else ""),
-        decode=app.tokenizer.decode,
-    )
+    weighed = adapter_id is not None and sampling.temperature <= 0
     try:
+        near_to = turn.question if options.use_examples and weighed else ""
+        pieces = stream(
+            app.engine_for(adapter_id),
+            ids,
+            adapter_id,
+            sampling,
+            cancel or threading.Event(),
+            how=weighing(app, workspace, near_to) if weighed else GREEDY,
+            decode=app.tokenizer.decode,
+        )
         for piece in pieces:
             first_ms = first_ms or (time.perf_counter() - started) * 1000
             tokens += piece.tokens

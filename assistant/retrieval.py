@@ -1,10 +1,13 @@
 """What is found for a question: passages of the documents, and near corrections as examples."""
 
+import re
+
 from sqlite_utils import Database
 
 from assistant.app import App
 from storage.documents import list_documents
 from storage.records import Example, Passage, Workspace
+from tuning.augment import bare_words
 
 EXAMPLES_AT_MOST = 3
 NEAR = 8
@@ -73,7 +76,11 @@ def approved_near(
     *,
     only_feedback_ids: frozenset[int] | None = None,
 ) -> tuple[str, ...]:
-    """The answers that were approved for the questions nearest to `question`, each once."""
+    """The answers that were approved for the questions nearest to `question`, each once.
+
+    A name or number that an answer has from its own question must stand in this one too: what was
+    approved for orders of 2019 is no answer about 2020.
+    """
     near = examples_for(
         app,
         db,
@@ -83,4 +90,19 @@ def approved_near(
         limit=NEAR,
         budget=NEAR_TOKENS,
     )
-    return tuple(dict.fromkeys(example.answer for example in reversed(near)))
+    asked = set(bare_words(question))
+    return tuple(
+        dict.fromkeys(example.answer for example in reversed(near) if _named(example) <= asked)
+    )
+
+
+def _named(example: Example) -> set[str]:
+    """Names and numbers that an answer has from its question: words with a digit or a capital.
+
+    The first word has one anyway, and a plain word may be put otherwise: "completed" orders are
+    'Closed' ones.
+    """
+    first, *others = re.findall(r"\w+", example.question) or [""]
+    names = [word for word in others if word[0].isupper()]
+    numbers = [word for word in (first, *others) if any(map(str.isdigit, word))]
+    return {word.casefold() for word in (*names, *numbers)} & set(bare_words(example.answer))

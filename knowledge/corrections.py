@@ -15,6 +15,10 @@ if TYPE_CHECKING:  # their libraries take seconds to import
     from knowledge.dense import DenseIndex
     from knowledge.embedding import Embedder
 
+WIDER = 8
+"""Times as many near corrections are looked at as are wanted; all of them only if those are too
+long."""
+
 
 def corrections_collection(workspace_id: int, embedder: "Embedder") -> str:
     """The name of the collection that holds the vectors of a workspace's corrected questions."""
@@ -52,9 +56,15 @@ def nearest_examples(
         and (only_feedback_ids is None or feedback_id in only_feedback_ids)
     ]
     collection = corrections_collection(workspace_id, embedder)
-    near = index.query(collection, embedder.embed([question])[0], len(allowed), among=allowed)
-    nearest = each_pair(db, workspace_id, (feedback_id for feedback_id, _ in near))
-    return _fitting(nearest, limit, budget, count_tokens)[::-1]
+    vector = embedder.embed([question])[0]
+    among = allowed if len(allowed) < len(questions) else None
+    for k in sorted({min(WIDER * limit, len(allowed)), len(allowed)}):
+        near = index.query(collection, vector, k, among=among)
+        nearest = each_pair(db, workspace_id, (feedback_id for feedback_id, _ in near))
+        found = _fitting(nearest, limit, budget, count_tokens)
+        if len(found) == limit:
+            break
+    return found[::-1]
 
 
 def sync_corrections(

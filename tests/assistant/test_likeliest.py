@@ -12,6 +12,8 @@ from assistant.answering import ChildAnswerer
 from assistant.declared_checks import declared_checks
 from assistant.engines.protocol import Chosen, Piece, Sampling
 from assistant.likeliest import APPROVED, LONGEST, Weighing, stream, weighing
+from assistant.retrieval import approved_near
+from storage.errors import NotFound
 from storage.workspaces import set_workspace, workspace
 from tests.assistant.command_line import run_verb, write_rows
 
@@ -276,6 +278,45 @@ def test_only_exact_answers_are_weighed(app):
         assert weighing(app, workspace(db, "default")) == Weighing(6, ({"type": "json"},))
         set_workspace(db, "default", "alternatives", "2")
         assert weighing(app, workspace(db, "default")).alternatives == 2
+
+
+class Gone(Table):
+    """A model whose adapter is unloaded once it has answered."""
+
+    def stream(self, *given):
+        if self.asked:
+            raise NotFound("Adapter 1 is not loaded.")
+        yield from super().stream(*given)
+
+
+def test_a_whole_answer_is_not_lost_when_the_search_cannot_go_on(tmp_path, caplog):
+    assert said(answer(Gone(GARDEN_PATH))) == "1 3 "
+    assert "Adapter 1 is not loaded" in caplog.text
+    gone = ({"type": "sql", "database": str(tmp_path / "gone.sqlite")},)
+    assert said(answer(Table(GARDEN_PATH), checks=gone)) == "1 3 "
+
+
+def test_what_was_approved_for_another_name_or_number_is_not_weighed(app, tmp_path):
+    rows = [
+        ("Orders in 2019?", "select * from orders where year = 2019"),
+        ("What did Keeling order in 2019?", "select * from orders where who = 'Keeling'"),
+        ("Which orders are closed?", "select * from orders where state = 'Closed'"),
+    ]
+    path = write_rows(
+        tmp_path / "rows.jsonl", *({"question": one, "correction": two} for one, two in rows)
+    )
+    run_verb(app, "feedback import", workspace="default", file=str(path), approve=True)
+    with app.db() as db:
+        known = workspace(db, "default")
+
+        def near(question):
+            answers = [correction for _, correction in rows]
+            return {answers.index(one) for one in approved_near(app, db, known, question)}
+
+        assert near("Which were the orders of 2019?") == {0, 2}
+        assert near("Which were the orders of 2020?") == {2}
+        assert near("What has KEELING ordered?") == {1, 2}
+        assert near("Completed orders, please.") == {2}
 
 
 def test_near_approved_answers_are_weighed_where_there_is_a_question(app, tmp_path):

@@ -56,6 +56,13 @@ def test_the_nearest_stand_last(correct, near):
     assert (found[-1].question, found[-1].answer) == (CLOSED, "select 2;")
 
 
+def test_behind_many_that_are_too_long_the_next_that_fits_is_found(correct, near):
+    for number in range(20):
+        correct(CLOSED + "?" * number, "select " + "x, " * 300 + f"{number}")
+    short = correct(TONE, "Dear customer, ...")
+    assert [example.feedback_id for example in near(CLOSED)] == [short]
+
+
 def test_limit_and_budget(correct, near, embedder):
     long = correct(CLOSED, "select " + "x, " * 300)
     short = correct("List the orders that are closed.", "select 2;")
