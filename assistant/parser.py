@@ -82,8 +82,10 @@ def _server(verbs: Verbs) -> None:
 
 
 def _workspaces(verbs: Verbs) -> None:
-    group = _group(verbs, "workspaces", "clients or departments: list, create, set, delete")
+    group = _group(verbs, "workspaces", "clients or departments: list, show, create, set, delete")
     _add(group, "list", "workspaces list", "all workspaces")
+    shown = _add(group, "show", "workspaces show", "one workspace with all its settings")
+    shown.add_argument("name", metavar="NAME")
     create = _add(group, "create", "workspaces create", "make a workspace")
     create.add_argument("name", metavar="NAME")
     create.add_argument("--access", default="members", help="public, members (default) or embed")

@@ -10,6 +10,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from assistant.app import App
+from assistant.dials import with_own_dials
 from assistant.engines.choose import best_engine, engine_beside, has_cuda
 from assistant.estimate import pace, training_minutes, writing_minutes
 from assistant.judged_lessons import preferences, thumbs
@@ -78,7 +79,7 @@ def plan_round(
     `start` is "base", an adapter's id, or None: by the budget of minutes. Raises BadInput when
     there are too few pairs, and what `choose_start` raises.
     """
-    asked = dials or {}
+    asked = with_own_dials(workspace, dials)
     config = _config(app, workspace, asked)
     with closing(app.db()) as db:
         found, too_long = fitting(app, lessons(app, db, workspace))
@@ -133,7 +134,7 @@ def _writes(task: Task | None) -> tuple[str, ...]:
 
 
 def _config(app: App, workspace: Workspace, asked: Mapping[str, Any]) -> RoundConfig:
-    """The dials: what was asked, else the workspace's, else the server's."""
+    """The dials: what was asked (the workspace's own among it), else the server's."""
     minutes = workspace.settings.round_minutes or app.settings.round_minutes
     config = RoundConfig.from_json(
         {"threads": app.settings.threads, "max_minutes": minutes, **asked}

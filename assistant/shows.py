@@ -167,6 +167,7 @@ def _backup(row: Row) -> str:
 
 SHOWS: dict[str, Show] = {
     "workspaces list": Show(columns=("name", "access", "instructions", "documents", "serving")),
+    "workspaces show": Show(),
     "workspaces create": DONE,
     "workspaces set": DONE,
     "workspaces delete": _line("The workspace {workspace} is deleted."),

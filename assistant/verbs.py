@@ -41,6 +41,7 @@ class Verb:
 
 VERBS: dict[str, Verb] = {
     "workspaces list": Verb("workspaces:list_all"),
+    "workspaces show": Verb("workspaces:show"),
     "workspaces create": Verb("workspaces:create"),
     "workspaces set": Verb("workspaces:set_values"),
     "workspaces delete": Verb("workspaces:delete", owns=True),

@@ -57,6 +57,8 @@ class WorkspaceSettings:
     """Hours in which they may, such as 22-6, and then only while nobody chats; "": any."""
     round_minutes: float = 0.0
     """Minutes a round of this workspace may train (0: what the server says)."""
+    dials: dict[str, Any] = field(default_factory=dict)
+    """Dials of every round of this workspace, such as {"wordings": 0}; see `tuning.config`."""
     checks: tuple[dict[str, Any], ...] = ()
     """How answers are judged, e.g. {"type": "sql", "database": "shop.sqlite"}."""
     embed_origins: tuple[str, ...] = ()

@@ -251,7 +251,26 @@ def _parse(key: str, value: str) -> Any:
         return _parse_list(key, value)
     if key in PARSERS:
         return PARSERS[key](value)
+    if key == "dials":
+        return parse_dials(value)
     return _parse_number(key, value, type(defaults[key]))
+
+
+def parse_dials(value: str) -> dict[str, Any]:
+    """A JSON object of plain values; '' is an empty one. Which dials there are, a round knows."""
+    try:
+        parsed = json.loads(value) if value.strip() else {}
+    except (ValueError, RecursionError):
+        parsed = None
+    plain = isinstance(parsed, dict) and not any(
+        isinstance(dial, dict | list | None) for dial in parsed.values()
+    )
+    if not plain:
+        raise BadInput(
+            f"dials cannot be {clean(value)!r}: give a JSON object such as "
+            '{"wordings": 0, "rank": 8}, or {} for none.'
+        )
+    return dict(parsed)
 
 
 def _parse_number(key: str, value: str, number: type) -> int | float:

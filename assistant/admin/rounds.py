@@ -182,4 +182,6 @@ def _losses(db: Database, item: TuningRound) -> list[tuple[int, float]]:
 
 
 def _dials(minutes: float | None, objective: str) -> dict[str, Any]:
-    return {"objective": objective} | ({"max_minutes": minutes} if minutes else {})
+    """What the form asks for; left as it stands, the workspace's own dials count."""
+    wanted = {"objective": objective} if objective != "auto" else {}
+    return {**wanted, "max_minutes": minutes} if minutes else wanted

@@ -1,4 +1,4 @@
-"""`apprentice workspaces list|create|set|delete`."""
+"""`apprentice workspaces list|show|create|set|delete`."""
 
 import shutil
 from collections.abc import Iterator
@@ -11,6 +11,7 @@ from sqlite_utils import Database
 from assistant.app import App
 from assistant.commands.who import actor
 from assistant.declared_checks import checks_as_declared, forget_unused_copies
+from assistant.dials import dials_as_declared
 from assistant.verbs import Event
 from storage.adapters import list_adapters, serving_adapter
 from storage.database import write_transaction
@@ -32,6 +33,12 @@ def list_all(app: App) -> Iterator[Event]:
     with closing(app.db()) as db:
         for item in list_workspaces(db):
             yield _event(db, item)
+
+
+def show(app: App, *, name: str) -> Iterator[Event]:
+    """One workspace with its instructions and all its settings."""
+    with closing(app.db()) as db:
+        yield _event(db, workspace(db, name))
 
 
 def create(app: App, *, name: str, access: str, instructions: str) -> Iterator[Event]:
@@ -81,7 +88,9 @@ def _key_and_value(app: App, pair: str) -> tuple[str, str]:
     if not equals:
         raise BadInput(f"{pair!r} sets nothing: write KEY=VALUE, such as top_k=5.")
     key, text = key.strip(), _text(value)
-    return key, checks_as_declared(app, text) if key == "checks" else text
+    if key == "checks":
+        return key, checks_as_declared(app, text)
+    return key, dials_as_declared(text) if key == "dials" else text
 
 
 def _text(value: str) -> str:

@@ -115,3 +115,15 @@ def test_deleting_asks_first(apprentice):
     assert "--yes" in refusal(apprentice)
     apprentice("workspaces", "delete", "sales", "--yes")
     assert [row["name"] for row in apprentice.rows("workspaces", "list")] == ["default"]
+
+
+def test_dials_are_kept_shown_and_used_and_a_wrong_one_is_named(apprentice):
+    apprentice("workspaces", "set", "default", 'dials={"wordings": 0, "rank": "8"}')
+    (shown,) = apprentice.rows("workspaces", "show", "default")
+    assert shown["dials"] == {"wordings": 0, "rank": 8}
+    assert '{"wordings": 0, "rank": 8}' in apprentice("workspaces", "show", "default")
+    apprentice("workspaces", "set", "default", 'dials={"ranks": 8}', code=2)
+    assert "no setting 'ranks'" in refusal(apprentice)
+    assert apprentice.rows("workspaces", "list")[0]["dials"] == {"wordings": 0, "rank": 8}
+    apprentice("workspaces", "show", "nowhere", code=2)
+    assert "no workspace 'nowhere'" in refusal(apprentice)

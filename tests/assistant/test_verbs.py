@@ -10,6 +10,7 @@ from assistant.verbs import VERBS
 
 TYPED = {
     "workspaces list": "",
+    "workspaces show": "a",
     "workspaces create": "a --access public --instructions x",
     "workspaces set": "a top_k=1",
     "users list": "",

@@ -58,6 +58,8 @@ def test_a_taken_name_and_an_unknown_access_are_refused(db):
             ({"type": "sql", "database": "shop.sqlite"}, {"type": "json"}),
         ),
         ("checks", "[]", ()),
+        ("dials", '{"wordings": 0, "method": "lora"}', {"wordings": 0, "method": "lora"}),
+        ("dials", "", {}),
     ],
 )
 def test_a_setting_is_read_back_as_its_type(db, key, value, stored):
