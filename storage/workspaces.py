@@ -262,15 +262,14 @@ def parse_dials(value: str) -> dict[str, Any]:
         parsed = json.loads(value) if value.strip() else {}
     except (ValueError, RecursionError):
         parsed = None
-    plain = isinstance(parsed, dict) and not any(
+    if not isinstance(parsed, dict) or any(
         isinstance(dial, dict | list | None) for dial in parsed.values()
-    )
-    if not plain:
+    ):
         raise BadInput(
             f"dials cannot be {clean(value)!r}: give a JSON object such as "
             '{"wordings": 0, "rank": 8}, or {} for none.'
         )
-    return dict(parsed)
+    return parsed
 
 
 def _parse_number(key: str, value: str, number: type) -> int | float:
