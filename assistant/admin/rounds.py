@@ -6,6 +6,7 @@ import gradio as gr
 from sqlite_utils import Database
 
 from assistant.admin.desk import Desk, Refresh, Updates, at_desk, binder
+from assistant.admin.round_form import RoundForm, wanted
 from assistant.admin.rounds_view import history, plan_summary, running
 from assistant.admin.schedule import ScheduleForm
 from assistant.schedule import next_planned
@@ -21,12 +22,6 @@ if TYPE_CHECKING:
     from assistant.app import App
 
 WATCH_S = 2.0
-OBJECTIVES = [
-    ("Whatever fits (auto)", "auto"),
-    ("Corrections (sft)", "sft"),
-    ("Corrections against wrong answers (dpo)", "dpo"),
-    ("Thumbs, and corrections if any (kto)", "kto"),
-]
 SHOWN = 20
 """Finished rounds in the history."""
 
@@ -36,21 +31,8 @@ class RoundsTab:
 
     def __init__(self, app: "App", workspace: gr.Dropdown) -> None:
         self._app = app
+        self.form = RoundForm()
         with gr.Row(elem_id="plan-row"):
-            self.minutes = gr.Number(
-                label="Minutes of training at most (0: as set)",
-                value=0,
-                minimum=0,
-                min_width=300,
-                elem_id="round-minutes",
-            )
-            self.objective = gr.Dropdown(
-                OBJECTIVES,
-                value="auto",
-                label="Learn from",
-                min_width=300,
-                elem_id="round-objective",
-            )
             self.plan = gr.Button("What would a round do?", size="md", scale=0, min_width=230)
             self.start = gr.Button(
                 "Start a round", variant="primary", size="md", scale=0, min_width=160
@@ -78,16 +60,16 @@ class RoundsTab:
         # counting tokens may take seconds when the model is not in memory yet
         slow = {"show_progress": "full", "show_progress_on": self.waiting}
         handler = at_desk(app, may_administer, self.open, silent=True)
-        self.refresh = Refresh(handler, [], outputs | self.schedule.outputs)
-        bind(self.plan.click, self.plan_it, self.minutes, self.objective, **slow)
-        bind(self.start.click, self.start_it, self.minutes, self.objective, **slow)
+        self.refresh = Refresh(handler, [], outputs | {self.form.begin} | self.schedule.outputs)
+        bind(self.plan.click, self.plan_it, *self.form.inputs, **slow)
+        bind(self.start.click, self.start_it, *self.form.inputs, **slow)
         bind(self.cancel.click, self.cancel_it)
         bind(self.resume.click, self.resume_it, **slow)
         bind(self.timer.tick, self.watch, self.seen, silent=True)
 
     def open(self, desk: Desk) -> Updates:
-        """The tab as it is opened; what somebody types into the schedule is left alone later."""
-        return {**self.show(desk), **self.schedule.show(desk)}
+        """The tab as it is opened; what somebody types or chooses is left alone later."""
+        return {**self.show(desk), **self.form.show(desk), **self.schedule.show(desk)}
 
     def show(self, desk: Desk) -> Updates:
         """Everything as the rows say."""
@@ -113,19 +95,20 @@ class RoundsTab:
         """The rows again, if anything moved since this page last looked."""
         return {} if self._mark(desk) == seen else self.show(desk)
 
-    def plan_it(self, desk: Desk, minutes: float | None, objective: str = "auto") -> Updates:
-        """The dry run."""
+    def plan_it(self, desk: Desk, *asked: Any) -> Updates:
+        """The dry run of what the form says."""
         from assistant.advice import dry_run
 
-        plan = dry_run(self._app, desk.workspace, _dials(minutes, objective))
+        plan = dry_run(self._app, desk.workspace, *wanted(*asked))
         return {self.summary: gr.update(value=plan_summary(plan), visible=True)}
 
-    def start_it(self, desk: Desk, minutes: float | None, objective: str = "auto") -> Updates:
+    def start_it(self, desk: Desk, *asked: Any) -> Updates:
         """Start; from here on everybody's page follows the rows."""
         from assistant.rounds import start_round
 
+        dials, start = wanted(*asked)
         started = start_round(
-            self._app, desk.workspace, dials=_dials(minutes, objective), actor=desk.person.owner
+            self._app, desk.workspace, dials=dials, start=start, actor=desk.person.owner
         )
         audit(desk.db, desk.person.owner, "round started", f"round:{started.id}")
         return self.show(desk)
@@ -179,9 +162,3 @@ def _open_round(desk: Desk) -> TuningRound | None:
 
 def _losses(db: Database, item: TuningRound) -> list[tuple[int, float]]:
     return [(step, value) for step, _, value in metrics(db, item.id, "loss")]
-
-
-def _dials(minutes: float | None, objective: str) -> dict[str, Any]:
-    """What the form asks for; left as it stands, the workspace's own dials count."""
-    wanted = {"objective": objective} if objective != "auto" else {}
-    return {**wanted, "max_minutes": minutes} if minutes else wanted

@@ -52,7 +52,7 @@ def dials_of(method: str | None, dials: list[str], objective: str | None = None)
     for dial in dials:
         key, equals, value = dial.partition("=")
         if not equals:
-            raise BadInput(f"--set {dial!r} sets nothing: write KEY=VALUE, such as epochs=10.")
+            raise BadInput(f"{dial!r} sets nothing: write KEY=VALUE, such as epochs=10.")
         wanted[key.strip()] = value.strip()
     return wanted
 
