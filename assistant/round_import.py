@@ -2,7 +2,8 @@
 
 `python -m tuning.run BUNDLE OUT` leaves `OUT/adapter`, whose manifest names the round and the hash
 of the bundle it learned from, and `OUT/training.json`. Only a bundle that is still what this house
-gave out is judged: after an erasure it is not, and what learned from it does not come back.
+gave out, and of which nothing was erased, withdrawn or changed since, is judged: what learned from
+such does not come back.
 """
 
 import shutil
@@ -67,15 +68,12 @@ def _same_bundle(
     app: App, db: Database, out: Path, origin: TuningRound, manifest: Manifest
 ) -> Bundle:
     folder = app.datadir.rounds / str(origin.id) / "bundle"
-    erased = any(
-        example.kind == "correction" and example.feedback_id is None
-        for example in rounds.round_examples(db, origin.id)
-    )
-    if erased or not folder.is_dir() or bundle_hash(folder) != manifest.extra["bundle"]:
-        why = "something in it was erased since" if erased else "it is gone or has changed since"
+    rounds.refuse_outdated(db, origin)
+    if not folder.is_dir() or bundle_hash(folder) != manifest.extra["bundle"]:
         raise Refused(
             f"The adapter in {out / ADAPTER} learned from a bundle that is not the one of round "
-            f"{origin.id} here ({why}): export the round's bundle anew and train that."
+            f"{origin.id} here (it is gone or has changed since): export the round's bundle anew "
+            "and train that."
         )
     return read_bundle(folder)
 

@@ -16,6 +16,7 @@ from storage.conversations import last_reply
 from storage.errors import ApprenticeError
 from storage.pairs import pairs_since_last_round
 from storage.records import Workspace
+from storage.round_times import last_start
 from storage.schedules import in_idle_hours, next_time, pairs_of
 from storage.workspaces import list_workspaces, set_at
 
@@ -98,7 +99,7 @@ def _every(workspace: Workspace) -> int:
 
 def _time_came(db: Database, workspace: Workspace, now: datetime) -> bool:
     """Whether a planned time lies between the last round (or the setting) and now, in the grace."""
-    known = [rounds.last_start(db, workspace.id), set_at(db, workspace.id, "schedule")]
+    known = [last_start(db, workspace.id), set_at(db, workspace.id, "schedule")]
     since = [datetime.fromisoformat(at.replace("Z", "+00:00")) for at in known if at]
     # a second on, so that the time which started the last round does not start another
     first = max([now - GRACE, *(at + timedelta(seconds=1) for at in since)])

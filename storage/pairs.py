@@ -15,6 +15,7 @@ from sqlite_utils import Database
 from storage.database import one, rows, tuples
 from storage.inputs import inputs_from_json
 from storage.records import Pair, Thumb, Wording
+from storage.round_times import last_taught
 from storage.stale import as_decided
 from storage.text import to_json
 
@@ -231,18 +232,15 @@ def thumbs_to_review(db: Database, workspace_id: int) -> int:
 
 
 def pairs_since_last_round(db: Database, workspace_id: int) -> int:
-    """How many pairs were approved after the newest round began, whatever became of it.
+    """How many pairs were approved after the newest bundle was made that was or is being taught.
 
-    One that only judged an imported adapter taught nothing and does not count.
+    A round that failed or was cancelled taught none of its own, and one that only judged an
+    imported adapter had none.
     """
     row = one(
         db,
-        """select count(*) as count from pairs where workspace_id = ? and reviewed_at >
-        coalesce((
-            select max(created_at) from rounds
-            where workspace_id = ? and json_extract(config, '$.imported') is null
-        ), '')""",
+        "select count(*) as count from pairs where workspace_id = ? and reviewed_at > ?",
         workspace_id,
-        workspace_id,
+        last_taught(db, workspace_id) or "",
     )
     return int(row["count"]) if row else 0

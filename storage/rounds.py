@@ -25,6 +25,7 @@ from storage.records import (
     Verdict,
     WorkState,
 )
+from storage.round_times import MADE_AT
 from storage.text import clean, to_json
 
 JOB_KIND = "round"
@@ -112,13 +113,7 @@ def resume_round(db: Database, round_id: int, *, actor: str) -> TuningRound:
             raise Refused(
                 f"Round {round_id} is {known.state}: only one that failed or was cancelled resumes."
             )
-        gone = withdrawn_examples(db, round_id)
-        if gone:
-            raise Refused(
-                f"Round {round_id} holds {gone} corrections that were erased or withdrawn since: "
-                "start a new one with `apprentice tune`."
-            )
-        _untainted_start(db, known)
+        refuse_outdated(db, known)
         try:
             queued = create_job(db, JOB_KIND, known.workspace_id)
         except sqlite3.IntegrityError as error:
@@ -129,14 +124,33 @@ def resume_round(db: Database, round_id: int, *, actor: str) -> TuningRound:
     return tuning_round(db, round_id)
 
 
+def refuse_outdated(db: Database, known: TuningRound) -> None:
+    """Refused when the round's bundle holds what may be taught no more, or goes on from such."""
+    gone = withdrawn_examples(db, known.id)
+    if gone:
+        raise Refused(
+            f"Round {known.id} holds {gone} corrections or thumbs that were erased, withdrawn or "
+            "changed since: start a new one with `apprentice tune`."
+        )
+    _untainted_start(db, known)
+
+
 def withdrawn_examples(db: Database, round_id: int) -> int:
-    """How many corrections of the round may be taught no more: erased, or rejected since."""
+    """How many examples of the round may be taught no more as its bundle has them.
+
+    They were erased, rejected, approved again (in other words, or of another need) after the bundle
+    was made, or a newer correction of the same question stands in their place.
+    """
     row = one(
         db,
-        """select count(*) as count from round_examples e
+        f"""select count(*) as count from round_examples e
+        join rounds r on r.id = e.round_id
         left join feedback f on f.id = e.feedback_id
-        where e.round_id = ? and e.kind = 'correction'
-        and (f.id is null or f.status = 'rejected')""",
+        where e.round_id = ? and e.kind in ('correction', 'preference', 'thumb')
+        and (f.id is null or f.status != 'approved' or f.reviewed_at > {MADE_AT}
+            or (e.kind = 'correction'
+                and not exists (select 1 from paired_feedback p where p.feedback_id = f.id)
+                and not exists (select 1 from duplicates d where d.feedback_id = f.id)))""",
         round_id,
     )
     return int(row["count"]) if row else 0
@@ -149,12 +163,12 @@ def taught_before(db: Database, adapter_id: int) -> dict[int, bool]:
     """
     found = rows(
         db,
-        """with recursive family(round_id, parent_id) as (
+        f"""with recursive family(round_id, parent_id) as (
             select round_id, parent_id from adapters where id = ?
             union
             select a.round_id, a.parent_id from adapters a join family on a.id = family.parent_id
         )
-        select e.feedback_id, max(f.reviewed_at <= r.created_at) as same
+        select e.feedback_id, max(f.reviewed_at <= {MADE_AT}) as same
         from family join rounds r on r.id = family.round_id
         join round_examples e on e.round_id = r.id and e.split = 'train'
         join feedback f on f.id = e.feedback_id
@@ -165,26 +179,19 @@ def taught_before(db: Database, adapter_id: int) -> dict[int, bool]:
 
 
 def measured_trainings(db: Database, base_fingerprint: str, limit: int = 5) -> list[TuningRound]:
-    """The newest rounds on this base that came to a verdict, of all workspaces: what it cost."""
+    """The newest rounds on this base that came to a verdict, of all workspaces: what it cost.
+
+    What another machine took says nothing of this one.
+    """
     found = rows(
         db,
         f"""{_SELECT} where r.base_fingerprint = ? and j.state = 'done'
+        and json_extract(r.config, '$.trained_elsewhere') is null
         and json_extract(r.scores, '$.training.seconds') > 0 order by r.id desc limit ?""",
         base_fingerprint,
         limit,
     )
     return [_round(row) for row in found]
-
-
-def last_start(db: Database, workspace_id: int) -> str | None:
-    """When the workspace's newest training was asked for; None before the first."""
-    row = one(
-        db,
-        """select max(created_at) as at from rounds
-        where workspace_id = ? and json_extract(config, '$.imported') is null""",
-        workspace_id,
-    )
-    return row["at"] if row else None
 
 
 def take_turn(db: Database, round_id: int, pid: int) -> str | None:

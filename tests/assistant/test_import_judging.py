@@ -8,7 +8,8 @@ import pytest
 from storage.adapters import adapter, serving_adapter
 from storage.errors import Refused
 from storage.pairs import pairs_since_last_round
-from storage.rounds import create_round, evaluations, last_start, round_examples, tuning_round
+from storage.round_times import last_start
+from storage.rounds import create_round, evaluations, round_examples, tuning_round
 from tests.assistant.command_line import run_verb
 from tests.assistant.taught import teach
 from tests.tiny import make_tiny_adapter

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from assistant.lessons import lessons
 from storage.adapters import list_adapters
 from storage.database import write_transaction
 from storage.errors import BadInput, Refused
+from storage.feedback import approve, reject
 from storage.records import RoundExample
 from storage.rounds import create_round, evaluations, finish_round, list_rounds, round_examples
 from tests.assistant.command_line import run_verb, write_rows
@@ -127,5 +129,15 @@ def test_what_cannot_be_judged_here_is_refused(app, trained, tmp_path, spoil, er
 def test_what_learned_from_something_erased_does_not_come_back(app, trained):
     with closing(app.db()) as db, write_transaction(db):
         db.conn.execute("delete from feedback where id = 1")
-    with pytest.raises(Refused, match="erased since"):
+    with pytest.raises(Refused, match="1 corrections or thumbs that were erased"):
         run_verb(app, "rounds import", folder=str(trained))
+
+
+@pytest.mark.parametrize("change", [reject, partial(approve, correction="other words")])
+def test_what_learned_from_something_withdrawn_or_edited_does_not_come_back(app, trained, change):
+    with closing(app.db()) as db:
+        change(db, 1, reviewer="user:1")
+    with pytest.raises(Refused, match="withdrawn or changed since"):
+        run_verb(app, "rounds import", folder=str(trained))
+    with closing(app.db()) as db:
+        assert len(list_rounds(db, 1)) == 1 and list_adapters(db, 1) == []

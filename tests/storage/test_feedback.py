@@ -192,7 +192,11 @@ def test_pairs_since_the_last_round(db, workspace, corrected):
     corrected("q2", "a", yes=True)
     assert pairs_since_last_round(db, workspace.id) == 2
     begun = create_round(db, workspace.id, config={}, base_fingerprint="b")
+    assert pairs_since_last_round(db, workspace.id) == 0, "it is being taught them"
     finish_round(db, begun.id, state="failed")
+    assert pairs_since_last_round(db, workspace.id) == 2, "it taught nobody anything"
+    begun = create_round(db, workspace.id, config={}, base_fingerprint="b")
+    finish_round(db, begun.id, state="done", verdict="reject")
     assert pairs_since_last_round(db, workspace.id) == 0
     corrected("q3", "a", yes=True)
     assert pairs_since_last_round(db, workspace.id) == 1

@@ -9,7 +9,7 @@ from storage.adapters import add_adapter
 from storage.audit import list_audit
 from storage.database import insert, open_database, write, write_transaction
 from storage.errors import NotFound, Refused
-from storage.feedback import approve, reject
+from storage.feedback import add_feedback, approve, reject
 from storage.jobs import finish_job, job, running_jobs
 from storage.records import EvaluationRow, RoundExample
 from storage.rounds import (
@@ -18,7 +18,6 @@ from storage.rounds import (
     create_round,
     evaluations,
     finish_round,
-    last_start,
     list_rounds,
     measured_trainings,
     metrics,
@@ -28,6 +27,7 @@ from storage.rounds import (
     take_turn,
     taught_before,
     tuning_round,
+    withdrawn_examples,
 )
 from storage.workspaces import create_workspace
 
@@ -166,9 +166,50 @@ def test_a_round_with_what_was_erased_or_rejected_does_not_resume(db, failed):
         resume_round(db, known.id, actor="user:1")
     with write_transaction(db):
         write(db, "delete from feedback where id = ?", given.id)
-    with pytest.raises(Refused, match="erased or withdrawn"):
+    with pytest.raises(Refused, match="erased, withdrawn or changed"):
         resume_round(db, known.id, actor="user:1")
     assert tuning_round(db, known.id).state == "failed"
+
+
+def later(db):
+    """Whatever is on record by now was made an hour ago."""
+    with write_transaction(db):
+        write(db, "update rounds set created_at = '2020-01-02T00:00:00.000Z'")
+        write(db, "update feedback set reviewed_at = '2020-01-01T00:00:00.000Z'")
+
+
+def test_what_was_changed_since_is_taught_no_more_as_it_was(db, begin, corrected):
+    first, second, third = (corrected(f"q{n}", f"a{n}", yes=True) for n in range(3))
+    examples = [
+        RoundExample(0, "correction", "train", one.id, "g", "h") for one in (first, second, third)
+    ]
+    made = begin(examples=[*examples, RoundExample(0, "replay", "train", None, "", "h")])
+    later(db)
+    assert withdrawn_examples(db, made.id) == 0
+    approve(db, first.id, reviewer="user:1", correction="other words")
+    assert withdrawn_examples(db, made.id) == 1
+    corrected("q1", "a newer answer", yes=True)
+    assert withdrawn_examples(db, made.id) == 2
+    same = corrected("q2 again", "a2", yes=True)
+    approve(db, third.id, reviewer="user:1", same_as=same.id)
+    with write_transaction(db):
+        write(db, "update feedback set reviewed_at = '2020-01-01' where id = ?", third.id)
+    assert withdrawn_examples(db, made.id) == 2, "merged with one that says the same"
+
+
+@pytest.mark.parametrize("kind", ["preference", "thumb"])
+def test_a_thumb_that_was_withdrawn_counts_as_a_correction_does(db, begin, reply_to, kind):
+    given = add_feedback(
+        db, message_id=reply_to("q").id, origin="staff", contributor="user:1", rating=1
+    )
+    approve(db, given.id, reviewer="user:2")
+    made = begin(examples=[RoundExample(0, kind, "train", given.id, "g", "h")])
+    assert withdrawn_examples(db, made.id) == 0
+    reject(db, given.id, reviewer="user:2")
+    assert withdrawn_examples(db, made.id) == 1
+    finish_round(db, made.id, state="failed")
+    with pytest.raises(Refused, match="1 corrections or thumbs"):
+        resume_round(db, made.id, actor="user:1")
 
 
 def test_a_round_on_a_tainted_adapter_does_not_resume(db, workspace, begin, candidate):
@@ -203,13 +244,38 @@ def test_what_an_adapter_and_its_parents_were_taught(db, workspace, begin, corre
     assert taught_before(db, child.id) == {first.id: True, second.id: False, third.id: True}
 
 
+def test_what_was_changed_after_a_bundle_left_the_house_is_not_taught(
+    db, workspace, begin, corrected
+):
+    given = corrected("q", "a", yes=True)
+    examples = [RoundExample(0, "correction", "train", given.id, "g", "h")]
+    exported = begin(examples=examples)
+    finish_round(db, exported.id, state="cancelled")
+    later(db)
+    approve(db, given.id, reviewer="user:1", correction="other words")
+    back = begin(config={"trained_elsewhere": exported.id}, examples=examples)
+    finish_round(db, back.id, state="done", verdict="promote")
+    made = add_adapter(
+        *(db, workspace.id),
+        round_id=back.id,
+        parent_id=None,
+        base_fingerprint="b",
+        method="lora",
+        manifest_hash="m",
+    )
+    assert taught_before(db, made.id) == {given.id: False}
+    assert withdrawn_examples(db, back.id) == 1
+
+
 def test_measured_rounds_are_those_with_a_training_on_this_base(db, workspace, begin):
-    assert measured_trainings(db, "b") == [] and last_start(db, workspace.id) is None
-    for scores in ({"training": {"seconds": 12.5}}, {}, {"training": {"seconds": 0}}):
-        ended = finish_round(db, begin().id, state="done", verdict="reject", scores=scores)
+    assert measured_trainings(db, "b") == []
+    measured = {"training": {"seconds": 12.5}}
+    for scores in (measured, {}, {"training": {"seconds": 0}}):
+        finish_round(db, begin().id, state="done", verdict="reject", scores=scores)
+    elsewhere = begin(config={"trained_elsewhere": 1})
+    finish_round(db, elsewhere.id, state="done", verdict="reject", scores=measured)
     assert [one.id for one in measured_trainings(db, "b")] == [1]
     assert measured_trainings(db, "another") == []
-    assert last_start(db, workspace.id) == ended.created_at
 
 
 def test_what_was_taught_and_what_was_kept_out(db, begin, corrected):
