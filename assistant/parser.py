@@ -187,6 +187,9 @@ def _feedback(verbs: Verbs) -> None:
     )
     approve.add_argument("ids", metavar="ID", nargs="+", type=int)
     approve.add_argument("--correction", metavar="TEXT", help="an edited correction, for one ID")
+    approve.add_argument(
+        "--question", metavar="TEXT", help="an edited request, for one ID that was drafted"
+    )
     approve.add_argument("--group", help="the need it belongs to")
     approve.add_argument(
         "--despite-check", metavar="REASON", help="why it may be taught although its check fails"

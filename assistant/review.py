@@ -6,7 +6,7 @@ keeps it from being approved, and that only until a person says why.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlite_utils import Database
@@ -18,9 +18,12 @@ from knowledge.contradictions import PageContradiction, page_contradictions
 from knowledge.corrections import add_questions, near_questions, sync_corrections
 from knowledge.figures import figures
 from storage import feedback as judgements
+from storage.database import write_transaction
+from storage.drafted_questions import reword
 from storage.errors import BadInput
 from storage.pairs import Rival, pair_questions, rivals
 from storage.records import Feedback, Workspace
+from storage.text import clean
 
 if TYPE_CHECKING:
     import numpy as np
@@ -101,21 +104,25 @@ class Reviews:
         self._app = app
         self._db = db
         self._workspace = workspace
-        self._looked: dict[tuple[int, str], _Looked] = {}
+        self._looked: dict[tuple[int, str, str], _Looked] = {}
         self._new: dict[int, np.ndarray] = {}
         sync_corrections(app.index, app.embedder, workspace.id, pair_questions(db, workspace.id))
 
-    def look(self, item: Feedback, correction: str | None = None) -> Review:
-        """Look at feedback as it would be approved; `correction` is a reviewer's wording.
+    def look(
+        self, item: Feedback, correction: str | None = None, question: str | None = None
+    ) -> Review:
+        """Look at feedback as it would be approved; the texts are a reviewer's wording.
 
         The check and the pages are looked at once, so a second call costs little.
         """
         text = judgements.wanted(item, correction)
         if text is None:
             return Review("exact", None)
-        known = self._looked.get((item.id, text))
+        if question is not None:
+            item = replace(item, question=clean(question).strip())
+        known = self._looked.get(_key(item, text))
         if known is None:
-            known = self._looked[item.id, text] = self._look(item, text)
+            known = self._looked[_key(item, text)] = self._look(item, text)
         near = self._near(known.vector)
         others = [(one, near.get(one.feedback_id, 1.0)) for one in rivals(self._db, item.id, near)]
         return Review(
@@ -130,25 +137,31 @@ class Reviews:
         correction: str | None = None,
         group: str | None = None,
         despite_check: str | None = None,
+        question: str | None = None,
     ) -> tuple[Feedback, Review]:
         """Approve it, and say what was known then.
 
         A suggested need is taken where nobody named one. Refused when it fails its own check,
-        unless `despite_check` says why it may be taught all the same.
+        unless `despite_check` says why it may be taught all the same. `question` words a drafted
+        request anew (see `storage.drafted_questions`); refused, it stays as it was.
         """
-        review = self.look(item, correction)
-        unnamed = item.group == judgements.default_group(item.question)
-        done = judgements.approve(
-            self._db,
-            item.id,
-            reviewer=reviewer,
-            correction=correction,
-            group=group or (review.group if unnamed else None),
-            fault=review.fault,
-            despite_check=despite_check,
-            same_as=review.same_as,
-        )
-        known = self._looked.get((item.id, judgements.wanted(item, correction) or ""))
+        self.look(item, correction, question)  # the slow part, before nobody else may write
+        with write_transaction(self._db):
+            if question is not None:
+                item = reword(self._db, item.id, question, actor=reviewer)
+            review = self.look(item, correction)
+            unnamed = item.group == judgements.default_group(item.question)
+            done = judgements.approve(
+                self._db,
+                item.id,
+                reviewer=reviewer,
+                correction=correction,
+                group=group or (review.group if unnamed else None),
+                fault=review.fault,
+                despite_check=despite_check,
+                same_as=review.same_as,
+            )
+        known = self._looked.get(_key(item, judgements.wanted(item, correction) or ""))
         if known is not None and review.same_as is None:
             self._new[item.id] = known.vector
         return done, review
@@ -184,6 +197,10 @@ class Reviews:
         app = self._app
         near = near_questions(app.index, app.embedder, self._workspace.id, vector, NEAR)
         return near | {id: float(other @ vector) for id, other in self._new.items()}
+
+
+def _key(item: Feedback, text: str) -> tuple[int, str, str]:
+    return item.id, item.question, text
 
 
 def own_check(app: App, workspace: Workspace, text: str) -> tuple[str, str | None]:

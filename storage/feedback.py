@@ -83,7 +83,7 @@ def add_feedback(
             question=reply["question"],
             question_key=question_key,
             history_key=before,
-            duplicate_key=_duplicate_key(question_key, before, correction),
+            duplicate_key=duplicate_key(question_key, before, correction),
             idempotency_key=clean(idempotency_key) if idempotency_key else None,
         )
         _keep_passages(db, feedback_id, reply)
@@ -340,7 +340,8 @@ def _group(group: str) -> str:
     return " ".join(clean(group).split())[:GROUP_LENGTH]
 
 
-def _duplicate_key(question_key: str, before: str, correction: str | None) -> str:
+def duplicate_key(question_key: str, before: str, correction: str | None) -> str:
+    """What feedback that says the same has in common; `before` is the history's key."""
     parts = [question_key, before, normalise(correction or "")]
     return hashlib.sha256(to_json(parts).encode()).hexdigest()
 

@@ -43,20 +43,26 @@ def approve(
     correction: str | None = None,
     group: str | None = None,
     despite_check: str | None = None,
+    question: str | None = None,
 ) -> Iterator[Event]:
     """Approve corrections and thumbs, all or none; `answers` says whether it is served at once.
 
-    Refused for one that fails its own check, unless `despite_check` gives a reason.
+    `question` words a drafted request anew. Refused for one that fails its own check, unless
+    `despite_check` gives a reason.
     """
-    if correction is not None and len(ids) != 1:
-        raise BadInput(f"--correction edits one correction, but {len(ids)} are named.")
+    for option, text in (("correction", correction), ("question", question)):
+        if text is not None and len(ids) != 1:
+            raise BadInput(f"--{option} edits one correction, but {len(ids)} are named.")
     said = {"correction": correction, "group": group, "despite_check": despite_check}
+    said["question"] = question
     with closing(app.db()) as db:
         found = workspace_named(db, workspace)
         items = _here(db, found, ids)
         reviews = Reviews(app, db, found)
         for item in items:
-            reviews.look(item, correction)  # a check takes seconds: not while others cannot write
+            reviews.look(
+                item, correction, question
+            )  # a check takes seconds: not while others cannot write
         with write_transaction(db):
             done = [reviews.approve(item, reviewer=actor(), **said) for item in items]
         reviews.close()

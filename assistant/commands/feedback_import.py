@@ -8,7 +8,7 @@ says, so importing a file twice adds nothing.
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,12 +16,12 @@ from typing import Any
 from sqlite_utils import Database
 
 from assistant.app import App
+from assistant.commands.approving import approve_passing
 from assistant.commands.ask import Asked, add_history, answers, instructions
 from assistant.commands.rows import Turns, optional_text, read_rows, turns_of
 from assistant.commands.who import actor
 from assistant.reply import ReplyOptions
 from assistant.retrieval import retrieve
-from assistant.review import Review, Reviews
 from assistant.verbs import Event
 from storage import feedback
 from storage.audit import audit
@@ -33,8 +33,6 @@ from storage.text import clean
 from storage.workspaces import workspace as workspace_named
 
 OWNER = "import"
-MOST_WARNINGS = 20
-"""About approved rows; a file of thousands would say nothing else."""
 FIELDS = (
     "question",
     "messages",
@@ -104,13 +102,13 @@ def import_file(
                 db, actor(), "feedback imported", f"workspace:{found.id}", {"rows": len(complete)}
             )
         waiting = _to_approve(db, found, [row for _, row in rows]) if approve else []
-        approved = yield from _approved(app, db, found, waiting)
+        approved = yield from approve_passing(app, db, found, waiting)
     yield {
         "file": file,
         "rows": len(rows) + len(bad),
         "imported": len(complete),
         "already_there": len(rows) - len(fresh),
-        "approved": approved,
+        "approved": len(approved),
         "skipped": len(bad) + len(fresh) - len(complete),
     }
 
@@ -308,36 +306,3 @@ def _to_approve(db: Database, found: Workspace, rows: Sequence[Judged]) -> list[
         for item in items
         if item and item.status == "new" and (item.correction or (item.rating and item.answer))
     ]
-
-
-def _approved(
-    app: App, db: Database, found: Workspace, waiting: Sequence[Feedback]
-) -> Generator[Event, None, int]:
-    """Approve what passes its own check, name what does not; returns how many were approved.
-
-    Apart from the import itself: a check may take seconds, and nobody else writes meanwhile.
-    """
-    if not waiting:
-        return 0
-    reviews, passing = Reviews(app, db, found), []
-    for number, item in enumerate(waiting):
-        review = reviews.look(item)
-        if review.fault:
-            text = f"feedback {item.id} ({item.question[:60]!r}) stays new: it fails its check"
-            yield {"warning": f"{text}: {review.fault}."}
-        else:
-            passing.append(item)
-        yield {"progress": number / len(waiting), "note": f"looking at {number + 1}"}
-    with write_transaction(db):
-        done = [reviews.approve(item, reviewer=actor()) for item in passing]
-    reviews.close()
-    yield from _told(done)
-    return len(done)
-
-
-def _told(done: Sequence[tuple[Feedback, Review]]) -> Iterator[Event]:
-    """The first warnings in full, the rest as a number."""
-    warnings = [f"feedback {item.id}: {text}" for item, review in done for text in review.warnings]
-    yield from ({"warning": text} for text in warnings[:MOST_WARNINGS])
-    if len(warnings) > MOST_WARNINGS:
-        yield {"warning": f"and {len(warnings) - MOST_WARNINGS} more: `apprentice feedback list`."}

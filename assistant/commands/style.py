@@ -16,6 +16,7 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from assistant.app import App
+from assistant.commands.approving import approve_passing
 from assistant.commands.who import actor
 from assistant.commands.writing import Writing, by_source, read_writing
 from assistant.replay import plain_inputs
@@ -24,7 +25,7 @@ from storage import feedback
 from storage.audit import audit
 from storage.conversations import add_message, start_conversation
 from storage.database import write_transaction
-from storage.records import ChatMessage, Workspace
+from storage.records import ChatMessage, Feedback, Workspace
 from storage.workspaces import workspace as workspace_named
 from tuning.style import STYLE_GROUP
 
@@ -58,33 +59,42 @@ def import_writing(
 ) -> Iterator[Event]:
     """Take the texts in; with `approve` those whose request was given train without a review.
 
-    Texts that are there already are passed over. BadInput for what holds no text.
+    Texts that are there already are passed over, and one that fails the workspace's own check waits
+    for a person. BadInput for what holds no text.
     """
-    found = read_writing(Path(path), author)
+    yield from take_writing(
+        app, workspace, read_writing([Path(path)], author), approve=approve, by=actor()
+    )
+
+
+def take_writing(
+    app: App, workspace: str, found: Sequence[Writing], *, approve: bool, by: str
+) -> Iterator[Event]:
+    """As `import_writing`, of texts that were read already; `by` is named in the audit."""
     with closing(app.db()) as db:
         house = workspace_named(db, workspace)
         fresh = [one for one in found if feedback.feedback_by_key(db, house.id, _key(one)) is None]
         drafted = [one for one in fresh if one.instruction is None]
-        known = {one.text for one in fresh if one.instruction is not None}
-        complete = [one for one in fresh if one.text in known]
+        known = [one for one in fresh if one.instruction is not None]
+        complete = list(known)
         for number, one in enumerate(_drafts(app, drafted), start=1):
             complete.append(one)
             note = f"drafting requests: {number} of {len(drafted)}"
             yield {"progress": number / len(drafted), "note": note}
         groups = max(1, len(found) // A_GROUP)
         with write_transaction(db):
-            for one in complete:
-                _add(db, house, one, groups, approve=approve and one.text in known)
-            audit(db, actor(), "style imported", f"workspace:{house.id}", {"texts": len(complete)})
-    to_review = len(complete) - (len(known) if approve else 0)
+            added = [_add(db, house, one, groups) for one in complete]
+            audit(db, by, "style imported", f"workspace:{house.id}", {"texts": len(complete)})
+        waiting = added[: len(known)] if approve else []
+        approved = yield from approve_passing(app, db, house, waiting, reviewer=by)
     yield {
         "texts": len(found),
         "from": by_source(found),
         "imported": len(complete),
         "already_there": len(found) - len(fresh),
         "drafted": len(drafted),
-        "approved": len(complete) - to_review,
-        "to_review": to_review,
+        "approved": len(approved),
+        "to_review": len(complete) - len(approved),
     }
 
 
@@ -119,7 +129,7 @@ def _please_draft(text: str, drafted: Sequence[tuple[str, str]]) -> list[ChatMes
     return [*messages, {"role": "user", "content": text}]
 
 
-def _add(db: Database, house: Workspace, one: Writing, groups: int, *, approve: bool) -> None:
+def _add(db: Database, house: Workspace, one: Writing, groups: int) -> Feedback:
     assert one.instruction is not None
     inputs = plain_inputs(house, one.instruction)
     conversation = start_conversation(db, house.id, OWNER)
@@ -135,7 +145,7 @@ def _add(db: Database, house: Workspace, one: Writing, groups: int, *, approve: 
         engine="import",
     )
     group = int(_key(one).rpartition(":")[2], 16) % groups
-    given = feedback.add_feedback(
+    return feedback.add_feedback(
         db,
         message_id=reply.id,
         origin="import",
@@ -145,8 +155,6 @@ def _add(db: Database, house: Workspace, one: Writing, groups: int, *, approve: 
         group=f"{STYLE_GROUP}{group}",
         idempotency_key=_key(one),
     )
-    if approve:
-        feedback.approve(db, given.id, reviewer=actor())
 
 
 def _key(one: Writing) -> str:

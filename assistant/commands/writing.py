@@ -44,22 +44,26 @@ class Writing:
     source: str
 
 
-def read_writing(path: Path, author: str | None) -> list[Writing]:
-    """Every text in a file or, recursively, in a folder, none twice.
+def read_writing(paths: Sequence[Path], author: str | None) -> list[Writing]:
+    """Every text in some files and, recursively, folders, none twice.
 
     `author` is the mail address whose mails count; without it a mailbox must have one sender.
-    Raises BadInput for a path that is missing or holds nothing that can be read, and for a mailbox
-    of several senders without an author.
+    Raises BadInput for a path that is missing, when nothing can be read, and for a mailbox of
+    several senders without an author.
     """
-    if not path.exists():
-        raise BadInput(f"There is no file or folder {str(path)!r}: name somebody's own writing.")
     found: dict[str, Writing] = {}
-    for file in _files(path):
-        for one in _read(file, author):
-            found.setdefault(one.text, one)
+    for path in paths:
+        if not path.exists():
+            raise BadInput(
+                f"There is no file or folder {str(path)!r}: name somebody's own writing."
+            )
+        for file in _files(path):
+            for one in _read(file, author):
+                found.setdefault(one.text, one)
     if not found:
+        named = ", ".join(path.name or str(path) for path in paths)
         raise BadInput(
-            f"{str(path)!r} holds no text of {SHORTEST} words or more: give .jsonl rows with "
+            f"{named!r} holds no text of {SHORTEST} words or more: give .jsonl rows with "
             "prompt and completion, .mbox or .eml mails, or documents."
         )
     return list(found.values())

@@ -55,6 +55,28 @@ def test_edited_correction_keeps_the_original(queue):
     )
 
 
+def test_a_drafted_request_is_worded_anew(queue):
+    (row,) = queue.rows("feedback", "approve", "2", "--question", " Who runs the quay? ")
+    assert row["group"] == "who runs the quay"
+    (row,) = queue.rows("feedback", "list", "--status", "approved")
+    assert row["question"] == "Who runs the quay?"
+    assert queue.rows("overrides", "list")[0]["question"] == "Who runs the quay?"
+
+
+def test_a_question_that_was_asked_stands(queue):
+    queue("feedback", "approve", "1", "--question", "List them all.", code=2)
+    assert "stands as it was asked" in refusal(queue)
+    assert queue.rows("feedback", "list", "--status", "approved") == []
+
+
+def test_a_refused_approval_leaves_the_question(queue, shop):
+    queue("feedback", "reject", "2")
+    failing = ("--correction", "SELECT nothing FROM orders;", "--question", "Who?")
+    queue("feedback", "approve", "2", *failing, code=2)
+    assert "no column" in refusal(queue)
+    assert queue.rows("feedback", "show", "2")[0]["question"] == "Who are we?"
+
+
 def test_approving_several_is_all_or_none(queue):
     queue("feedback", "approve", "1", "99", code=2)
     assert "99" in refusal(queue)
@@ -74,6 +96,8 @@ def test_other_workspaces_feedback_is_not_there(queue):
     [
         (("approve", "99"), "99"),
         (("approve", "1", "2", "--correction", "x"), "2"),
+        (("approve", "1", "2", "--question", "x"), "2"),
+        (("approve", "2", "--question", " "), "0 characters"),
         (("show", "99"), "99"),
         (("list", "--status", "odd"), "odd"),
         (("list", "--workspace", "nowhere"), "nowhere"),

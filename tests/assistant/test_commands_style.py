@@ -1,12 +1,15 @@
 """`style import`: drafted requests wait for a person, given ones may be approved at once."""
 
+from contextlib import closing
+
 import pytest
 
 from assistant.held_out import held_out_cases
 from assistant.lessons import lessons
+from assistant.verbs import run_here
 from storage.feedback import list_feedback
 from storage.pairs import approved_pairs
-from storage.workspaces import workspace
+from storage.workspaces import set_workspace, workspace
 from tests.assistant.command_line import refusal, run_verb, write_rows
 from tuning.style import STYLE_GROUP, style_check
 
@@ -41,6 +44,36 @@ def test_drafted_requests_wait_for_a_review(app, tmp_path):
     (waiting,) = list_feedback(db, workspace(db, "default").id, status="new")
     assert waiting.correction == TEXTS[0]
     assert waiting.question.strip()
+
+
+def imported(app, path):
+    """Every event of an import with --approve, the warnings too."""
+    arguments = {"workspace": "default", "path": str(path), "approve": True}
+    return list(run_here(app, "style import", arguments))
+
+
+def test_a_text_that_fails_the_workspaces_check_waits(app, tmp_path):
+    with closing(app.db()) as db:
+        set_workspace(db, "default", "checks", '[{"type": "contains", "all": ["tide"]}]')
+    good = {"prompt": "Say it", "completion": TEXTS[0]}
+    bad = {"prompt": "Say more", "completion": "We shall see what the wind brings in tonight."}
+    path = write_rows(tmp_path / "own.jsonl", good, bad)
+    events = imported(app, path)
+    (said,) = [event for event in events if "imported" in event]
+    assert (said["imported"], said["approved"], said["to_review"]) == (2, 1, 1)
+    (warned,) = [event["warning"] for event in events if "warning" in event]
+    assert "'Say more') stays new" in warned and "does not contain" in warned
+    with closing(app.db()) as db:
+        (waiting,) = list_feedback(db, workspace(db, "default").id, status="new")
+    assert waiting.question == "Say more"
+
+
+def test_another_text_for_the_same_request_is_said(app, tmp_path):
+    rows = [{"prompt": "Say it", "completion": text} for text in TEXTS[:2]]
+    path = write_rows(tmp_path / "own.jsonl", *rows)
+    events = imported(app, path)
+    warned = " ".join(event.get("warning", "") for event in events)
+    assert "the same question was corrected differently" in warned
 
 
 def test_nothing_is_imported_from_nothing(apprentice, tmp_path):

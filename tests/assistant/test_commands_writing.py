@@ -49,7 +49,7 @@ def test_rows_know_what_was_asked(tmp_path):
         {"prompt": "Say no.", "completion": "Alas, no."},
         {"completion": "A text that answers nothing known."},
     )
-    found = read_writing(path, None)
+    found = read_writing([path], None)
     assert [(one.instruction, one.text) for one in found] == [
         ("Say no.", "Alas, no."),
         (None, "A text that answers nothing known."),
@@ -57,7 +57,7 @@ def test_rows_know_what_was_asked(tmp_path):
 
 
 def test_mails_of_the_author_answer_what_is_there_too(tmp_path):
-    found = read_writing(mbox(tmp_path / "mails.mbox", ASKED, ANSWERED), "ann@EXAMPLE.org")
+    found = read_writing([mbox(tmp_path / "mails.mbox", ASKED, ANSWERED)], "ann@EXAMPLE.org")
     assert [one.text for one in found] == [OWN]
     assert found[0].instruction == (
         "Answer this mail: Hello, when does my lamp arrive? I ordered it two weeks ago."
@@ -67,7 +67,7 @@ def test_mails_of_the_author_answer_what_is_there_too(tmp_path):
 def test_one_mail_as_a_file(tmp_path):
     path = tmp_path / "one.eml"
     path.write_text(ANSWERED)
-    assert [(one.text, one.instruction) for one in read_writing(path, None)] == [(OWN, None)]
+    assert [(one.text, one.instruction) for one in read_writing([path], None)] == [(OWN, None)]
 
 
 def test_quotes_and_signature_are_not_the_authors():
@@ -78,9 +78,9 @@ def test_quotes_and_signature_are_not_the_authors():
 def test_several_senders_need_an_author(tmp_path):
     path = mbox(tmp_path / "mails.mbox", ASKED, ANSWERED)
     with pytest.raises(BadInput, match="2 senders.*--author ADDRESS"):
-        read_writing(path, None)
+        read_writing([path], None)
     with pytest.raises(BadInput, match="no mail from 'eve@example.org'"):
-        read_writing(path, "eve@example.org")
+        read_writing([path], "eve@example.org")
 
 
 def test_documents_and_folders(tmp_path):
@@ -89,7 +89,7 @@ def test_documents_and_folders(tmp_path):
     (tmp_path / "sub" / "trip.md").write_text(f"# A trip\n\n{text}\n")
     (tmp_path / "twice.txt").write_text(text)
     (tmp_path / "picture.png").write_bytes(b"\x89PNG")
-    found = read_writing(tmp_path, None)
+    found = read_writing([tmp_path], None)
     assert [(one.text, one.source) for one in found] == [(text, "trip.md")]
 
 
@@ -112,12 +112,12 @@ def test_long_texts_are_cut_where_they_end():
 def test_what_holds_no_writing_is_refused(tmp_path, name, text, said):
     (tmp_path / name).write_text(text)
     with pytest.raises(BadInput, match=said):
-        read_writing(tmp_path / name, None)
+        read_writing([tmp_path / name], None)
 
 
 def test_a_path_that_is_not_there(tmp_path):
     with pytest.raises(BadInput, match="no file or folder"):
-        read_writing(tmp_path / "nowhere", None)
+        read_writing([tmp_path / "nowhere"], None)
 
 
 def test_a_mail_in_an_unknown_encoding_gives_nothing(tmp_path):
@@ -125,4 +125,12 @@ def test_a_mail_in_an_unknown_encoding_gives_nothing(tmp_path):
     head = "From: a@b.c\nContent-Type: text/plain; charset=klingon\n\n"
     path.write_bytes(head.encode() + b"\xff\xfe words " * 20)
     with pytest.raises(BadInput, match="holds no text"):
-        read_writing(path, None)
+        read_writing([path], None)
+
+
+def test_several_files_are_one_writing(tmp_path):
+    for name in ("a.txt", "b.txt"):
+        (tmp_path / name).write_text(OWN)
+    (tmp_path / "c.txt").write_text(f"Again, {OWN}")
+    paths = [tmp_path / name for name in ("a.txt", "b.txt", "c.txt")]
+    assert [one.source for one in read_writing(paths, None)] == ["a.txt", "c.txt"]
