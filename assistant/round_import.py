@@ -7,7 +7,9 @@ such does not come back.
 """
 
 import shutil
-from contextlib import closing
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from sqlite_utils import Database
@@ -27,12 +29,13 @@ from tuning.run import ADAPTER, TRAINING, RoundResult, judge_round, read_trainin
 def start_import(app: App, out: Path, *, actor: str) -> TuningRound:
     """Queue the judging of what `tuning.run` left in `out`, and do it in a background thread.
 
-    It is a round of its own with the examples of the one whose bundle was taken along. Raises
-    AdapterRefused, BadInput or Refused for what cannot be judged here, before anything is written.
+    It is a round of its own with the examples of the one whose bundle was taken along; `out` is
+    copied at once and may go then. Raises AdapterRefused, BadInput or Refused for what cannot be
+    judged here, before anything is written.
     """
     manifest = verify_adapter(out / ADAPTER, app.base.fingerprint, base_folder=app.base.folder)
     read_training(out)
-    with closing(app.db()) as db:
+    with closing(app.db()) as db, _taken(app, out) as taken:
         origin = _origin(db, out, manifest)
         bundle = _same_bundle(app, db, out, origin, manifest)
         queued = rounds.create_round(
@@ -43,9 +46,23 @@ def start_import(app: App, out: Path, *, actor: str) -> TuningRound:
             start_adapter_id=origin.start_adapter_id,
             examples=rounds.round_examples(db, origin.id),
         )
+        folder = app.datadir.rounds / str(queued.id)
+        shutil.rmtree(folder, ignore_errors=True)  # one left there by a crash has no row
+        folder.mkdir()
+        taken.rename(folder / "out")
         audit(db, actor, "round imported", f"round:{queued.id}", {"trained from": origin.id})
-    in_background(queued, lambda: _judge(app, queued, bundle, out, manifest.method))
+    in_background(queued, lambda: _judge(app, queued, bundle, manifest.method))
     return queued
+
+
+@contextmanager
+def _taken(app: App, out: Path) -> Iterator[Path]:
+    """A copy of what matters in `out`, to be renamed into place; else it is gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix=".import-", dir=app.datadir.rounds) as place:
+        copy = Path(place) / "out"
+        shutil.copytree(out / ADAPTER, copy / ADAPTER)
+        shutil.copyfile(out / TRAINING, copy / TRAINING)
+        yield copy
 
 
 def _origin(db: Database, out: Path, manifest: Manifest) -> TuningRound:
@@ -78,12 +95,12 @@ def _same_bundle(
     return read_bundle(folder)
 
 
-def _judge(app: App, queued: TuningRound, bundle: Bundle, out: Path, method: str) -> TuningRound:
+def _judge(app: App, queued: TuningRound, bundle: Bundle, method: str) -> TuningRound:
     kinds = [row.kind for row in bundle.train]
     return conduct(
         app,
         queued,
-        lambda db: _work(app, db, queued, bundle, out),
+        lambda db: _work(app, db, queued, bundle),
         method=method,
         pairs={
             "train": kinds.count("correction"),
@@ -93,11 +110,9 @@ def _judge(app: App, queued: TuningRound, bundle: Bundle, out: Path, method: str
     )
 
 
-def _work(app: App, db: Database, queued: TuningRound, bundle: Bundle, out: Path) -> RoundResult:
+def _work(app: App, db: Database, queued: TuningRound, bundle: Bundle) -> RoundResult:
     folder = app.datadir.rounds / str(queued.id)
     shutil.copytree(bundle.folder, folder / "bundle")
-    shutil.copytree(out / ADAPTER, folder / "out" / ADAPTER)
-    shutil.copyfile(out / TRAINING, folder / "out" / TRAINING)
     watch = Watch(db, queued, lambda share, note: None)
     with opponents(app, db, queued, bundle, watch) as (rows, answer):
         return judge_round(

@@ -18,6 +18,7 @@ from assistant.admin.panel import build_admin
 from assistant.app import App
 from assistant.chat_page import build_chat_page
 from assistant.doors import Doors
+from assistant.downloads import download_routes
 from assistant.gradio_door import GradioDoor
 from assistant.guards import UPLOAD_BYTES, BodyLimit, SameOrigin, SecurityHeaders
 from assistant.login import login_routes
@@ -40,7 +41,7 @@ def build_server(app: App) -> FastAPI:
     server.add_middleware(SameOrigin)
     server.add_middleware(BodyLimit)
     server.add_middleware(SecurityHeaders)
-    server.router.routes.extend(login_routes(app))
+    server.router.routes.extend([*login_routes(app), *download_routes(app)])
     server.add_route("/healthz", lambda request: _health(app, request))
     server.add_route("/favicon.ico", lambda request: FileResponse(UI / "icon.svg"))
     server.mount("/ui", StaticFiles(directory=UI))

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from sqlite_utils import Database
 
+from assistant.admin.bundles import BundlesForm
 from assistant.admin.desk import Desk, Refresh, Updates, at_desk, binder
 from assistant.admin.round_form import RoundForm, wanted
 from assistant.admin.rounds_view import history, plan_summary, running
@@ -41,6 +42,7 @@ class RoundsTab:
             self.resume = gr.Button("Resume the last round", size="md", scale=0, visible=False)
         self.waiting = gr.Markdown(elem_id="new-pairs")
         self.schedule = ScheduleForm(app, workspace)
+        self.bundles = BundlesForm(app, workspace)
         self.summary = gr.Markdown(visible=False, elem_id="plan")
         # all text in it is escaped, and the sanitiser would take the drawing's viewBox away
         self.now = gr.Markdown(sanitize_html=False, visible=False, elem_id="running-round")
@@ -60,7 +62,8 @@ class RoundsTab:
         # counting tokens may take seconds when the model is not in memory yet
         slow = {"show_progress": "full", "show_progress_on": self.waiting}
         handler = at_desk(app, may_administer, self.open, silent=True)
-        self.refresh = Refresh(handler, [], outputs | {self.form.begin} | self.schedule.outputs)
+        parts = {self.form.begin} | self.schedule.outputs | self.bundles.outputs
+        self.refresh = Refresh(handler, [], outputs | parts)
         bind(self.plan.click, self.plan_it, *self.form.inputs, **slow)
         bind(self.start.click, self.start_it, *self.form.inputs, **slow)
         bind(self.cancel.click, self.cancel_it)
@@ -69,7 +72,10 @@ class RoundsTab:
 
     def open(self, desk: Desk) -> Updates:
         """The tab as it is opened; what somebody types or chooses is left alone later."""
-        return {**self.show(desk), **self.form.show(desk), **self.schedule.show(desk)}
+        parts = (self.form, self.schedule, self.bundles)
+        return self.show(desk) | {
+            part: new for one in parts for part, new in one.show(desk).items()
+        }
 
     def show(self, desk: Desk) -> Updates:
         """Everything as the rows say."""

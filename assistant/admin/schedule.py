@@ -1,5 +1,6 @@
-"""When rounds of the workspace start by themselves, and how long they may train."""
+"""When rounds of the workspace start by themselves, and with which minutes and dials."""
 
+import json
 from typing import TYPE_CHECKING
 
 import gradio as gr
@@ -15,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class ScheduleForm:
-    """Three settings of the workspace, with what follows from them."""
+    """Four settings of the workspace, with what follows from them."""
 
     def __init__(self, app: "App", workspace: gr.Dropdown) -> None:
-        with gr.Accordion("Schedule", open=False, elem_id="schedule"):
+        with gr.Accordion("Schedule and dials", open=False, elem_id="schedule"):
             with gr.Row():
                 self.schedule = gr.Textbox(
                     label="Start by itself",
@@ -28,9 +29,16 @@ class ScheduleForm:
                 self.minutes = gr.Number(
                     label="Minutes a round may train", info="0: as the server is set", minimum=0
                 )
+            with gr.Row(elem_id="dials-row"):
+                self.dials = gr.Textbox(
+                    label="Dials of every round",
+                    info="KEY=VALUE, apart by spaces, such as rank=8 wordings=0",
+                    max_lines=1,
+                    min_width=300,
+                )
                 self.save = gr.Button("Save", size="md", scale=0, min_width=100)
             self.said = gr.Markdown(elem_id="schedule-said")
-        inputs = [self.schedule, self.hours, self.minutes]
+        inputs = [self.schedule, self.hours, self.minutes, self.dials]
         self.outputs = {*inputs, self.said}
         handler = at_desk(app, may_administer, self.save_it)
         self.save.click(handler, [workspace, *inputs], self.outputs, **QUIET)
@@ -42,14 +50,29 @@ class ScheduleForm:
             self.schedule: settings.schedule,
             self.hours: settings.idle_hours,
             self.minutes: settings.round_minutes,
+            self.dials: " ".join(f"{name}={value}" for name, value in settings.dials.items()),
             self.said: "",
         }
 
     def save_it(
-        self, desk: Desk, schedule: str | None, hours: str | None, minutes: float | None
+        self,
+        desk: Desk,
+        schedule: str | None,
+        hours: str | None,
+        minutes: float | None,
+        dials: str | None,
     ) -> Updates:
-        """Set all three or none; what cannot be is said."""
-        values = {"schedule": schedule, "idle_hours": hours, "round_minutes": minutes or 0}
+        """Set all four or none; what cannot be is said."""
+        from assistant.commands.tune import dials_of
+        from assistant.dials import dials_as_declared
+
+        typed = dials_of(None, (dials or "").split())
+        values = {
+            "schedule": schedule,
+            "idle_hours": hours,
+            "round_minutes": minutes or 0,
+            "dials": dials_as_declared(json.dumps(typed)),
+        }
         with write_transaction(desk.db):
             for key, value in values.items():
                 text = "" if value is None else str(value)

@@ -1,6 +1,5 @@
 """`apprentice rounds list|show|cancel|resume|export|import`."""
 
-import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -8,18 +7,14 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from assistant.app import App
-from assistant.commands.folders import new_folder
 from assistant.commands.who import actor
 from assistant.verbs import Event, Events
 from storage import jobs, rounds
 from storage.audit import audit
-from storage.copies import record_copy
-from storage.erasure import refuse_emptied
-from storage.errors import NotFound, Refused
+from storage.errors import Refused
 from storage.records import TuningRound
 from storage.workspaces import workspace as workspace_named
 from storage.workspaces import workspace_by_id
-from tuning.bundle import bundle_hash
 
 
 def list_all(app: App, *, workspace: str) -> Iterator[Event]:
@@ -65,37 +60,10 @@ def export(app: App, *, id: int, to: str) -> Iterator[Event]:
 
     It holds what people wrote, so that it left the house is on record.
     """
-    with closing(app.db()) as db:
-        parent = rounds.tuning_round(db, id).start_adapter_id
-        refuse_emptied(db, id)
-        bundle = app.datadir.rounds / str(id) / "bundle"
-        if not bundle.is_dir():
-            raise NotFound(f"The bundle of round {id} is not in {bundle}: start a new round.")
-        with new_folder(Path(to)) as draft:
-            shutil.copytree(bundle, draft, dirs_exist_ok=True)
-            if parent is not None:
-                _take_parent(app, db, parent, draft, to)
-            record_copy(
-                db,
-                kind="bundle",
-                round_id=id,
-                place=to,
-                format="bundle",
-                actor=actor(),
-                hash=bundle_hash(draft),
-            )
-            audit(db, actor(), "round exported", f"round:{id}")
+    from assistant.round_export import export_bundle
+
+    export_bundle(app, id, Path(to), actor=actor())
     yield {"round": id, "folder": to}
-
-
-def _take_parent(app: App, db: Database, parent: int, draft: Path, to: str) -> None:
-    """The adapter that the round goes on from, put where training looks for it by itself."""
-    if not app.adapter_folder(parent).is_dir():
-        raise NotFound(
-            f"The round goes on from adapter {parent}, which is gone: start a new round."
-        )
-    shutil.copytree(app.adapter_folder(parent), draft / "start")
-    record_copy(db, kind="export", adapter_id=parent, place=to, format="peft", actor=actor())
 
 
 def resume(app: App, *, id: int, detached: bool = False) -> Events:

@@ -25,17 +25,29 @@ def settings(office):
 
 
 def test_it_is_saved_and_says_what_follows(office, form):
-    shown = press(office, form.save_it, "every 4 pairs", "22-6", 30)
+    shown = press(office, form.save_it, "every 4 pairs", "22-6", 30, "rank=8  objective=sft")
     assert (shown[form.schedule], shown[form.hours], shown[form.minutes]) == ("every 4", "22-6", 30)
     assert "after 4 more approved corrections between 22 and 6" in shown[form.said]
     found = settings(office)
     assert (found.schedule, found.idle_hours, found.round_minutes) == ("every 4", "22-6", 30.0)
-    cleared = press(office, form.save_it, "", None, None)
+    assert found.dials == {"rank": 8, "objective": "sft"}
+    assert shown[form.dials] == "rank=8 objective=sft"
+    cleared = press(office, form.save_it, "", None, None, None)
     assert "No round starts by itself" in cleared[form.said]
     assert press(office, form.show)[form.schedule] == ""
+    assert settings(office).dials == {}
 
 
-def test_what_cannot_be_changes_nothing(office, form):
-    with pytest.raises(gr.Error, match="22-6"):
-        press(office, form.save_it, "every 4", "at night", 30)
-    assert settings(office).schedule == ""
+@pytest.mark.parametrize(
+    ("hours", "dials", "named"),
+    [
+        ("at night", "", "22-6"),
+        ("22-6", "rnk=8", "no setting 'rnk'"),
+        ("22-6", "rank=0", "rank is 0"),
+        ("22-6", "rank", "sets nothing"),
+    ],
+)
+def test_what_cannot_be_changes_nothing(office, form, hours, dials, named):
+    with pytest.raises(gr.Error, match=named):
+        press(office, form.save_it, "every 4", hours, 30, dials)
+    assert settings(office).schedule == "" and settings(office).dials == {}
