@@ -18,7 +18,8 @@ from tuning.augment import bare_words, same_words
 from tuning.batches import Pass
 from tuning.checks import Check, check_for
 from tuning.config import RoundConfig
-from tuning.recombine import MOST, MOST_A_PAIR, literals
+from tuning.query_sense import literals
+from tuning.recombine import MOST, MOST_A_PAIR
 
 LEAST = 8
 """Exact answers under which nothing is written: a model learns no way of asking from fewer."""

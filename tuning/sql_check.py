@@ -4,7 +4,7 @@ import logging
 import re
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from difflib import get_close_matches
 from pathlib import Path
@@ -17,6 +17,12 @@ SQL_SECONDS = 5.0
 """A query that runs longer is wrong."""
 SQL_ROWS = 10_000
 """A query that returns more rows is wrong."""
+SQL_BYTES = 20_000_000
+"""A query whose rows take more is wrong: 200 rows of a made-up megabyte took 430 MB."""
+VALUE_BYTES = 1_000_000
+"""One value, read or made on the way, takes no more."""
+SQL_CHARACTERS = 20_000
+"""A longer text is no query: sqlglot takes 1 s for 75,000 characters."""
 
 Rows = list[tuple[Any, ...]]
 Schema = dict[str, set[str]]
@@ -25,8 +31,13 @@ Schema = dict[str, set[str]]
 _ALLOWED = {sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION}
 _ALLOWED |= {sqlite3.SQLITE_RECURSIVE}
 _ROWID = {"rowid", "oid", "_rowid_"}
+_LIMITS = {
+    sqlite3.SQLITE_LIMIT_LENGTH: VALUE_BYTES,
+    sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 1000,  # the clock is not looked at within one LIKE
+    sqlite3.SQLITE_LIMIT_ATTACHED: 0,
+}
 _STATEMENT = re.compile(
-    r"""(?:--[^\n]*\n\s*)*\(*\s*(?:select\b|with\s+(?:recursive\s+)?\w+\s*(?:\(|as\b)|
+    r"""(?:--[^\n]*+\n\s*+)*+\(*+\s*+(?:select\b|with\s+(?:recursive\s+)?\w+\s*(?:\(|as\b)|
     insert\s+(?:or\s+\w+\s+)?into\b|replace\s+into\b|delete\s+from\b|update\s+\S+\s+set\b|
     (?:create|drop|alter)\s+(?:temp\w*\s+|unique\s+|virtual\s+)?(?:table|view|index|trigger)\b|
     pragma\s+\w+|attach\s+(?:database\s+)?['"]|vacuum\b|explain\s+(?:query|select|with)\b)""",
@@ -46,21 +57,45 @@ def looks_like_sql(text: str) -> bool:
 def run_query(path: Path, query: str) -> Rows:
     """The rows of one SELECT on the file, floats rounded; nothing but reading is allowed.
 
-    The file must not change meanwhile. Raises QueryFailed.
+    The file must not change meanwhile. Raises QueryFailed, also past one of the limits above.
     """
+    if len(query) > SQL_CHARACTERS:
+        raise QueryFailed(f"it is longer than {SQL_CHARACTERS:,} characters")
     with _opened(path) as connection:
         connection.set_authorizer(_authorize)
+        for limit, most in _LIMITS.items():
+            connection.setlimit(limit, most)
         deadline = time.monotonic() + SQL_SECONDS
         connection.set_progress_handler(lambda: int(time.monotonic() > deadline), 1000)
         try:
-            rows = connection.execute(query).fetchmany(SQL_ROWS + 1)
-        except (sqlite3.Error, sqlite3.Warning, ValueError) as error:
+            return _read(connection.execute(query))
+        except sqlite3.DataError:
+            raise QueryFailed(f"a value in it has more than {VALUE_BYTES:,} bytes") from None
+        except (sqlite3.Error, sqlite3.Warning, ValueError, MemoryError) as error:
+            if isinstance(error, QueryFailed):
+                raise
             if time.monotonic() > deadline:
                 raise QueryFailed(f"it runs longer than {SQL_SECONDS:g} seconds") from None
             raise QueryFailed(f"the database says: {error}") from None
-    if len(rows) > SQL_ROWS:
-        raise QueryFailed(f"it gives more than {SQL_ROWS:,} rows")
-    return [tuple(_rounded(value) for value in row) for row in rows]
+
+
+def _read(found: sqlite3.Cursor) -> Rows:
+    """All rows. Raises QueryFailed when they are too many or too big."""
+    rows: Rows = []
+    taken = 0
+    for row in found:
+        taken += sum(map(_size, row))
+        if len(rows) == SQL_ROWS:
+            raise QueryFailed(f"it gives more than {SQL_ROWS:,} rows")
+        if taken > SQL_BYTES:
+            raise QueryFailed(f"its rows have more than {SQL_BYTES:,} bytes")
+        rows.append(tuple(map(_rounded, row)))
+    return rows
+
+
+def _size(value: Any) -> int:
+    """About what a value takes in memory."""
+    return 32 + (len(value) if isinstance(value, str | bytes) else 0)
 
 
 def compiles(path: Path, query: str) -> bool:
@@ -77,10 +112,7 @@ def query_fault(path: Path, query: str) -> str | None:
 
     What sqlglot cannot read is left to SQLite, whose grammar is the one that counts.
     """
-    try:
-        statements = [found for found in _parsed(query) if found is not None]
-    except SqlglotError:
-        statements = []
+    statements = parsed(query)
     if len(statements) > 1:
         return f"it holds {len(statements)} statements: only one SELECT may be run"
     if statements and not isinstance(statements[0], exp.Query):
@@ -88,9 +120,15 @@ def query_fault(path: Path, query: str) -> str | None:
     try:
         run_query(path, query)
     except QueryFailed as error:
-        missing = unknown_names(statements[0], schema_of(path)) if statements else []
-        return ", ".join(missing) or str(error)
+        return ", ".join(_missing(path, statements)) or str(error)
     return None
+
+
+def _missing(path: Path, statements: Sequence[exp.Expr]) -> list[str]:
+    try:
+        return unknown_names(statements[0], schema_of(path)) if statements else []
+    except sqlite3.Error:  # no database at all, as was said already
+        return []
 
 
 def schema_of(path: Path) -> Schema:
@@ -134,12 +172,20 @@ def _no(kind: str, name: str, known: Iterable[str]) -> str:
     return f"there is no {kind} {name!r}" + (f" (is {near[0]!r} meant?)" if near else "")
 
 
-def _parsed(query: str) -> list[exp.Expr | None]:
+def parsed(query: str) -> list[exp.Expr]:
+    """The statements of a text as sqlglot reads them; none where it cannot.
+
+    It goes down into brackets by itself: about 50 of them are too deep for Python's stack.
+    """
+    if len(query) > SQL_CHARACTERS:
+        return []
     log = logging.getLogger("sqlglot")
     before = log.level
     log.setLevel(logging.ERROR)  # it warns of statements that it only knows by their first word
     try:
-        return list(parse(query, dialect="sqlite"))
+        return [found for found in parse(query, dialect="sqlite") if found is not None]
+    except (SqlglotError, RecursionError):
+        return []
     finally:
         log.setLevel(before)
 

@@ -1,12 +1,14 @@
 """New queries out of taught ones: they run, they find something, and none is a known one."""
 
+import re
 import sqlite3
 from contextlib import closing
 
 import pytest
 
 from tuning import recombine
-from tuning.recombine import literals, recombined, same_query, written_alike
+from tuning.query_sense import has_sense, literals, same_query, select_of
+from tuning.recombine import recombined
 from tuning.sql_check import run_query
 
 TAUGHT = [
@@ -78,21 +80,61 @@ def test_what_gives_nothing_but_null_is_left_out(database):
     assert "SELECT title FROM posts WHERE id = 2" not in found
 
 
-def test_commas_and_ends_are_those_of_most():
-    query = "SELECT a, b FROM t WHERE c = 'x, y' AND d = \"z, z\""
-    spaced = "SELECT a , b FROM t WHERE c = 'x, y' AND d = \"z, z\""
-    assert written_alike(query, TAUGHT) == spaced
-    assert written_alike(query, ["SELECT a, b FROM t;"] * 2 + TAUGHT[:1]) == f"{query};"
+LOWER = [
+    "select name, city from staff t1 where city != 'Lyon' ;",
+    "select name, avg(salary) from staff t1 where city not in ('Graz', 'x') group by name ;",
+    "select count(*) from staff t1 where name not like '%1%' ;",
+    "select max(salary) from staff t1 where salary < 4000 ;",
+    "select name from staff t1 order by salary desc limit 1 ;",
+]
 
 
-@pytest.mark.parametrize(
-    ("query", "expected"),
-    [
-        ("SELECT T1.a FROM t AS T1 WHERE T1.b LIKE '%Wood%' LIMIT 3", ["Wood", "3"]),
-        ('SELECT "t"."a b" FROM "t" WHERE c = "Rome"', ["Rome"]),
-        ("SELECT a FROM t WHERE b LIKE '%'", []),
-        ("no query at all (", []),
-    ],
-)
-def test_the_values_of_a_query(query, expected):
-    assert sorted(literals(query)) == sorted(expected)
+def words_of(query):
+    return set(re.findall(r"[^\s\w,]+|[a-z]+", re.sub(r"'[^']*'", "", query), re.IGNORECASE))
+
+
+def test_they_are_written_as_the_taught_ones_are(database):
+    found = recombined(LOWER, database, seed=7)
+    taught = {word for query in LOWER for word in words_of(query)}
+    assert len(found) > 15 and all(one.endswith(" ;") for one in found)
+    assert {word for one in found for word in words_of(one)} - taught <= ADDED
+    assert {"!=", "not", "count"} <= {word for one in found for word in words_of(one)}
+
+
+ADDED = {"and", "distinct", "min", "sum", ">"}
+
+
+ASKED_MOST = [
+    "select name, city from staff t1 order by salary desc limit 1 ;",
+    "select count(*) from staff t1 where city != 'Lyon' ;",
+    "select distinct name, city from staff t1 where city != 'Lyon' ;",
+    "select name, city from staff t1 where city != 'Lyon' and salary < 4000 ;",
+]
+
+
+def test_what_is_asked_most_can_come_about(database):
+    found = {same_query(one) for seed in range(6) for one in recombined(LOWER, database, seed=seed)}
+    assert {same_query(one) for one in ASKED_MOST} <= found
+
+
+def test_none_is_nonsense(database):
+    for one in recombined([*TAUGHT, *LOWER], database, seed=3):
+        tree = select_of(one)
+        assert tree is not None and has_sense(tree), one
+
+
+def test_names_of_few_rows_are_not_taught(database):
+    taught = ["SELECT salary FROM staff WHERE name = 'P1'", "SELECT city FROM staff"]
+    found = [one for seed in range(4) for one in recombined(taught, database, seed=seed)]
+    assert found and {text for one in found for text in literals(one)} == {"P1"}
+
+
+def test_a_text_in_double_quotes_is_a_value_too(database):
+    taught = ['SELECT name FROM staff WHERE city = "Lyon"', "SELECT salary FROM staff"]
+    found = [one for seed in range(4) for one in recombined(taught, database, seed=seed)]
+    assert 'SELECT name FROM staff WHERE city = "Bern"' in found
+
+
+def test_brackets_without_end_are_passed_over(database):
+    deep = f"SELECT {'(' * 300}"
+    assert recombined([*TAUGHT, deep], database, seed=7, avoid=[deep])

@@ -5,7 +5,14 @@ import sqlite3
 import pytest
 
 from tuning import sql_check
-from tuning.sql_check import QueryFailed, compiles, looks_like_sql, query_fault, run_query
+from tuning.sql_check import (
+    QueryFailed,
+    compiles,
+    looks_like_sql,
+    parsed,
+    query_fault,
+    run_query,
+)
 
 
 @pytest.fixture(scope="module")
@@ -107,3 +114,37 @@ def test_prose_is_no_sql(text):
 @pytest.mark.parametrize("text", ["DELETE FROM x", "update a set b = 1", "(select 1)", "PRAGMA a"])
 def test_statements_that_write_are_sql_too(text):
     assert looks_like_sql(text)
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        (f"select {'(' * 300}1", "database says"),
+        (f"select {'abs(' * 300}1{')' * 300}", "database says"),
+        (f"select {'not ' * 4000}1", "database says"),
+        ("select '\ud800'", "database says"),
+        ("select '\0'", "database says"),
+        ("select 1" + " " * 30_000, "longer than 20,000 characters"),
+    ],
+)
+def test_rubbish_and_depth_are_explained_like_any_other_fault(shop, query, said):
+    assert looks_like_sql(query) and said in (query_fault(shop, query) or "")
+    assert parsed(f"select {'(' * 300}1") == []
+
+
+def test_long_white_space_is_looked_through_once():
+    assert not looks_like_sql("--\n" * 2000 + " \n" * 200_000 + "please")
+
+
+def test_values_and_rows_have_a_limit_of_bytes(shop):
+    with pytest.raises(QueryFailed, match="a value in it has more than 1,000,000 bytes"):
+        run_query(shop, "select length(hex(zeroblob(1000000)))")
+    many = "with recursive n(i) as (select 1 union all select i + 1 from n where i < 200) select "
+    with pytest.raises(QueryFailed, match="its rows have more than 20,000,000 bytes"):
+        run_query(shop, many + "hex(zeroblob(400000)) from n")
+    assert len(run_query(shop, many + "hex(zeroblob(40)) from n")) == 200
+
+
+def test_a_file_that_is_no_database_is_said_to_be_none(tmp_path):
+    (tmp_path / "x.sqlite").write_text("not a database " * 100)
+    assert "not a database" in (query_fault(tmp_path / "x.sqlite", "select a from b") or "")
