@@ -8,6 +8,7 @@ import gradio as gr
 from assistant.admin.desk import Desk, Refresh, Updates, at_desk, binder
 from assistant.admin.feedback_view import day_and_time
 from assistant.admin.ingest_job import last_ingest, start_ingest
+from assistant.admin.style import StyleForm
 from assistant.admin.tables import job_state, table
 from assistant.chat_view import one_line
 from assistant.security import may_administer
@@ -46,12 +47,14 @@ class DocumentsTab:
             self.yes = gr.Button("Yes, remove it", variant="stop", size="md", scale=0)
             self.no = gr.Button("Keep it", size="md", scale=0)
         self.timer = gr.Timer(WATCH_S)
+        self.style = StyleForm(app, workspace)
         self._wire(app, workspace)
 
     def _wire(self, app: "App", workspace: gr.Dropdown) -> None:
         outputs = {
             *(self.files, self.state, self.seen, self.listed, self.name),
             *(self.sure, self.question),
+            *self.style.outputs,
         }
 
         bind = binder(app, may_administer, workspace, outputs)
@@ -78,6 +81,7 @@ class DocumentsTab:
             ),
             self.name: gr.update(choices=[item.name for item in found], value=None),
             self.sure: gr.update(visible=False),
+            **self.style.show(desk),
         }
 
     def watch(self, desk: Desk, seen: str) -> Updates:

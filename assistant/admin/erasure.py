@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from assistant.admin.backups import BackupsForm
 from assistant.admin.desk import Desk, Refresh, Updates, at_desk, binder
 from assistant.admin.feedback_view import day_and_time
 from assistant.admin.tables import table
@@ -58,8 +59,10 @@ class ErasureTab:
                 self.yes_request = gr.Button("Yes, erase it", variant="stop", size="md")
                 self.yes = gr.Button("Yes, erase it", variant="stop", size="md")
                 self.no = gr.Button("Leave it as it is", size="md")
-        self.certificate = gr.Markdown(elem_id="certificate")
         self.listed = gr.Markdown(elem_id="certificates")
+        self.chosen = gr.Dropdown([], label="Open a certificate", elem_id="certificate-chosen")
+        self.certificate = gr.Markdown(elem_id="certificate")
+        self.backups = BackupsForm(app, workspace)
         self._wire(app, workspace)
 
     def _wire(self, app: "App", workspace: gr.Dropdown) -> None:
@@ -73,21 +76,23 @@ class ErasureTab:
                 self.question,
                 self.retrain,
             ),
-            *(self.yes_request, self.yes, self.certificate, self.listed),
+            *(self.yes_request, self.yes, self.chosen, self.certificate, self.listed),
+            *self.backups.outputs,
         }
 
         bind = binder(app, may_administer, workspace, outputs)
         handler = at_desk(app, may_administer, self.show, silent=True)
-        self.refresh = Refresh(handler, [], outputs)
+        self.refresh = Refresh(handler, [self.chosen], outputs)
         bind(self.approve.click, self.ask_request, self.request)
         bind(self.refuse.click, self.refuse_it, self.request)
         bind(self.erase.click, self.ask, self.kind, self.subject)
-        bind(self.no.click, self.show)
+        bind(self.no.click, self.show, self.chosen)
+        bind(self.chosen.input, self.show, self.chosen)
         bind(self.yes_request.click, self.approve_it, self.request, self.retrain)
         bind(self.yes.click, self.erase_it, self.kind, self.subject, self.retrain)
 
-    def show(self, desk: Desk) -> Updates:
-        """Requests that wait in this workspace, and all certificates."""
+    def show(self, desk: Desk, chosen: int | None = None) -> Updates:
+        """Requests that wait in this workspace, and all certificates, the chosen one in full."""
         from assistant.erasure import settle
 
         settle(self._app, desk.db)
@@ -103,12 +108,28 @@ class ErasureTab:
             + _elsewhere(desk, everywhere),
             self.request: gr.update(choices=[item.id for item in waiting], value=None),
             self.sure: gr.update(visible=False),
-            self.certificate: "",
+            **self._certificates(desk, chosen),
+            **self.backups.show(desk),
+        }
+
+    def _certificates(self, desk: Desk, chosen: int | None) -> Updates:
+        """The list, and one as it reads now: a round on what remains may have ended since."""
+        found = list_erasures(desk.db)
+        over = {item.id: item for item in found if item.state == "done"}
+        opened = over.get(chosen) if isinstance(chosen, int) else None
+        facts = certificate(desk.db, self._app.datadir, opened) if opened else None
+        return {
             self.listed: table(
                 ("Certificate", "What", "Erased (UTC)", "Tainted adapters", "Verified"),
-                [_done(item) for item in list_erasures(desk.db)],
+                [_done(item) for item in found],
                 empty="Nothing was erased yet.",
             ),
+            self.chosen: gr.update(
+                choices=[(_label(item), item.id) for item in over.values()],
+                value=opened.id if opened else None,
+                visible=bool(over),
+            ),
+            self.certificate: as_markdown(facts) if facts else "",
         }
 
     def ask_request(self, desk: Desk, chosen: int | None) -> Updates:
@@ -152,8 +173,7 @@ class ErasureTab:
             for workspace_id in affected(desk.db, known):
                 begin_retraining(self._app, known, workspace_id, actor=actor, dials=None)
             known = certify(self._app, desk.db, known.id)
-        facts = certificate(desk.db, self._app.datadir, known)
-        return {**self.show(desk), self.certificate: as_markdown(facts)}
+        return self.show(desk, known.id)
 
     def _asking(self, kind: str, subject: str, *, of_request: bool) -> Updates:
         return {
@@ -196,6 +216,10 @@ def _elsewhere(desk: Desk, waiting: list[ErasureRequest]) -> str:
         return ""
     named = [f"{workspace_by_id(desk.db, id).name} ({count})" for id, count in counts.items()]
     return f'<p class="note">Requests wait in other workspaces: {one_line(", ".join(named))}.</p>'
+
+
+def _label(item: Erasure) -> str:
+    return f"{item.id} · {item.kind} · {day_and_time(item.erased_at)} UTC"
 
 
 def _done(item: Erasure) -> tuple[Any, ...]:

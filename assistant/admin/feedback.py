@@ -11,6 +11,7 @@ from assistant.admin.paraphrases import ParaphraseForm
 from assistant.review import Reviews
 from assistant.security import may_review
 from storage.conversations import message
+from storage.drafted_questions import may_reword
 from storage.errors import NotFound
 from storage.feedback import (
     count_feedback,
@@ -76,6 +77,13 @@ class FeedbackTab:
             self.edit = gr.Button("Edit and approve", size="md")
             self.reject = gr.Button("Reject", size="md")
         with gr.Column(visible=False) as self.editor:
+            self.request = gr.Textbox(
+                label="The request that it answers, as it was drafted",
+                lines=2,
+                max_lines=8,
+                visible=False,
+                elem_id="approved-question",
+            )
             self.text = gr.Textbox(
                 label="The answer to be learned", lines=6, max_lines=20, elem_id="approved-text"
             )
@@ -89,6 +97,7 @@ class FeedbackTab:
             *(self.status, self.before, self.rows, self.newest, self.older),
             *(self.shown, self.told, self.need, self.reason),
             *(self.actions, self.approve, self.keep, self.reject, self.editor, self.text),
+            self.request,
             *self.paraphrases.outputs,
         }
 
@@ -103,7 +112,7 @@ class FeedbackTab:
         bind(self.keep.click, self.keep_it, *where, self.rows)
         bind(self.edit.click, self.open_editor, self.rows)
         bind(self.drop.click, self.close_editor)
-        bind(self.save.click, self.approve_edited, *decided, self.text)
+        bind(self.save.click, self.approve_edited, *decided, self.text, self.request)
         bind(self.reject.click, self.reject_it, *where, self.rows)
 
     # ---- what is shown
@@ -198,6 +207,7 @@ class FeedbackTab:
             self.actions: gr.update(visible=visible),
             self.editor: gr.update(visible=False),
             self.text: gr.update(value=""),
+            self.request: gr.update(value="", visible=False),
         }
 
     # ---- what is decided
@@ -210,13 +220,15 @@ class FeedbackTab:
         return self._approve(desk, status, before, item, need, reason, item.approved_correction)
 
     def open_editor(self, desk: Desk, chosen: int) -> Updates:
-        """The text to be learned, to be changed first."""
+        """The text to be learned, to be changed first, and a request that was only drafted."""
         item = chosen_feedback(desk, chosen)
         text = item.approved_correction or item.correction or item.answer
+        drafted = may_reword(item, message(desk.db, item.message_id).inputs)
         return {
             self.actions: gr.update(visible=False),
             self.editor: gr.update(visible=True),
             self.text: gr.update(value=text),
+            self.request: gr.update(value=item.question if drafted else "", visible=drafted),
         }
 
     def close_editor(self, desk: Desk) -> Updates:
@@ -232,10 +244,13 @@ class FeedbackTab:
         need: str,
         reason: str,
         text: str,
+        request: str | None = None,
     ) -> Updates:
         """Yes, in the reviewer's wording; the contributor's is kept beside it."""
         item = chosen_feedback(desk, chosen)
-        return self._approve(desk, status, before, item, need, reason, text)
+        drafted = may_reword(item, message(desk.db, item.message_id).inputs)
+        asked = request if drafted and request != item.question else None
+        return self._approve(desk, status, before, item, need, reason, text, asked)
 
     def _approve(
         self,
@@ -246,10 +261,11 @@ class FeedbackTab:
         need: str,
         reason: str,
         text: str | None,
+        question: str | None = None,
     ) -> Updates:
         """Approve and go on; what fails its check first needs a reason from the person."""
         reviews = Reviews(self._app, desk.db, desk.workspace)
-        review = reviews.look(item, text)
+        review = reviews.look(item, text, question)
         if review.fault and not reason.strip():
             return {self.told: notes(review), self.reason: gr.update(visible=True)}
         following = self._following(desk, status, before, item.id)
@@ -259,6 +275,7 @@ class FeedbackTab:
             correction=text,
             group=need or None,
             despite_check=reason,
+            question=question,
         )
         reviews.close()
         return self.show(desk, status, before, following)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from assistant.admin.adapters import AdaptersTab
+from assistant.admin.checks import ChecksTab
 from assistant.admin.desk import QUIET, Refresh
 from assistant.admin.documents import DocumentsTab
 from assistant.admin.erasure import ErasureTab
@@ -37,6 +38,8 @@ def build_admin(app: "App") -> gr.Blocks:
                 feedback = FeedbackTab(app, workspace)
             with gr.Tab("Documents", visible=False) as documents_tab:
                 documents = DocumentsTab(app, workspace)
+            with gr.Tab("Checks", visible=False) as checks_tab:
+                checks = ChecksTab(app, workspace)
             with gr.Tab("Rounds", visible=False) as rounds_tab:
                 rounds = RoundsTab(app, workspace)
             with gr.Tab("Adapters", visible=False) as adapters_tab:
@@ -46,6 +49,7 @@ def build_admin(app: "App") -> gr.Blocks:
         tabs = {
             feedback_tab: feedback.refresh,
             documents_tab: documents.refresh,
+            checks_tab: checks.refresh,
             rounds_tab: rounds.refresh,
             adapters_tab: adapters.refresh,
             erasure_tab: erasure.refresh,

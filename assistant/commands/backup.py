@@ -5,12 +5,11 @@ from contextlib import closing
 from pathlib import Path
 
 from assistant.app import App
-from assistant.certificate import write_certificate
 from assistant.commands.who import actor
+from assistant.purging import purge_backups
 from assistant.settings import Settings
 from assistant.verbs import Event, Events
-from storage.backup import holding_erased, make_backup, purge, restore_backup
-from storage.erasure import list_erasures
+from storage.backup import make_backup, restore_backup
 
 PURGE = "purge"
 """Typed in place of a file."""
@@ -48,9 +47,5 @@ def restore(settings: Settings, file: Path) -> Events:
 def _purged(app: App) -> Iterator[Event]:
     """Copies that may hold what was erased; the certificates are written again without them."""
     with closing(app.db()) as db:
-        for item in holding_erased(db):
-            found = purge(db, item, actor=actor())
+        for item, found in purge_backups(app, db, actor=actor()):
             yield {"backup": item.id, "file": item.path, "found": found}
-        for known in list_erasures(db):
-            if known.state == "done":
-                write_certificate(db, app.datadir, known)

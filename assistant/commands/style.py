@@ -103,9 +103,12 @@ def _drafts(app: App, texts: Sequence[Writing]) -> Iterator[Writing]:
     if not texts:
         return
     with ThreadPoolExecutor(4, thread_name_prefix="draft") as pool:
-        requests = pool.map(lambda one: _draft(app, one.text), texts)
-        for one, request in zip(texts, requests, strict=True):
-            yield replace(one, instruction=request)
+        try:
+            requests = pool.map(lambda one: _draft(app, one.text), texts)
+            for one, request in zip(texts, requests, strict=True):
+                yield replace(one, instruction=request)
+        finally:  # who leaves does not wait for the rest
+            pool.shutdown(cancel_futures=True)
 
 
 def _draft(app: App, text: str) -> str:

@@ -1,13 +1,19 @@
 """The erasure tab: requests with yes and no, erasing by hand, certificates."""
 
+import time
+
 import gradio as gr
 import pytest
 
 from assistant.admin.erasure import ErasureTab
 from assistant.security import may_administer
+from storage.adapters import add_adapter
 from storage.erasure_requests import erasure_request, file_request
 from storage.errors import NotFound
-from storage.feedback import feedback
+from storage.feedback import approve, feedback
+from storage.jobs import request_cancel
+from storage.records import RoundExample
+from storage.rounds import create_round, finish_round, tuning_round
 
 CANARY = "the blue heron's number is 4711-0815"
 
@@ -78,6 +84,42 @@ def test_erasing_without_a_request_is_asked_twice(office, erasing):
     assert "nothing was retrained" in done[erasing.certificate]
     with pytest.raises(gr.Error, match="no feedback '99'"):
         press(office, erasing.erase_it, "feedback", "99", False)
+
+
+def test_every_certificate_can_be_opened_again(office, erasing):
+    first, second = (office.correction(text, f"{CANARY} {text}") for text in ("One?", "Two?"))
+    press(office, erasing.erase_it, "feedback", str(first.id), False)
+    done = press(office, erasing.erase_it, "feedback", str(second.id), False)
+    assert done[erasing.chosen]["value"] == 2 and "erasure 2" in done[erasing.certificate]
+    assert [id for _, id in done[erasing.chosen]["choices"]] == [2, 1]
+    shown = press(office, erasing.show, 1)
+    assert "# Certificate of erasure 1" in shown[erasing.certificate]
+    for nothing in (None, 99, "1"):
+        shown = press(office, erasing.show, nothing)
+        assert (shown[erasing.certificate], shown[erasing.chosen]["value"]) == ("", None)
+
+
+def test_retraining_ends_on_the_certificate(office, erasing):
+    given = [office.correction(f"Question {number}?", f"Answer {number}.") for number in range(12)]
+    with office.app.db() as db:
+        for one in given:
+            approve(db, one.id, reviewer="user:1", group=f"need {one.id % 3}")
+        example = RoundExample(0, "correction", "train", given[0].id, "need", "hash")
+        known = {"config": {}, "base_fingerprint": "f"}
+        taught = create_round(db, office.team.id, **known, examples=[example])
+        finish_round(db, taught.id, state="done", verdict="promote")
+        facts = {"parent_id": None, "base_fingerprint": "f", "manifest_hash": "m"}
+        add_adapter(db, office.team.id, round_id=taught.id, method="lora", **facts)
+    done = press(office, erasing.erase_it, "feedback", str(given[0].id), True)
+    assert "- adapter 1: its weights are deleted" in done[erasing.certificate]
+    assert "- team: round 2 " in done[erasing.certificate]
+    with office.app.db() as db:
+        request_cancel(db, tuning_round(db, 2).job_id)
+        end = time.monotonic() + 120
+        while tuning_round(db, 2).finished_at is None and time.monotonic() < end:
+            time.sleep(0.1)
+    shown = press(office, erasing.show, 1)
+    assert "- team: round 2 broke off" in shown[erasing.certificate]
 
 
 def test_a_request_of_another_workspace_is_not_there(office, erasing):

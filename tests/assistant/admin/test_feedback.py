@@ -9,10 +9,11 @@ from assistant.admin.feedback import PAGE, FeedbackTab, contributor_name
 from assistant.security import may_review
 from storage.audit import list_audit
 from storage.documents import chunks_of, put_document
-from storage.feedback import feedback
+from storage.feedback import feedback, list_feedback
 from storage.overrides import list_overrides, override_for
 from storage.records import Passage
 from storage.workspaces import set_workspace
+from tests.assistant.command_line import run_verb, write_rows
 
 
 @pytest.fixture
@@ -81,6 +82,33 @@ def test_editing_keeps_what_the_contributor_wrote(office, queue):
     assert (approved.correction, approved.approved_correction) == ("45", "45 days.")
     assert press(office, queue.open_editor, given.id)[queue.text]["value"] == "45 days."
     assert press(office, queue.close_editor)[queue.actions]["visible"] is True
+
+
+def test_a_drafted_request_is_worded_anew(office, queue, tmp_path):
+    own = {"prompt": "Write a txet.", "completion": "We shall see what the tide brings in tonight."}
+    path = write_rows(tmp_path / "own.jsonl", own)
+    run_verb(office.app, "style import", workspace="team", path=str(path))
+    with closing(office.app.db()) as db:
+        (given,) = list_feedback(db, office.team.id)
+    opened = press(office, queue.open_editor, given.id)
+    assert (opened[queue.request]["visible"], opened[queue.request]["value"]) == (
+        True,
+        "Write a txet.",
+    )
+    said = ("new", None, given.id, given.group, "", own["completion"])
+    with pytest.raises(gr.Error, match="0 characters"):
+        press(office, queue.approve_edited, *said, " ")
+    press(office, queue.approve_edited, *said, "Write of the tide.")
+    approved = item(office, given)
+    assert (approved.status, approved.question) == ("approved", "Write of the tide.")
+    assert press(office, queue.open_editor, given.id)[queue.request]["visible"] is False
+
+
+def test_a_question_that_was_asked_is_not_edited(office, queue):
+    given = office.correction("How long?")
+    assert press(office, queue.open_editor, given.id)[queue.request]["visible"] is False
+    press(office, queue.approve_edited, "new", None, given.id, "", "", "45 days.", "Otherwise?")
+    assert item(office, given).question == "How long?"
 
 
 def test_a_mere_rating_can_be_answered_by_the_reviewer(office, queue):
