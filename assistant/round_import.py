@@ -8,9 +8,10 @@ such does not come back.
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 from sqlite_utils import Database
 
@@ -41,7 +42,7 @@ def start_import(app: App, out: Path, *, actor: str) -> TuningRound:
         queued = rounds.create_round(
             db,
             origin.workspace_id,
-            config={**origin.config, "actor": actor, "trained_elsewhere": origin.id},
+            config={**_own(origin.config), "actor": actor, "trained_elsewhere": origin.id},
             base_fingerprint=origin.base_fingerprint,
             start_adapter_id=origin.start_adapter_id,
             examples=rounds.round_examples(db, origin.id),
@@ -63,6 +64,11 @@ def _taken(app: App, out: Path) -> Iterator[Path]:
         shutil.copytree(out / ADAPTER, copy / ADAPTER)
         shutil.copyfile(out / TRAINING, copy / TRAINING)
         yield copy
+
+
+def _own(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A round's config without what became of its process."""
+    return {name: value for name, value in config.items() if name != "resumption"}
 
 
 def _origin(db: Database, out: Path, manifest: Manifest) -> TuningRound:

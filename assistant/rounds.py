@@ -72,7 +72,11 @@ def resume_round(app: App, round_id: int, *, actor: str) -> tuple[TuningRound, s
     """
     folder = app.datadir.rounds / str(round_id)
     with closing(app.db()) as db:
-        rounds.tuning_round(db, round_id)
+        if "trained_elsewhere" in rounds.tuning_round(db, round_id).config:
+            raise Refused(
+                f"Round {round_id} judged what was trained elsewhere: import that again with "
+                "`apprentice rounds import`."
+            )
         refuse_emptied(db, round_id)
         if not (folder / "bundle").is_dir():
             raise Refused(

@@ -5,6 +5,7 @@ that was down at two in the morning starts the missed round once, within the gra
 """
 
 import logging
+from collections.abc import Mapping
 from contextlib import closing
 from datetime import datetime, timedelta
 
@@ -15,8 +16,8 @@ from storage import jobs, rounds
 from storage.conversations import last_reply
 from storage.errors import ApprenticeError
 from storage.pairs import pairs_since_last_round
-from storage.records import Workspace
-from storage.round_times import last_start
+from storage.records import Workspace, WorkspaceSettings
+from storage.round_times import last_end, last_start
 from storage.schedules import in_idle_hours, next_time, pairs_of
 from storage.workspaces import list_workspaces, set_at
 
@@ -26,8 +27,12 @@ GRACE = timedelta(hours=12)
 """How late a round by the clock may start, after a time when the server or the hours forbade it."""
 QUIET = timedelta(minutes=5)
 """Time without a reply after which nobody chats."""
-Refusals = dict[int, int]
-"""Workspace id -> at how many new pairs its round was refused, so that it is told once."""
+RESTS: Mapping[str, timedelta] = {"failed": timedelta(hours=1), "cancelled": timedelta(days=1)}
+"""How long a round by count waits after one that broke off: what failed may fail again, and what
+a person cancelled is not wanted the same day. A crontab has its own times."""
+Refusals = dict[int, tuple[int, WorkspaceSettings]]
+"""Workspace id -> at how many new pairs and with which settings its round was refused, so that it
+is told once."""
 
 
 def due(app: App, now: datetime | None = None) -> list[Workspace]:
@@ -40,7 +45,7 @@ def due(app: App, now: datetime | None = None) -> list[Workspace]:
             for workspace in list_workspaces(db)
             if workspace.id not in busy
             and _wanted(db, workspace, now)
-            and _undisturbing(db, workspace, now)
+            and undisturbing(db, workspace, now)
         ]
 
 
@@ -52,12 +57,12 @@ def start_due(app: App, refused: Refusals) -> None:
         for workspace in due(app):
             with closing(app.db()) as db:
                 pairs = pairs_since_last_round(db, workspace.id)
-            if refused.get(workspace.id) == pairs:
+            if refused.get(workspace.id) == (pairs, workspace.settings):
                 continue
             try:
                 start_round(app, workspace, actor="schedule")
             except ApprenticeError as error:
-                refused[workspace.id] = pairs
+                refused[workspace.id] = (pairs, workspace.settings)
                 log.warning("no round for %s: %s", workspace.name, error)
     except Exception:
         log.exception("the schedule of rounds failed")
@@ -66,11 +71,14 @@ def start_due(app: App, refused: Refusals) -> None:
 def next_planned(db: Database, workspace: Workspace, now: datetime | None = None) -> str:
     """When the next round starts by itself, as a sentence; '' without a schedule."""
     now = now or datetime.now().astimezone()
-    hours = workspace.settings.idle_hours
-    when = f" between {hours.replace('-', ' and ')} o'clock, when nobody chats" if hours else ""
+    when = hours_of(workspace)
     new, every = pairs_since_last_round(db, workspace.id), _every(workspace)
     if every:
         left = every - new
+        rests = _rests_until(db, workspace)
+        if left <= 0 and rests is not None and rests > now:
+            at = f"{rests.astimezone(now.tzinfo):%d %B, %H:%M}"
+            return f"A round is due; the last one broke off, so it starts after {at}{when}."
         if left <= 0:
             return f"A round is due and starts by itself{when}."
         return f"A round starts by itself after {left} more approved corrections{when}."
@@ -83,11 +91,18 @@ def next_planned(db: Database, workspace: Workspace, now: datetime | None = None
     return f"{said}, if a correction has been approved by then." if not new else f"{said}."
 
 
+def hours_of(workspace: Workspace) -> str:
+    """In which hours its rounds start by themselves, to end a sentence with; '' at any time."""
+    hours = workspace.settings.idle_hours
+    return f" between {hours.replace('-', ' and ')} o'clock, when nobody chats" if hours else ""
+
+
 def _wanted(db: Database, workspace: Workspace, now: datetime) -> bool:
     """Whether pairs or the clock ask for a round; without a new pair there is nothing to teach."""
     new, every = pairs_since_last_round(db, workspace.id), _every(workspace)
     if every:
-        return new >= every
+        rests = _rests_until(db, workspace)
+        return new >= every and (rests is None or rests <= now)
     return bool(workspace.settings.schedule and new) and _time_came(db, workspace, now)
 
 
@@ -97,21 +112,33 @@ def _every(workspace: Workspace) -> int:
     return pairs_of(schedule) if schedule else workspace.settings.tune_after
 
 
+def _rests_until(db: Database, workspace: Workspace) -> datetime | None:
+    """Until when no round by count starts, because the last one broke off; None otherwise."""
+    ended = last_end(db, workspace.id)
+    if ended is None or ended[0] not in RESTS:
+        return None
+    return _time(ended[1]) + RESTS[ended[0]]
+
+
 def _time_came(db: Database, workspace: Workspace, now: datetime) -> bool:
     """Whether a planned time lies between the last round (or the setting) and now, in the grace."""
     known = [last_start(db, workspace.id), set_at(db, workspace.id, "schedule")]
-    since = [datetime.fromisoformat(at.replace("Z", "+00:00")) for at in known if at]
+    since = [_time(at) for at in known if at]
     # a second on, so that the time which started the last round does not start another
     first = max([now - GRACE, *(at + timedelta(seconds=1) for at in since)])
     time = next_time(workspace.settings.schedule, first.astimezone(now.tzinfo), now.tzinfo)
     return time is not None and time <= now
 
 
-def _undisturbing(db: Database, workspace: Workspace, now: datetime) -> bool:
+def undisturbing(db: Database, workspace: Workspace, now: datetime) -> bool:
     """With idle hours set: it is one of them, and nobody was answered lately, here or next door."""
     hours = workspace.settings.idle_hours
     if not hours:
         return True
     last = last_reply(db)
-    quiet = last is None or now - datetime.fromisoformat(last.replace("Z", "+00:00")) > QUIET
+    quiet = last is None or now - _time(last) > QUIET
     return quiet and in_idle_hours(hours, now)
+
+
+def _time(iso: str) -> datetime:
+    return datetime.fromisoformat(iso.replace("Z", "+00:00"))

@@ -16,6 +16,7 @@ from queue import Empty, SimpleQueue
 from assistant.app import App, open_app
 from assistant.commands.documents import sync
 from assistant.control import control_socket
+from assistant.resumption import resume_killed
 from assistant.schedule import Refusals, start_due
 from assistant.settings import Settings
 from storage.adapters import serving_adapter
@@ -53,6 +54,7 @@ def serve(settings: Settings) -> int:
             _greet(app, listener)
             refused: Refusals = {}
             while not _stopped(stops):
+                resume_killed(app)
                 start_due(app, refused)
             # A request that the stop cuts off is no fault to report with a traceback.
             logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)

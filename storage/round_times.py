@@ -2,7 +2,9 @@
 
 from sqlite_utils import Database
 
-from storage.database import one
+from storage.database import one, rows
+from storage.jobs import KILLED
+from storage.records import WorkState
 
 MADE_AT = """coalesce(
     (select o.created_at from rounds o where o.id = json_extract(r.config, '$.trained_elsewhere')),
@@ -12,6 +14,7 @@ MADE_AT = """coalesce(
 bundle of the round that was exported; what was approved since is in neither."""
 TAUGHT = "json_extract(r.config, '$.imported') is null"
 """SQL: round `r` taught something, other than one that only judged an imported adapter."""
+TRAINED_HERE = f"{TAUGHT} and json_extract(r.config, '$.trained_elsewhere') is null"
 
 
 def last_start(db: Database, workspace_id: int) -> str | None:
@@ -36,3 +39,39 @@ def last_taught(db: Database, workspace_id: int) -> str | None:
         workspace_id,
     )
     return row["at"] if row else None
+
+
+def last_end(db: Database, workspace_id: int) -> tuple[WorkState, str] | None:
+    """How and when the workspace's newest round ended that was trained here.
+
+    None before the first, and while one is unfinished.
+    """
+    row = one(
+        db,
+        f"""select j.state, j.finished_at from rounds r join jobs j on j.id = r.job_id
+        where r.workspace_id = ? and {TRAINED_HERE} order by r.id desc limit 1""",
+        workspace_id,
+    )
+    return (row["state"], row["finished_at"]) if row and row["finished_at"] else None
+
+
+def killed_rounds(db: Database, since: str) -> list[int]:
+    """The newest rounds of their workspaces whose process died at work, to be tried again.
+
+    Those found dead after `since` (ISO, UTC), that nobody had cancelled and of which it is not
+    noted yet what became of them (`rounds.note_resumption`). Oldest first.
+    """
+    found = rows(
+        db,
+        f"""select r.id from rounds r join jobs j on j.id = r.job_id
+        where j.state = 'failed' and j.error = ? and j.started_at is not null
+        and not j.cancel_requested and j.finished_at > ? and {TRAINED_HERE}
+        and json_extract(r.config, '$.resumption') is null
+        and not exists (
+            select 1 from rounds newer where newer.workspace_id = r.workspace_id
+            and newer.id > r.id and json_extract(newer.config, '$.imported') is null
+        ) order by r.id""",
+        KILLED,
+        since,
+    )
+    return [row["id"] for row in found]

@@ -124,6 +124,19 @@ def resume_round(db: Database, round_id: int, *, actor: str) -> TuningRound:
     return tuning_round(db, round_id)
 
 
+def note_resumption(db: Database, round_id: int, said: str) -> None:
+    """Note what became of a round whose process was killed; with that it is not tried again.
+
+    The job that died says so too.
+    """
+    with write_transaction(db):
+        known = tuning_round(db, round_id)
+        sql = "update rounds set config = json_set(config, '$.resumption', ?) where id = ?"
+        write(db, sql, clean(said), round_id)
+        sql = "update jobs set note = ? where id = ? and finished_at is not null"
+        write(db, sql, clean(said), known.job_id)
+
+
 def refuse_outdated(db: Database, known: TuningRound) -> None:
     """Refused when the round's bundle holds what may be taught no more, or goes on from such."""
     gone = withdrawn_examples(db, known.id)

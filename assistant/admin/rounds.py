@@ -10,6 +10,7 @@ from assistant.admin.desk import Desk, Refresh, Updates, at_desk, binder
 from assistant.admin.round_form import RoundForm, wanted
 from assistant.admin.rounds_view import history, plan_summary, running
 from assistant.admin.schedule import ScheduleForm
+from assistant.resumption import goes_on
 from assistant.schedule import next_planned
 from assistant.security import may_administer
 from storage.audit import audit
@@ -83,7 +84,8 @@ class RoundsTab:
         open_round = next((item for item in found if item.finished_at is None), None)
         past = [(item, _losses(desk.db, item)) for item in found if item.finished_at is not None]
         new = pairs_since_last_round(desk.db, desk.workspace.id)
-        planned = next_planned(desk.db, desk.workspace)
+        planned = goes_on(self._app, desk.db, desk.workspace)
+        planned = planned or next_planned(desk.db, desk.workspace)
         waiting = f"{new} corrections approved since the last round. {planned}".strip()
         return {
             self.waiting: f'<p class="note">{waiting}</p>',

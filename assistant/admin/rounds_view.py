@@ -58,7 +58,8 @@ def running(item: TuningRound, job: Job, losses: Sequence[tuple[int, float]]) ->
     """The bar and the plot of a round that is not finished."""
     ends = " · stopping" if job.cancel_requested else ""
     note = job.note or ("waiting to start" if job.state == "queued" else "starting")
-    return f"<h4>Round {item.id}</h4>{bar(job.progress, note + ends)}{loss_plot(losses)}"
+    resumed = "".join(f'<p class="note">{one_line(said)}</p>' for said in _resumption(item))
+    return f"<h4>Round {item.id}</h4>{resumed}{bar(job.progress, note + ends)}{loss_plot(losses)}"
 
 
 def history(found: Sequence[tuple[TuningRound, Sequence[tuple[int, float]]]]) -> str:
@@ -70,7 +71,7 @@ def history(found: Sequence[tuple[TuningRound, Sequence[tuple[int, float]]]]) ->
 
 def _finished(item: TuningRound, losses: Sequence[tuple[int, float]]) -> str:
     said = _said(item)
-    notes = [*item.config.get("notes", []), *item.scores.get("notes", [])]
+    notes = [*item.config.get("notes", []), *_resumption(item), *item.scores.get("notes", [])]
     reasons = [*item.reasons, *notes, *([item.error] if item.error else [])]
     listed = "".join(f"<li>{one_line(reason)}</li>" for reason in reasons)
     took = _minutes(item)
@@ -80,6 +81,11 @@ def _finished(item: TuningRound, losses: Sequence[tuple[int, float]]) -> str:
         f"{f'<ul>{listed}</ul>' if listed else ''}"
         f"<details><summary>Numbers</summary>{_numbers(item)}{loss_plot(losses)}</details></div>"
     )
+
+
+def _resumption(item: TuningRound) -> list[str]:
+    """What became of a round whose process was killed, in a sentence; none for any other."""
+    return [item.config["resumption"]] if "resumption" in item.config else []
 
 
 def _said(item: TuningRound) -> str:

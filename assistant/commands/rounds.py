@@ -104,4 +104,5 @@ def _event(db: Database, item: TuningRound) -> Event:
         "created_at": item.created_at,
         "finished_at": item.finished_at,
         "error": item.error,
+        "resumption": item.config.get("resumption"),
     }

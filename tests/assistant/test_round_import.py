@@ -11,18 +11,14 @@ from pathlib import Path
 import pytest
 
 import tuning
-from assistant.held_out import held_out_cases
-from assistant.lesson_rows import train_row
-from assistant.lessons import lessons
 from storage.adapters import list_adapters
 from storage.database import write_transaction
 from storage.errors import BadInput, Refused
 from storage.feedback import approve, reject
-from storage.records import RoundExample
-from storage.rounds import create_round, evaluations, finish_round, list_rounds, round_examples
-from tests.assistant.command_line import run_verb, write_rows
+from storage.rounds import evaluations, finish_round, list_rounds, round_examples
+from tests.assistant.command_line import run_verb
+from tests.assistant.taught import bundled
 from tuning.adapter_files import MANIFEST, AdapterRefused
-from tuning.bundle import write_bundle
 from tuning.config import RoundConfig
 
 DIALS = RoundConfig(method="lora", epochs=1, rank=2, threads=1)
@@ -37,37 +33,9 @@ def elsewhere(tmp_path_factory):
 @pytest.fixture
 def origin(app, workspace, tmp_path):
     """A round that has its bundle and never trained: a machine too small for it."""
-    rows = [
-        {"question": f"{ask} {need}?", "correction": f"Answer {need}.", "group": f"need {need}"}
-        for need in range(3)
-        for ask in ("What is", "Tell me about", "Please explain")
-    ]
-    path = write_rows(tmp_path / "rows.jsonl", *rows)
-    run_verb(app, "feedback import", workspace="default", file=str(path), approve=True)
+    made = bundled(app, workspace, DIALS, tmp_path)
     with closing(app.db()) as db:
-        found = lessons(app, db, workspace)
-        made = create_round(
-            db,
-            workspace.id,
-            config=DIALS.to_json(),
-            base_fingerprint=app.base.fingerprint,
-            examples=[
-                RoundExample(0, "correction", one.split, one.pair.feedback_id, one.pair.group, "h")
-                for one in found
-            ],
-        )
-        finish_round(db, made.id, state="cancelled")
-        heldout = held_out_cases(app, db, workspace, found, ())
-    write_bundle(
-        app.datadir.rounds / str(made.id) / "bundle",
-        config=DIALS,
-        base_fingerprint=app.base.fingerprint,
-        base_model="tiny",
-        round_id=made.id,
-        train=[train_row(one) for one in found if one.split == "train"],
-        heldout=heldout,
-    )
-    return made
+        return finish_round(db, made.id, state="cancelled")
 
 
 @pytest.fixture

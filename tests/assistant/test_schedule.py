@@ -45,6 +45,8 @@ class Room:
                 finish_round(db, made.id, state=state)
             with write_transaction(db):
                 write(db, "update rounds set created_at = ?", iso(at))
+                ended = iso(at + timedelta(minutes=10))
+                write(db, "update jobs set finished_at = ? where finished_at is not null", ended)
                 write(db, "update feedback set reviewed_at = ?", iso(at + timedelta(seconds=2)))
 
     def planned(self, now):
@@ -100,11 +102,32 @@ def test_a_schedule_does_not_reach_behind_the_day_it_was_set(room):
 
 def test_without_a_new_correction_there_is_nothing_to_teach(room):
     room.set(schedule="0 2 * * *")
-    room.round_at(at(21, 1))
+    room.round_at(at(21, 1), "done")
     with closing(room.app.db()) as db, write_transaction(db):
         write(db, "update feedback set reviewed_at = ?", iso(at(20, 1)))
     assert room.due(at(21, 2, 5)) == []
     assert "if a correction has been approved by then" in room.planned(at(21, 3))
+
+
+@pytest.mark.parametrize(("state", "hours"), [("failed", 1), ("cancelled", 24)])
+def test_one_by_count_that_broke_off_is_tried_again_after_a_rest(room, state, hours):
+    room.set(tune_after="5")
+    room.round_at(at(20, 1), state)
+    before = at(20, 1, 9) + timedelta(hours=hours)
+    assert room.due(before) == []
+    assert "the last one broke off, so it starts after" in room.planned(before)
+    assert room.due(before + timedelta(minutes=1)) == [room.id]
+    assert room.planned(before + timedelta(minutes=1)) == "A round is due and starts by itself."
+
+
+def test_the_pairs_of_a_round_that_failed_are_new_to_the_next(room):
+    """By the clock its own times are the bound: the day after."""
+    room.set(schedule="0 2 * * *")
+    room.round_at(at(21, 2), "failed")
+    with closing(room.app.db()) as db, write_transaction(db):
+        write(db, "update feedback set reviewed_at = ?", iso(at(20, 1)))
+    assert room.due(at(21, 9)) == []
+    assert room.due(at(22, 2)) == [room.id]
 
 
 def test_in_idle_hours_when_nobody_chats(room):
@@ -133,8 +156,12 @@ def test_a_refusal_is_told_once_and_ends_nothing(room, caplog):
     refused = {}
     for _ in range(3):
         start_due(room.app, refused)
-    assert refused == {room.id: 5}
+    assert [pairs for pairs, _ in refused.values()] == [5]
     assert [record.message for record in caplog.records if "no round for" in record.message] == [
         "no round for default: Workspace 'default' has 5 approved corrections and a round needs 8: "
         "approve 3 more, or 20 thumbs with 4 of each kind."
     ]
+    room.set(round_minutes="5")
+    start_due(room.app, refused)
+    told = [record for record in caplog.records if "no round for" in record.message]
+    assert len(told) == 2, "another setting may have been what was in the way"

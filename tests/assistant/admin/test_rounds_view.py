@@ -64,6 +64,11 @@ def test_what_a_person_should_know_of_it_is_listed():
     assert "<li>Adapter 2 is taught on.</li><li>Memory ran out at 768.</li>" in shown
 
 
+def test_a_round_that_went_on_by_itself_says_so_while_it_runs():
+    known = tuning_round(state="running", config={"resumption": "It <went> on."})
+    assert "It &lt;went&gt; on." in running(known, job(), [])
+
+
 def test_no_round_is_a_sentence():
     assert "No round yet." in history([])
 
