@@ -1,7 +1,8 @@
 """An adapter handed out: as PEFT's own folder, as one merged model, or as GGUF.
 
-What is handed out has been checked: the first byte by byte, the others by asking them the gate's
-questions. Every copy is on record, since an erasure has to name it.
+What is handed out is asked the gate's questions by the engine that others load it with, and what
+came of that lies beside it. An adapter's own files are not asked where the engine that serves loads
+those very bytes. Every copy is on record, since an erasure has to name it.
 """
 
 import hashlib
@@ -17,15 +18,15 @@ from sqlite_utils import Database
 
 from assistant.app import App
 from assistant.commands.folders import new_folder
+from assistant.engines.choose import serving_engine
 from assistant.parity import LEAST_SAME_VERDICTS, Parity, ask_both
 from storage import adapters
 from storage.audit import audit
 from storage.copies import record_copy
 from storage.models import BaseModel, fingerprint
 from storage.records import Adapter
-from tuning.adapter_files import GGUF, verify_adapter
+from tuning.adapter_files import GGUF, PARITY, adapter_kind, verify_adapter
 
-PARITY = "parity.json"
 MODEL_GGUF = "model.gguf"
 CARD = "README.md"
 LOG = "export.log"
@@ -42,7 +43,9 @@ class Exported:
     format: str
     folder: str | None
     parity: Parity | None
-    """None for PEFT's own folder: the very bytes that serve."""
+    """None where nothing was asked."""
+    said: str
+    """The figures in words, or why nothing was asked."""
 
 
 class _NotAlike(Exception):
@@ -64,31 +67,52 @@ def export_adapter(
     """Writes the new folder `to`. Under `least` it is kept only with a reason in `anyway`.
 
     `format` is one of FORMATS; `quantization` (f16, q8_0) is for GGUF. Raises AdapterRefused for
-    files that do not verify or fit another base, Refused and BadInput for what the format cannot
-    hold, BadInput when `to` exists.
+    files that do not verify or, merged, fit another base, Refused and BadInput for what the format
+    cannot hold, BadInput when `to` exists.
     """
     with closing(app.db()) as db:
         known = adapters.adapter(db, adapter_id)
         _verify(app, known, fits_base=format != "peft")
+        why = _why_not_asked(app, known) if format == "peft" else None
+        kind = quantization if format == "gguf" else None
         parity = None
         try:
             with new_folder(to) as draft:
                 if format == "peft":
                     _copy(app, known, draft)
                 else:
-                    kind = quantization if format == "gguf" else None
                     _merge(app, known, draft, kind, say)
-                    parity = _asked(app, known, draft, format, least, say)
-                    _describe(app, known, draft, format, parity)
-                    if not (parity.good or anyway):
-                        raise _NotAlike
-                _record(db, known, to, format, kind if format == "gguf" else None, actor)
+                parity = None if why else _asked(app, known, draft, format, least, say)
+                said = parity.sentence() if parity else str(why)
+                _describe(app, known, draft, format, parity, said)
+                if parity and not (parity.good or anyway):
+                    raise _NotAlike
+                _record(db, known, to, format, kind, actor)
         except _NotAlike:
             _audit(db, known, actor, "export refused", format, parity, None)
-            return Exported(known.id, format, None, parity)
+            return Exported(known.id, format, None, parity, said)
         reason = None if parity is None or parity.good else anyway
         _audit(db, known, actor, "adapter exported", format, parity, reason)
-    return Exported(known.id, format, str(to), parity)
+    return Exported(known.id, format, str(to), parity, said)
+
+
+def _why_not_asked(app: App, known: Adapter) -> str | None:
+    """Why an adapter's own files are asked nothing; None where others may hear something else.
+
+    Others load them by PEFT, in torch. llama.cpp serves a float16 form that is made from them.
+    """
+    if known.base_fingerprint != app.base.fingerprint:
+        return (
+            "The files are the adapter's own, byte for byte. They were asked nothing: their base "
+            "model is not the one that serves here."
+        )
+    kind = adapter_kind(app.adapter_folder(known.id))
+    if serving_engine(app.base, app.settings.engine, kind) == "torch_peft":
+        return (
+            "The files are the adapter's own, byte for byte, and are what the engine that serves "
+            "loads too, so they were asked nothing."
+        )
+    return None
 
 
 def _verify(app: App, known: Adapter, *, fits_base: bool) -> None:
@@ -126,7 +150,9 @@ def _merge(app: App, known: Adapter, draft: Path, quantization: str | None, say:
 
 
 def _asked(app: App, known: Adapter, draft: Path, format: str, least: float, say: Say) -> Parity:
-    if format == "gguf":
+    if format == "peft":
+        exported = app.base
+    elif format == "gguf":
         exported = BaseModel(app.base.name, app.base.folder, draft / MODEL_GGUF, "")
     else:
         exported = BaseModel(app.base.name, draft, None, fingerprint(draft))
@@ -137,27 +163,33 @@ def _asked(app: App, known: Adapter, draft: Path, format: str, least: float, say
         format=format,
         least=least,
         log=app.datadir.root / LOG,
+        files=draft if format == "peft" else None,
         say=lambda share, note: say(0.3 + 0.7 * share, note),
     )
 
 
-def _describe(app: App, known: Adapter, draft: Path, format: str, parity: Parity) -> None:
-    """Leaves the certificate and the card beside the model."""
+def _describe(
+    app: App, known: Adapter, draft: Path, format: str, parity: Parity | None, said: str
+) -> None:
+    """Leaves the certificate beside what was written, and a model's card; an adapter has its own."""
+    serves = known.base_fingerprint == app.base.fingerprint
     files = {path.name: _facts(path) for path in sorted(draft.iterdir())}
     facts: dict[str, Any] = {
         "adapter": known.id,
         "adapter_manifest": known.manifest_hash,
-        "base_model": app.base.name,
-        "base_fingerprint": app.base.fingerprint,
+        "base_model": app.base.name if serves else None,
+        "base_fingerprint": known.base_fingerprint,
         "format": format,
-        "parity": parity.to_json(),
+        "parity": parity.to_json() if parity else None,
+        "said": said,
         "files": files,
     }
     (draft / PARITY).write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-    (draft / CARD).write_text(_card(app, known, format, parity), encoding="utf-8")
+    if format != "peft":
+        (draft / CARD).write_text(_card(app, known, format, said), encoding="utf-8")
 
 
-def _card(app: App, known: Adapter, format: str, parity: Parity) -> str:
+def _card(app: App, known: Adapter, format: str, said: str) -> str:
     tags = "tags: [apprentice, gguf]" if format == "gguf" else "tags: [apprentice]"
     library = "" if format == "gguf" else "library_name: transformers\n"
     return (
@@ -165,7 +197,7 @@ def _card(app: App, known: Adapter, format: str, parity: Parity) -> str:
         f"# Adapter {known.id}, merged into its base\n\n"
         f"`{app.base.name}` (fingerprint `{app.base.fingerprint[:12]}`) with a {known.method} "
         "adapter that Apprentice taught from approved corrections.\n\n"
-        f"{parity.sentence()} `{PARITY}` has the figures and the hashes of the files.\n"
+        f"{said} `{PARITY}` has the figures and the hashes of the files.\n"
     )
 
 

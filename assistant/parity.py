@@ -32,7 +32,7 @@ that lost the adapter alone keeps the general ones, and with them 86% of those 7
 LEAST_SAME_TOKENS = 0.25
 """Share of the tokens up to where two answers part; measured 0.59 and 0.63. A model that has
 everything wrong agrees with any other in its verdicts; other weights part at the first token."""
-ENGINES = {"merged": "torch_peft", "gguf": "llamacpp"}
+ENGINES = {"peft": "torch_peft", "merged": "torch_peft", "gguf": "llamacpp"}
 """Who loads an exported form, and so is asked."""
 
 
@@ -86,10 +86,12 @@ def ask_both(
     format: str,
     least: float,
     log: Path,
+    files: Path | None = None,
     say: Callable[[float, str], None] = lambda share, note: None,
 ) -> Parity:
     """Asks the adapter as it serves, then the exported model, outside this process.
 
+    `files` is the folder of an adapter that was exported alone: `exported` is then its base.
     Raises AnsweringFailed when either cannot answer.
     """
     cases, asked = questions(app, known)
@@ -109,7 +111,7 @@ def ask_both(
     with ChildAnswerer(exported, settings, log, on_cpu=True) as child:
         said = child.answer(
             prompts,
-            adapter=None,
+            adapter=(known.id, files) if files else None,
             max_tokens=ANSWER_TOKENS,
             on_answer=told(0.5, "asking the exported model"),
         )

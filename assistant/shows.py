@@ -117,13 +117,13 @@ def _style(row: Row) -> str:
 
 
 def _exported(row: Row) -> str:
-    said = f"\n{row['said']}" if "said" in row else ""
     if row["folder"] is None:
         return (
-            f"Adapter {row['adapter']} was not exported: merged, it is not the same.{said}\n"
+            f"Adapter {row['adapter']} was not exported: what was written is not the same.\n"
+            f"{row['said']}\n"
             "--anyway REASON keeps it."
         )
-    return f"Adapter {row['adapter']} is in {row['folder']}.{said}"
+    return f"Adapter {row['adapter']} is in {row['folder']}.\n{row['said']}"
 
 
 def _rebased(row: Row) -> str:

@@ -28,6 +28,8 @@ CARD = "README.md"
 MANIFEST = "manifest.json"
 GGUF = "adapter.gguf"
 """Made beside by the engine that needs it; derived, so not part of the manifest."""
+PARITY = "parity.json"
+"""Lies in an exported folder: what it was asked, and what it answered. Never loaded."""
 NOTES = "<!-- release notes -->"
 """Where the release notes begin in the card."""
 _PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
@@ -217,7 +219,7 @@ def _verify_files(folder: Path, manifest: Manifest) -> None:
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() in _PICKLES:
             raise AdapterRefused(folder, "pickle", f"{path.name} could run code when loaded")
-        known = path.name in manifest.files or path.name == MANIFEST
+        known = path.name in {*manifest.files, MANIFEST, PARITY}
         if not known and not path.name.startswith((GGUF, f".{GGUF}")):
             raise AdapterRefused(folder, "extra", f"{path.name} is not in its manifest")
         if path.is_symlink() or not path.is_file():

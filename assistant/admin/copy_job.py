@@ -40,13 +40,12 @@ def start_export(
             actor=actor,
             say=lambda share, note: beat(db, queued, share, f"adapter {known.id}: {note}"),
         )
-        said = made.parity.sentence() if made.parity else ""
         if made.folder is None:
             raise Refused(
-                f"Nothing was kept: {said} `apprentice adapters export {known.id} --to DIR "
+                f"Nothing was kept: {made.said} `apprentice adapters export {known.id} --to DIR "
                 f"--format {format} --anyway REASON` keeps it all the same."
             )
-        jobs.beat(db, queued.id, 1.0, f"adapter {known.id} is in {made.folder}. {said}".strip())
+        jobs.beat(db, queued.id, 1.0, f"adapter {known.id} is in {made.folder}. {made.said}")
 
     return in_background(app, EXPORT, known.workspace_id, work)
 

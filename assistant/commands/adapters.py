@@ -93,9 +93,9 @@ def export(
 ) -> Events:
     """Write an adapter to a new folder: as PEFT's own files, as one merged model, or as GGUF.
 
-    A merged form is asked the gate's questions; the exit code is 1 when it answers unlike the
+    What was written is asked the gate's questions; the exit code is 1 when it answers unlike the
     adapter in more of them than `least` allows, and nothing is left then, but for a reason in
-    `anyway`.
+    `anyway`. An adapter's own files are asked only where another engine than PEFT's serves them.
     """
     from assistant.commands.working import working
     from assistant.exports import export_adapter
@@ -114,10 +114,8 @@ def export(
             say=say,
         )
     )
-    event: Event = {"adapter": id, "format": format, "folder": made.folder}
-    if made.parity:
-        event |= {"parity": made.parity.to_json(), "said": made.parity.sentence()}
-    yield event
+    event: Event = {"adapter": id, "format": format, "folder": made.folder, "said": made.said}
+    yield event | ({"parity": made.parity.to_json()} if made.parity else {})
     return 0 if made.folder else 1
 
 

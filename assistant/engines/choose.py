@@ -48,6 +48,14 @@ def best_engine(base: BaseModel) -> str:
     return "llamacpp"
 
 
+def serving_engine(base: BaseModel, engine: str, kind: "Kind") -> str:
+    """The engine that answers by adapters of `kind` where the setting is `engine`."""
+    if engine != "auto":
+        return engine
+    running = best_engine(base)
+    return engine_beside(base, running, kind) or running
+
+
 def engine_beside(base: BaseModel, running: str, kind: "Kind") -> str | None:
     """The engine that must serve adapters of `kind` beside the one `running`; None if it can.
 

@@ -101,14 +101,17 @@ def test_broken_files_do_not_serve(apprentice, make):
     assert apprentice.rows("adapters", "list")[0]["status"] == "candidate"
 
 
-def test_exported_folder_is_pefts_own(apprentice, make, tmp_path):
+def test_exported_folder_is_pefts_own(apprentice, make, tiny_base, tmp_path, monkeypatch):
+    monkeypatch.setenv("APPRENTICE_BASE_MODEL", str(tiny_base.folder))
     (make() / "adapter.gguf").write_bytes(b"derived")
-    apprentice("adapters", "export", 1, "--to", tmp_path / "out")
+    said = apprentice("adapters", "export", 1, "--to", tmp_path / "out")
+    assert "asked nothing" in said
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {
         "adapter_config.json",
         "adapter_model.safetensors",
         "manifest.json",
+        "parity.json",
         "README.md",
     }
     assert len(load_file(tmp_path / "out" / "adapter_model.safetensors")) == 2

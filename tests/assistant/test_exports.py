@@ -1,5 +1,6 @@
 """Adapters handed out, asked the gate's questions by the engines that load them, and on record."""
 
+import hashlib
 import json
 from contextlib import closing
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from assistant.engines.lora_gguf import write_adapter_gguf
 from assistant.exports import export_adapter
 from assistant.parity import ask_both
 from storage.adapters import add_adapter
@@ -16,7 +18,12 @@ from storage.gguf_model import Weight, write_model_gguf
 from storage.models import BaseModel
 from tests.assistant.command_line import run_verb
 from tests.tiny import make_tiny_adapter
-from tuning.adapter_files import AdapterRefused, manifest_hash, save_adapter
+from tuning.adapter_files import (
+    AdapterRefused,
+    manifest_hash,
+    save_adapter,
+    verify_adapter,
+)
 
 
 @pytest.fixture
@@ -39,7 +46,11 @@ def acts(app):
 
 @pytest.mark.parametrize(
     ("format", "file", "engine"),
-    [("gguf", "model.gguf", "llamacpp"), ("merged", "model.safetensors", "torch_peft")],
+    [
+        ("peft", "adapter_model.safetensors", "torch_peft"),
+        ("gguf", "model.gguf", "llamacpp"),
+        ("merged", "model.safetensors", "torch_peft"),
+    ],
 )
 def test_what_is_handed_out_answers_as_the_adapter(app, known, tmp_path, format, file, engine):
     (result,), code = run_verb(
@@ -52,7 +63,12 @@ def test_what_is_handed_out_answers_as_the_adapter(app, known, tmp_path, format,
     written = json.loads((tmp_path / "out" / "parity.json").read_text())
     assert written["parity"] == parity and file in written["files"]
     assert written["adapter_manifest"] == known.manifest_hash
-    assert result["said"] in (tmp_path / "out" / "README.md").read_text()
+    assert written["said"] == result["said"]
+    if format == "peft":
+        assert manifest_hash(tmp_path / "out") == known.manifest_hash
+        verify_adapter(tmp_path / "out", app.base.fingerprint)
+    else:
+        assert result["said"] in (tmp_path / "out" / "README.md").read_text()
     with closing(app.db()) as db:
         (copy,) = copies_of(db, [known.id])
     assert (copy.kind, copy.place, copy.hash) == (
@@ -96,6 +112,37 @@ def test_it_does_not_begin_with_what_does_not_fit(app, known, tmp_path, monkeypa
     made = export_adapter(app, known.id, tmp_path / "out", format="peft", actor="cli:ada")
     assert made.parity is None and manifest_hash(tmp_path / "out") == manifest_hash(folder)
     assert not list((tmp_path / "out").glob("*.gguf"))
+    written = json.loads((tmp_path / "out" / "parity.json").read_text())
+    assert written["parity"] is None and "not the one that serves here" in written["said"]
+    assert written["base_fingerprint"] == known.base_fingerprint
+    assert written["files"] == facts_of(tmp_path / "out")
+
+
+def facts_of(folder):
+    """What the certificate says of the files beside it."""
+    return {
+        path.name: {
+            "sha256": hashlib.sha256(path.read_bytes()).hexdigest(),
+            "bytes": path.stat().st_size,
+        }
+        for path in folder.iterdir()
+        if path.name != "parity.json"
+    }
+
+
+def test_files_that_serve_as_they_are_are_asked_nothing(app, known, tmp_path):
+    app.settings = app.settings.model_copy(update={"engine": "torch_peft"})
+    made = export_adapter(app, known.id, tmp_path / "out", format="peft", actor="cli:ada")
+    assert made.parity is None and "the engine that serves loads too" in made.said
+    assert json.loads((tmp_path / "out" / "parity.json").read_text())["said"] == made.said
+
+
+def test_an_adapter_that_another_engine_hears_otherwise_is_not_left_there(app, known, tmp_path):
+    """Serves by a spoilt GGUF form, so PEFT's files answer otherwise."""
+    served = make_tiny_adapter(app.base, tmp_path / "other", seed=5, strength=0.1)
+    write_adapter_gguf(served, app.base.folder, app.adapter_folder(known.id) / "adapter.gguf")
+    made = export_adapter(app, known.id, tmp_path / "out", format="peft", actor="cli:ada")
+    assert made.folder is None and not made.parity.good and not (tmp_path / "out").exists()
 
 
 def test_the_adapter_itself_is_asked_and_not_its_base(app, known, tmp_path):

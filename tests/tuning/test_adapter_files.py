@@ -95,6 +95,7 @@ def test_nothing_names_the_place_it_was_made_in(saved, tiny_base):
 
 def test_a_gguf_form_beside_it_is_allowed(folder, tiny_base):
     (folder / "adapter.gguf").write_bytes(b"GGUF")
+    (folder / "parity.json").write_text("{}")  # what an export leaves
     verify_adapter(folder, tiny_base.fingerprint)
 
 

@@ -44,6 +44,7 @@ def test_a_folder_is_written_and_a_reload_says_where(office, copies, known, tmp_
     press(office, copies.export_it, known.id, "peft", str(tmp_path / "out"))
     assert office.ended(last_copy).state == "done"
     verify_adapter(tmp_path / "out", office.app.base.fingerprint)
+    assert json.loads((tmp_path / "out" / "parity.json").read_text())["parity"]["good"] is True
     assert f"adapter 1 is in {tmp_path / 'out'}" in press(office, copies.show)[copies.state]
     with closing(office.app.db()) as db:
         (copy,) = copies_of(db, [known.id])
