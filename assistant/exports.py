@@ -171,7 +171,7 @@ def _asked(app: App, known: Adapter, draft: Path, format: str, least: float, say
 def _describe(
     app: App, known: Adapter, draft: Path, format: str, parity: Parity | None, said: str
 ) -> None:
-    """Leaves the certificate beside what was written, and a model's card; an adapter has its own."""
+    """Leaves the certificate beside the files, and a card unless an adapter brings its own."""
     serves = known.base_fingerprint == app.base.fingerprint
     files = {path.name: _facts(path) for path in sorted(draft.iterdir())}
     facts: dict[str, Any] = {

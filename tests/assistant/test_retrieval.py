@@ -1,0 +1,79 @@
+"""What is found for a question: nothing without a budget, and only what may be shown."""
+
+from contextlib import closing
+
+import pytest
+
+from assistant.retrieval import EXAMPLES_AT_MOST, approved_near, examples_for, retrieve
+from storage.pairs import each_pair
+from storage.workspaces import set_workspace
+from tests.assistant.command_line import run_verb
+from tests.assistant.taught import teach
+
+ASKED = "Which orders are closed now?"
+
+
+@pytest.fixture
+def taught(app, workspace):
+    """Five approved corrections of two needs, and room for examples."""
+    teach(app, workspace)
+    with closing(app.db()) as db:
+        return set_workspace(db, "default", "example_tokens", "200")
+
+
+@pytest.fixture
+def shop(app, workspace, tmp_path):
+    """The workspace with one short document."""
+    page = tmp_path / "returns.md"
+    page.write_text("# Returns\n\nGoods may be returned within 30 days of delivery.")
+    run_verb(app, "ingest", workspace="default", paths=[str(page)])
+    return workspace
+
+
+def test_a_workspace_without_documents_asks_no_index(app, workspace):
+    with closing(app.db()) as db:
+        assert retrieve(app, db, workspace, "May goods be returned?") == ()
+    assert not app.has("index") and not app.has("embedder")
+
+
+def test_passages_are_those_of_the_documents_within_the_budget(app, shop):
+    with closing(app.db()) as db:
+        (found,) = retrieve(app, db, shop, "Within how many days may goods be returned?")
+        assert found.document == "returns.md" and "30 days" in found.text
+        none = set_workspace(db, "default", "passage_tokens", "0")
+        assert retrieve(app, db, none, "May goods be returned?") == ()
+        little = set_workspace(db, "default", "passage_tokens", "3")
+        assert retrieve(app, db, little, "May goods be returned?") == ()
+
+
+def test_examples_are_near_few_and_never_of_a_group_left_out(app, taught):
+    with closing(app.db()) as db:
+        found = examples_for(app, db, taught, ASKED)
+        assert {one.answer for one in found} >= {"right: orders"}
+        assert len(found) <= EXAMPLES_AT_MOST
+        others = examples_for(app, db, taught, ASKED, leave_out_groups=frozenset({"orders"}))
+        assert {one.answer for one in others} <= {"right: thanks"}
+
+
+def test_only_the_feedback_that_was_named_is_shown(app, taught):
+    with closing(app.db()) as db:
+        one = next(pair for pair in each_pair(db, taught.id) if pair.group == "orders")
+        named = frozenset({one.feedback_id})
+        found = examples_for(app, db, taught, ASKED, only_feedback_ids=named)
+        assert [example.question for example in found] == [one.inputs.question]
+        assert examples_for(app, db, taught, ASKED, only_feedback_ids=frozenset()) == ()
+
+
+def test_no_budget_no_examples_but_another_budget_may_be_given(app, workspace):
+    teach(app, workspace)
+    assert workspace.settings.example_tokens == 0
+    with closing(app.db()) as db:
+        assert examples_for(app, db, workspace, ASKED) == ()
+        assert len(examples_for(app, db, workspace, ASKED, budget=200, limit=1)) == 1
+
+
+def test_an_answer_that_was_approved_often_is_weighed_once_the_nearest_first(app, workspace):
+    teach(app, workspace)
+    with closing(app.db()) as db:
+        near = approved_near(app, db, workspace, ASKED)
+    assert near[0] == "right: orders" and len(set(near)) == len(near) <= 2
