@@ -1,22 +1,20 @@
-"""A bundle taken elsewhere, trained there by the program that the notebook calls, and back."""
+"""A bundle taken elsewhere as a zip, trained there by the notebook, and back."""
 
 import json
 import shutil
-import subprocess
-import sys
 from contextlib import closing
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-import tuning
 from storage.adapters import list_adapters
 from storage.database import write_transaction
 from storage.errors import BadInput, Refused
 from storage.feedback import approve, reject
 from storage.rounds import evaluations, finish_round, list_rounds, round_examples
 from tests.assistant.command_line import run_verb
+from tests.assistant.notebook import code_cells, run_cells
 from tests.assistant.taught import bundled
 from tuning.adapter_files import MANIFEST, AdapterRefused
 from tuning.config import RoundConfig
@@ -40,17 +38,27 @@ def origin(app, workspace, tmp_path):
 
 @pytest.fixture
 def trained(app, origin, elsewhere, tiny_base):
-    """OUT of `python -m tuning.run BUNDLE OUT`, run once on an exported bundle."""
-    out = elsewhere / "out"
-    if not out.exists():
+    """What the notebook sends home, run once on the usual zip of an exported bundle's folder."""
+    home = elsewhere / "home again"
+    if not home.exists():
         run_verb(app, "rounds export", id=origin.id, to=str(elsewhere / "bundle"))
-        model = shutil.copytree(tiny_base.folder, elsewhere / "model")
-        command = [sys.executable, "-m", "tuning.run", "bundle", "out", "--model", str(model)]
-        house = str(Path(tuning.__file__).parent.parent)
-        subprocess.run(
-            command, cwd=elsewhere, env={"PYTHONPATH": house}, capture_output=True, check=True
-        )
-    return out
+        shutil.make_archive(str(elsewhere / "bundle"), "zip", elsewhere, "bundle")
+        shutil.rmtree(elsewhere / "bundle")
+        shutil.copytree(tiny_base.folder, elsewhere / "model")
+        said = run_cells(code_cells(), elsewhere)
+        assert "6 rows to learn, 3 cases kept back, lora" in said and '"result"' in said
+        shutil.unpack_archive(elsewhere / "out.zip", home)
+    return home
+
+
+@pytest.mark.parametrize("inside", [".", "bundle", "round 7/bundle"])
+def test_the_notebook_takes_any_zip_of_the_bundle(tmp_path, inside):
+    packed = tmp_path / "packed" / inside
+    packed.mkdir(parents=True)
+    (packed / "heldout.jsonl").write_text("")
+    shutil.make_archive(str(tmp_path / "bundle"), "zip", tmp_path / "packed")
+    said = run_cells([code_cells()[0], "print(BUNDLE.as_posix())"], tmp_path)
+    assert said.strip() == Path("bundle", inside).as_posix()
 
 
 def test_what_was_trained_elsewhere_is_judged_like_any_other(app, origin, trained):
