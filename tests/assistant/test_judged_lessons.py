@@ -24,7 +24,7 @@ def taught(app, workspace):
 def judged(app, taught):
     """Records a reply with an approved thumb, beside an earlier answer if one is given."""
 
-    def judge(question, answer, rating=1, *, earlier=None, finish_reason="stop", group=None):
+    def judge(question, answer, rating=1, *, earlier=None, finish_reason="stop"):
         inputs = Inputs(question, taught.instructions, taught.instructions_version)
         with closing(app.db()) as db:
             talk = start_conversation(db, taught.id, "user:1")
@@ -45,7 +45,7 @@ def judged(app, taught):
                 finish_reason=finish_reason,
                 **known,
             )
-            given = add_feedback(db, message_id=reply.id, rating=rating, group=group, **GIVEN)
+            given = add_feedback(db, message_id=reply.id, rating=rating, **GIVEN)
             return approve(db, given.id, reviewer="user:2").id
 
     return judge
