@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from sqlite_utils import Database
@@ -17,7 +18,7 @@ from assistant.judged_lessons import preferences, thumbs
 from assistant.lessons import Lesson, fitting, lessons
 from assistant.replay import REPLAY_TOKENS, replay_count
 from assistant.round_start import choose_start
-from assistant.written import Task, task_of
+from assistant.written import Task, recombining, task_of
 from storage.errors import BadInput
 from storage.records import Adapter, Workspace
 from tuning.adapter_kinds import Kind
@@ -89,48 +90,53 @@ def plan_round(
         known = pace(app, db, config)
 
         def minutes(some: Sequence[Lesson]) -> float:
-            every = (*some, *taught.judged)
-            return training_minutes(config, known, *_size(every, config, replayable))
+            work = _work(workspace, some, taught.judged, config, replayable)
+            training = training_minutes(config, known, work.tokens, work.size)
+            return training + writing_minutes(work.task, config, known)
 
         chosen = choose_start(
             app, db, workspace, found, config, wanted=start, asked=asked, minutes=minutes
         )
     trained = [lesson for lesson in chosen.lessons if lesson.split == "train"]
     paraphrases = sum(len(lesson.paraphrases) for lesson in chosen.lessons)
-    tokens, size = _size((*chosen.lessons, *taught.judged), config, replayable)
-    task = task_of(workspace.settings.checks, chosen.lessons, config)
-    if task is not None:
-        recombined = min(task.kept_queries, math.ceil(size.pairs * config.recombined_share))
-        tokens += recombined * tokens // (size.pairs + size.replay)
-    training = min(config.max_minutes, training_minutes(config, known, tokens, size))
+    work = _work(workspace, chosen.lessons, taught.judged, config, replayable)
+    writing, writes = writing_minutes(work.task, config, known), _writes(workspace, work.task)
+    training = min(
+        config.max_minutes - writing, training_minutes(config, known, work.tokens, work.size)
+    )
     return RoundPlan(
         workspace=workspace.name,
         train=len(trained),
         held_out=len(chosen.lessons) - len(trained) + paraphrases,
-        replay=size.replay,
+        replay=work.size.replay,
         paraphrases=paraphrases,
         needs=len({lesson.pair.group for lesson in chosen.lessons}),
-        tokens_a_pass=tokens,
-        minutes=round(
-            training + writing_minutes(task, config, known) + known.rest_minutes,
-            1,
-        ),
+        tokens_a_pass=work.tokens,
+        minutes=round(training + writing + known.rest_minutes, 1),
         memory_bytes=known.peak_bytes,
         advice=_advice(found),
         config=chosen.config,
         lessons=chosen.lessons,
         judged=taught.judged,
         start=chosen.adapter,
-        notes=(taught.why, *too_long, *taught.too_long, *chosen.notes, *_writes(task)),
+        notes=(taught.why, *too_long, *taught.too_long, *chosen.notes, *writes),
         measured=known.source,
         served_by=_served_by(app, chosen.config.method),
     )
 
 
-def _writes(task: Task | None) -> tuple[str, ...]:
-    if task is None or not task.samples:
+def _writes(workspace: Workspace, task: Task | None) -> tuple[str, ...]:
+    if task is None:
         return ()
-    return (f"{len(task.thin)} needs have one or two wordings: the round writes others itself.",)
+    said = []
+    if task.samples:
+        thin = f"{len(task.thin)} needs have one or two wordings"
+        said.append(f"{thin}: the round writes others itself.")
+    check = recombining(workspace.settings.checks)
+    if task.queries and check is not None:
+        name = Path(str(check["database"])).name
+        said.append(f"It makes new queries too, with numbers and common values of {name}.")
+    return tuple(said)
 
 
 def _config(app: App, workspace: Workspace, asked: Mapping[str, Any]) -> RoundConfig:
@@ -173,6 +179,32 @@ def _taught(
     if objective == "kto":
         return _Taught(objective, why, tuple(thumbed), long_thumbs)
     return _Taught(objective, why)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What a round goes over."""
+
+    tokens: int
+    """Of a pass."""
+    size: Pass
+    task: Task | None
+    """What it writes itself."""
+
+
+def _work(
+    workspace: Workspace,
+    found: Sequence[Lesson],
+    judged: Sequence[Lesson],
+    config: RoundConfig,
+    replayable: int,
+) -> _Work:
+    tokens, size = _size((*found, *judged), config, replayable)
+    task = task_of(workspace.settings.checks, found, config)
+    if task is not None:
+        recombined = min(task.kept_queries, math.ceil(size.pairs * config.recombined_share))
+        tokens += recombined * tokens // (size.pairs + size.replay)
+    return _Work(tokens, size, task)
 
 
 def _size(found: Sequence[Lesson], config: RoundConfig, replayable: int) -> tuple[int, Pass]:

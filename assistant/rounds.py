@@ -27,6 +27,7 @@ from assistant.opponents import OnProgress, Watch, opponents
 from assistant.replay import replay_rows
 from assistant.round_plan import RoundPlan, plan_round
 from assistant.writer import write
+from assistant.written import counts_of, note_of
 from storage import adapters, jobs, rounds
 from storage.database import write_transaction
 from storage.erasure import refuse_emptied
@@ -192,12 +193,18 @@ def _wait_for_turn(db: Database, queued: TuningRound) -> None:
 
 
 def _go_on(app: App, queued: TuningRound, bundle: Bundle) -> TuningRound:
-    kinds = [row.kind for row in bundle.train]
+    kinds, counts = [row.kind for row in bundle.train], counts_of(bundle.train)
     return conduct(
         app,
         queued,
         lambda db: _train_and_judge(
-            app, db, queued, bundle, Watch(db, queued, lambda share, note: None), resume=True
+            app,
+            db,
+            queued,
+            bundle,
+            Watch(db, queued, lambda share, note: None),
+            resume=True,
+            notes=note_of(counts),
         ),
         method=bundle.config.method,
         pairs={
@@ -206,6 +213,7 @@ def _go_on(app: App, queued: TuningRound, bundle: Bundle) -> TuningRound:
             "replay": kinds.count("replay"),
             "preferences": kinds.count("preference"),
             "thumbs": kinds.count("thumb"),
+            **counts,
         },
     )
 
@@ -274,7 +282,7 @@ def _run(
     heldout = held_out_cases(app, db, workspace, plan.lessons, checks)
     bundle = write_bundle(
         folder / "bundle",
-        config=plan.config,
+        config=written.leaves(plan.config),
         base_fingerprint=app.base.fingerprint,
         base_model=app.base.name,
         round_id=queued.id,
@@ -287,8 +295,7 @@ def _run(
         likelihood=sentinel_choices(app, workspace, (*plan.lessons, *plan.judged)),
         start=plan.start.manifest_hash if plan.start else None,
     )
-    result = _train_and_judge(app, db, queued, bundle, watch)
-    return replace(result, notes=(*written.notes, *result.notes))
+    return _train_and_judge(app, db, queued, bundle, watch, notes=written.notes)
 
 
 def _train_and_judge(
@@ -299,11 +306,12 @@ def _train_and_judge(
     watch: Watch,
     *,
     resume: bool = False,
+    notes: tuple[str, ...] = (),
 ) -> RoundResult:
     folder = app.datadir.rounds / str(queued.id)
     parent = queued.start_adapter_id
     with opponents(app, db, queued, bundle, watch) as (rows, answer):
-        return run_round(
+        result = run_round(
             bundle.folder,
             folder / "out",
             model_folder=app.base.folder,
@@ -314,6 +322,7 @@ def _train_and_judge(
             on_progress=watch.training,
             cancelled=watch.cancelled,
         )
+    return replace(result, notes=(*notes, *result.notes))
 
 
 def _record(

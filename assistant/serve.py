@@ -19,6 +19,7 @@ from assistant.control import control_socket
 from assistant.resumption import resume_killed
 from assistant.schedule import Refusals, start_due
 from assistant.settings import Settings
+from assistant.writer import sweep_writers
 from storage.adapters import serving_adapter
 from storage.conversations import mark_interrupted
 from storage.errors import ApprenticeError, BadInput
@@ -94,6 +95,7 @@ def _tidy(app: App) -> None:
                 "the %s with job %d was running when the last server died", job.kind, job.id
             )
         interrupted = mark_interrupted(db)
+    sweep_writers(app.datadir.rounds)
     if interrupted:
         log.warning("%d replies were interrupted when the last server died", interrupted)
 

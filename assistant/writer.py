@@ -83,8 +83,33 @@ def write(
     task = task_of(checks, plan.lessons, plan.config)
     if task is None:
         return NOTHING
+    started = time.monotonic()
+    sweep_writers(folder.parent)  # one round at a time: no other writer is at work
+    found = _kept_or_why_not(app, db, workspace, plan, checks, task, folder, watch)
+    return replace(found, minutes=(time.monotonic() - started) / 60)
+
+
+def sweep_writers(rounds: Path) -> None:
+    """Remove what a writer left behind that was killed with its server: it holds corrections.
+
+    `rounds`: the folder of all rounds, none of which is at work.
+    """
+    for place in rounds.glob(f"*/{FOLDER}"):
+        log.warning("what round %s was writing with is removed", place.parent.name)
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _kept_or_why_not(
+    app: App,
+    db: Database,
+    workspace: Workspace,
+    plan: RoundPlan,
+    checks: Sequence[Check],
+    task: Task,
+    folder: Path,
+    watch: Watch,
+) -> Written:
     place = folder / FOLDER
-    shutil.rmtree(place, ignore_errors=True)
     try:
         adapter = _train(app, plan, task, place, watch)
         with ChildAnswerer(app.base, app.settings, folder / "answers.log") as child:

@@ -8,7 +8,7 @@ vectors and words can tell.
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from assistant.lessons import Lesson
@@ -18,8 +18,11 @@ from tuning.augment import bare_words, same_words
 from tuning.batches import Pass
 from tuning.checks import Check, check_for
 from tuning.config import RoundConfig
+from tuning.json_check import bare
 from tuning.query_sense import literals
 from tuning.recombine import MOST, MOST_A_PAIR
+from tuning.rows import TrainRow
+from tuning.sql_check import looks_like_sql
 
 LEAST = 8
 """Exact answers under which nothing is written: a model learns no way of asking from fewer."""
@@ -77,6 +80,13 @@ class Written:
     """New questions, as service would show them, with the new queries that answer them."""
     notes: tuple[str, ...] = ()
     """What a person should know of it."""
+    minutes: float = 0.0
+    """What writing took, whatever was kept."""
+
+    def leaves(self, config: RoundConfig) -> RoundConfig:
+        """The dials with the minutes that are left for training, half of them at least."""
+        left = max(config.max_minutes - self.minutes, config.max_minutes / 2)
+        return replace(config, max_minutes=left)
 
     @property
     def counts(self) -> dict[str, int]:
@@ -87,6 +97,35 @@ class Written:
 
 
 NOTHING = Written()
+
+
+def counts_of(rows: Iterable[TrainRow]) -> dict[str, int]:
+    """As `Written.counts`, by a bundle's rows: for a round that goes on with its bundle.
+
+    A pair's variants begin with its written wordings, all of them twice.
+    """
+    asked: dict[str | None, list[str]] = {}
+    recombined = 0
+    for row in rows:
+        recombined += row.kind == "recombined"
+        if row.kind == "variant":
+            asked.setdefault(row.of, []).append(row.messages[-1]["content"])
+    counts = {"written": sum(map(_said_twice, asked.values())), "recombined": recombined}
+    return counts if any(counts.values()) else {}
+
+
+def _said_twice(texts: Sequence[str]) -> int:
+    """How many texts it begins with that come again right behind."""
+    halves = range(len(texts) // 2, 0, -1)
+    return next((n for n in halves if texts[:n] == texts[n : 2 * n]), 0)
+
+
+def note_of(counts: Mapping[str, int]) -> tuple[str, ...]:
+    """What a person should know of a round's own wordings, by what was kept of them."""
+    if not counts:
+        return ()
+    written, recombined = counts.get("written", 0), counts.get("recombined", 0)
+    return (f"The round wrote itself {written} other wordings and {recombined} new questions.",)
 
 
 def task_of(checks: Sequence[Check], found: Iterable[Lesson], config: RoundConfig) -> Task | None:
@@ -168,8 +207,11 @@ def kept_wordings(
 
 def _keeps_words(lesson: Lesson, text: str) -> bool:
     """Whether it has a question's length, and every name and number that question and answer
-    share: without one the answer would have to be guessed."""
-    shared = set(bare_words(lesson.inputs.question)) & set(bare_words(lesson.pair.chosen))
+    share: without one the answer would have to be guessed. Of a query these are its values, no
+    words of SQL and no columns: "People from Rome" may be "Who lives in Rome?"."""
+    answer = bare(lesson.pair.chosen)
+    told = literals(answer) if looks_like_sql(answer) else [answer]
+    shared = set(bare_words(lesson.inputs.question)) & set(bare_words(" ".join(told)))
     return SHORTEST < len(text) < LONGEST_TEXT and shared <= set(bare_words(text))
 
 

@@ -14,6 +14,10 @@ import re
 from collections.abc import Iterable, Sequence, Set
 from os.path import commonprefix
 
+from tuning.json_check import bare
+from tuning.query_text import own_words
+from tuning.sql_check import looks_like_sql
+
 DROP = 0.2
 """Chance of each word to be left out."""
 REPLACE = 0.2
@@ -39,14 +43,15 @@ def variants(
     """Up to `count` different variations of `question`; fewer when it is too short for so many.
 
     `others`: further taught wordings of the same need with the same answer. Words that stand in
-    `answer` (a name, a number) always stay: a variant without them would teach to invent them.
+    `answer` (a name, a number) always stay: a variant without them would teach to invent them. The
+    words of SQL itself are none of these: "from" and "in" of a question are not from its query.
     `fillers`: any ordinary words. No variant equals the question, one of `others` or of `avoid`
     (the held-out wordings as `same_words` gives them, which nothing is taken from). The same
     arguments give the same variants.
     """
     rng = random.Random(f"{seed}|{question}")
     taken = {same_words(text) for text in (question, *others)}
-    fixed = set(bare_words(answer))
+    fixed = told_words(answer)
     found: list[str] = []
     for _ in range(count * TRIES):
         if len(found) == count:
@@ -108,6 +113,13 @@ def _thin_out(
         if chance < REPLACE:
             kept.append(rng.choice(fillers) if fillers else word)
     return kept
+
+
+def told_words(answer: str) -> set[str]:
+    """The words of an answer that its question may tell; of SQL its names and values alone."""
+    sql = bare(answer)
+    words = own_words(sql) if looks_like_sql(sql) else []
+    return set(bare_words(" ".join(words) or answer))
 
 
 def bare_words(text: str) -> list[str]:

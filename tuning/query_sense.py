@@ -63,22 +63,25 @@ def has_sense(tree: exp.Select) -> bool:
     """Whether somebody may ask for it, as far as its form tells.
 
     Without sense are: the same column or condition twice, an aggregate beside bare columns or in
-    the order without a group, a group without an aggregate, a LIMIT without an order, and an order
-    or DISTINCT of what is one row anyway.
+    the order without a group, a group without an aggregate or that is not shown, a LIMIT without
+    an order, an order of what is one row anyway, and DISTINCT of that, of groups, of * or with a
+    LIMIT.
     """
     shown = [one.unalias() for one in tree.expressions]
     grouped, order, limit = (tree.args.get(name) for name in ("group", "order", "limit"))
     made = [bool(aggregates(one)) for one in shown]
     if _twice(shown) or _twice(_conditions(tree)) or (limit and not order):
         return False
+    if tree.args.get("distinct") and (grouped or limit or any(made)):
+        return False
     if grouped:
         having = tree.args.get("having")
         beside = [part for part in (having, order) if part and aggregates(part)]
-        return (any(made) or bool(beside)) and not tree.args.get("distinct")
+        return (any(made) or bool(beside)) and not all(made)
     if tree.args.get("having") or (order and aggregates(order)):
         return False
     if any(made):
-        return all(made) and not order and not limit and not tree.args.get("distinct")
+        return all(made) and not order and not limit
     return not (tree.args.get("distinct") and any(isinstance(one, exp.Star) for one in shown))
 
 

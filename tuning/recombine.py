@@ -286,12 +286,12 @@ def _written(
 ) -> str | None:
     """One of the values, quoted as the one at `place` is; None where none fits."""
     old = tokens[place]
-    if old.token_type is TokenType.NUMBER:
-        values = [one for one in values if not isinstance(one, str)]
+    is_number = old.token_type is TokenType.NUMBER
+    values = [one for one in values if isinstance(one, str) != is_number]
     if not values:
         return None
     new = str(source.rng.choice(values))
-    if old.token_type is TokenType.NUMBER:
+    if is_number:
         return new
     if tokens[place - 1].token_type is TokenType.LIKE:
         stem = old.text.strip("%")

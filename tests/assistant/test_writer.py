@@ -14,8 +14,14 @@ from assistant.lesson_rows import training_rows
 from assistant.opponents import Watch
 from assistant.round_plan import plan_round
 from assistant.rounds import run_round_here
-from assistant.writer import backwards_row, wordings_wanted, write, writer_config
-from assistant.written import NOTHING, Task, task_of
+from assistant.writer import (
+    backwards_row,
+    sweep_writers,
+    wordings_wanted,
+    write,
+    writer_config,
+)
+from assistant.written import NOTHING, Task, counts_of, task_of
 from storage.jobs import request_cancel
 from storage.rounds import create_round, list_rounds
 from storage.workspaces import set_workspace
@@ -68,6 +74,7 @@ def watched(app, db, workspace):
 def test_rubbish_leaves_a_round_as_it_was(app, shop, quick):
     plan = plan_round(app, shop, DIALS)
     assert "9 needs have one or two wordings" in " ".join(plan.notes)
+    assert "with numbers and common values of shop.sqlite" in " ".join(plan.notes)
     with closing(app.db()) as db:
         _, watch = watched(app, db, shop)
         folder = app.datadir.rounds / "1"
@@ -80,7 +87,7 @@ def test_rubbish_leaves_a_round_as_it_was(app, shop, quick):
     (note,) = found.notes
     assert note.startswith("The round wrote itself 0 of 9 other wordings that it tried, and 0 of ")
     assert not note.endswith(" 0 new questions.")
-    assert found.counts == {} and rows[0] == rows[1]
+    assert found.counts == {} and rows[0] == rows[1] and found.minutes > 0
     assert not (folder / writer.FOLDER).exists()
 
 
@@ -114,6 +121,8 @@ def test_what_is_kept_is_taught(app, shop, quick, monkeypatch):
     }
     kept = [id for id, text in whole.items() if asked[id, text]]
     assert kept and all(asked[id, whole[id]] == lesson_rows.WRITTEN_WEIGHT for id in kept)
+    assert 1 <= bundle.config.max_minutes < plan_round(app, shop, DIALS).config.max_minutes
+    assert counts_of(bundle.train)["written"] == len(kept)
     new = [row for row in bundle.train if row.kind == "recombined"]
     assert new and not {row.completion for row in new} & {row.completion for row in pairs.values()}
     for row in new:
@@ -167,3 +176,11 @@ def test_it_is_taught_the_other_way_round_and_asked_in_turn(app, shop):
     first, second, other = task.taught[:3]
     two = replace(task, thin={"a": (first, second), "b": (other,)})
     assert wordings_wanted(two, 3) == [first, other, second, other, first, other]
+
+
+def test_what_a_killed_writer_left_is_swept(tmp_path):
+    for place in ("7/writer/out", "7/bundle", "8/out"):
+        (tmp_path / place).mkdir(parents=True)
+        (tmp_path / place / "weights").write_text("x")
+    sweep_writers(tmp_path)
+    assert sorted(one.name for one in tmp_path.glob("*/*")) == ["bundle", "out"]

@@ -9,13 +9,16 @@ from assistant.lessons import Lesson
 from assistant.written import (
     Task,
     Written,
+    counts_of,
     first_line,
     kept_questions,
     kept_wordings,
+    note_of,
     task_of,
 )
 from storage.records import Inputs, Pair
 from tuning.config import RoundConfig
+from tuning.rows import TrainRow
 
 SQL = [{"type": "sql", "database": "shop.sqlite"}]
 CONFIG = RoundConfig()
@@ -120,7 +123,6 @@ def test_a_near_wording_with_its_names_is_kept_once():
     "said",
     [
         (ROME, "Romans"),  # the name is lost
-        (LATE, "Late, please"),  # and here the table
         (ROME, "Who is in Rome?"),  # taught
         (LATE, "Tell me something"),  # too far
         (LATE, ""),
@@ -131,6 +133,14 @@ def test_a_near_wording_with_its_names_is_kept_once():
 )
 def test_what_says_something_else_or_nothing_new_is_not_kept(said):
     assert kept(said) == {}
+
+
+def test_a_word_of_sql_is_no_name():
+    lives = lesson(3, "People from Rome", "SELECT name FROM people WHERE city = 'Rome' LIMIT 1")
+    frame = lesson(4, "People from Rome", '{"from": "Rome"}')
+    said = "All people in Rome."
+    assert kept_wordings([(lives, said)], [lives], embed, frozenset()) == {3: (said,)}
+    assert kept_wordings([(frame, said)], [frame], embed, frozenset()) == {}
 
 
 def test_what_is_nearer_to_another_answer_or_judges_is_not_kept():
@@ -168,3 +178,30 @@ def test_only_the_first_line_counts():
 def test_counts_are_of_what_was_kept():
     assert Written().counts == {}
     assert Written({1: ("a", "b")}).counts == {"written": 2, "recombined": 0}
+
+
+def test_the_oldest_needs_no_number():
+    said = [("SELECT a FROM t ORDER BY b DESC LIMIT 1", "Show every a there is.")]
+    assert kept_questions(said, [LATE, ROME], embed, set()) == [(said[0][1], said[0][0])]
+
+
+def row(id, question, kind, of=None):
+    said = ({"role": "user", "content": question},)
+    return TrainRow(id, "g", said, (1,), "a", (2,), kind=kind, of=of)
+
+
+def test_a_bundle_tells_what_was_written():
+    rows = [row("1", "Q", "correction"), row("1~0", "W", "variant", "1")]
+    rows += [row("1~1", "W", "variant", "1"), row("1~2", "V", "variant", "1")]
+    assert counts_of(rows) == {"written": 1, "recombined": 0}
+    rows += [row("recombined-0", "N", "recombined")]
+    assert note_of(counts_of(rows)) == (
+        "The round wrote itself 1 other wordings and 1 new questions.",
+    )
+    assert counts_of(rows[:2]) == {} and note_of({}) == ()
+
+
+def test_writing_comes_out_of_the_minutes():
+    config = RoundConfig(max_minutes=12)
+    assert Written(minutes=2.5).leaves(config).max_minutes == 9.5
+    assert Written(minutes=11).leaves(config).max_minutes == 6

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tuning.augment import same_words, telling_tokens, variants
+from tuning.augment import same_words, telling_tokens, told_words, variants
 
 QUESTION = "Which of the orders were completed in the past month?"
 OTHERS = ["Show me every order we finished since last month.", "Completed orders, past month"]
@@ -78,3 +78,9 @@ def test_any_script_will_do():
 )
 def test_tokens_that_tell_an_answer_from_the_others(others, tokens):
     assert telling_tokens((1, 2, 3), others) == tokens
+
+
+def test_words_of_sql_are_not_the_questions():
+    query = "SELECT COUNT(*) FROM people WHERE city = 'New York' AND age IN (30) ORDER BY name"
+    assert told_words(query) == {"people", "city", "new", "york", "age", "name", "30"}
+    assert told_words('{"from": 3}') == {"from", "3"}

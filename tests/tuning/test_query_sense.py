@@ -42,6 +42,8 @@ def test_case_and_spacing_make_no_other_query():
         "SELECT DISTINCT COUNT(*) FROM t",
         "SELECT DISTINCT x, COUNT(*) FROM t GROUP BY x",
         "SELECT DISTINCT * FROM t",
+        "SELECT DISTINCT x FROM t ORDER BY y LIMIT 1",
+        "SELECT COUNT(*), MAX(x) FROM t GROUP BY y",
         "SELECT x FROM t WHERE y > 1 AND y > 1",
         "SELECT x FROM t HAVING COUNT(*) > 1",
     ],
