@@ -189,45 +189,66 @@ class _Search:
     approved: Approved
     decode: Callable[[Sequence[int]], str]
     _waiting: list[tuple[float, tuple[int, ...], float]] = field(default_factory=list)
-    """(minus what an answer that begins so is worth at most, token ids, log-probability)"""
+    """(minus `_worth`, token ids, natural-log probability)"""
 
     def better(self, alternatives: int) -> tuple[int, ...] | None:
         """Token ids of a better answer than the greedy one, its end among them, or None.
 
-        A beginning is worth no less than what it ends in, so the search is over when the
-        worthiest beginning left is worth less than the best answer, unless that one fails.
+        It costs at most as many tokens as so many further answers of the greedy one's length. A
+        beginning is worth no less than what it ends in, so one that is worth less than the best
+        answer is left, and the search is over when all are, unless that answer fails.
         """
-        best = found = self._finished((), 0.0, self.greedy)
-        for _ in range(alternatives):
-            if not self._waiting or (best[0] and -self._waiting[0][0] <= best[1]):
+        ids, log_prob = self._taken((), 0.0, self.greedy)
+        best = found = self._found(ids, log_prob)
+        left = alternatives * len(self.greedy)
+        while self._waiting and left > 0:
+            likely, begun, log_prob = heappop(self._waiting)
+            if best[0] and -likely <= best[1]:
                 break
-            _, ids, log_prob = heappop(self._waiting)
-            rest = self._rest(ids)
-            if rest is not None:
-                best = max(best, self._finished(ids, log_prob, rest))
+            other, tokens = self._follow(begun, log_prob, best)
+            left -= 1 + tokens
+            if other is not None:
+                best = max(best, other)
         return None if best == found else best[2]
 
-    def _rest(self, ids: tuple[int, ...]) -> tuple[Chosen, ...] | None:
-        """What greedily follows a beginning; None when the model does not come to an end."""
-        if ids[-1] == self.greedy[-1].token:  # the end itself
-            return ()
-        return _whole(list(self.begin(ids, max(1, LONGEST - len(ids))))) or None
+    def _follow(
+        self, ids: tuple[int, ...], log_prob: float, best: _Found
+    ) -> tuple[_Found | None, int]:
+        """What greedily follows a beginning, and the tokens that it took.
 
-    def _finished(self, begun: tuple[int, ...], log_prob: float, rest: Sequence[Chosen]) -> _Found:
-        """An answer as it is compared; its turn-offs are kept for later."""
-        ids = begun
-        for one in rest:
-            self._turn_off(ids, log_prob, one)
+        None when that comes to no end, or is no longer worth as much as the best.
+        """
+        if ids[-1] == self.greedy[-1].token:  # the end itself
+            return self._found(ids, log_prob), 0
+        begun, tokens = len(ids), 0
+        with closing(self.begin(ids, max(1, LONGEST - begun))) as pieces:  # type: ignore[type-var]
+            for piece in pieces:
+                tokens += piece.tokens
+                ids, log_prob = self._taken(ids, log_prob, piece.chosen)
+                if len(ids) - begun != tokens or (best[0] and self._worth(ids, log_prob) < best[1]):
+                    break
+                if piece.finish_reason == "stop":
+                    return self._found(ids, log_prob), tokens
+        return None, tokens
+
+    def _taken(
+        self, ids: tuple[int, ...], log_prob: float, more: Sequence[Chosen]
+    ) -> tuple[tuple[int, ...], float]:
+        """A beginning with more tokens; where others could have been taken is kept for later."""
+        for one in more:
+            for token, likely in one.others:
+                other = (*ids, token)
+                worth = self._worth(other, log_prob + likely)
+                heappush(self._waiting, (-worth, other, log_prob + likely))
             log_prob += one.log_prob
             ids = (*ids, one.token)
+        return ids, log_prob
+
+    def _found(self, ids: tuple[int, ...], log_prob: float) -> _Found:
         text = self.decode(ids[:-1])
         passes = all(_passes(check, text) for check in self.checks)
-        return passes, log_prob + APPROVED * (ids in self.approved), ids
+        return passes, self._worth(ids, log_prob), ids
 
-    def _turn_off(self, ids: tuple[int, ...], log_prob: float, taken: Chosen) -> None:
-        """Keeps the token that came second for later, and those by which approved answers go on."""
-        for place, (token, others_log_prob) in enumerate(taken.others):
-            begun, likely = (*ids, token), log_prob + others_log_prob
-            approved = any(one[: len(begun)] == begun for one in self.approved)
-            if approved or place == 0:
-                heappush(self._waiting, (-(likely + APPROVED * approved), begun, likely))
+    def _worth(self, ids: tuple[int, ...], log_prob: float) -> float:
+        """What an answer that begins so is worth at most."""
+        return log_prob + APPROVED * any(one[: len(ids)] == ids for one in self.approved)

@@ -26,6 +26,7 @@ class Table:
 
     def __init__(self, table, usual=((END, 0.9), (9, 0.1))):
         self.table, self.usual, self.asked, self.words = table, usual, [], None
+        self.taken = 0
 
     def text(self, ids):
         """A query, unless other words were given."""
@@ -43,6 +44,7 @@ class Table:
             self.said = place
             (token, first), *others = self.next(said)
             said = (*said, token)
+            self.taken += 1
             others = tuple((other, math.log(chance)) for other, chance in others)
             chosen = (Chosen(token, math.log(first), others),)
             if cancel.is_set():
@@ -119,11 +121,29 @@ def test_nothing_is_asked_where_the_model_is_sure():
     assert model.asked == [()]
 
 
-def test_at_most_so_many_others_are_asked():
+def test_it_takes_no_more_than_so_many_answers_of_that_length():
     flat = [(1, 0.4), (2, 0.3), (3, 0.3)]
-    model = Table({ids: flat for size in range(4) for ids in product((1, 2, 3), repeat=size)})
-    answer(model, alternatives=3)
-    assert len(model.asked) == 4
+    table = {ids: flat for size in range(4) for ids in product((1, 2, 3), repeat=size)}
+    lengths = {}
+    for alternatives in (1, 3, 100):
+        model = Table(table)
+        answer(model, alternatives=alternatives)
+        lengths[alternatives] = model.taken
+    # the greedy answer has five tokens with its end; one that was begun is finished
+    assert 5 < lengths[1] <= 2 * 5 + 4 and lengths[1] < lengths[3] <= 4 * 5 + 4 < lengths[100]
+
+
+def test_what_can_no_longer_win_is_left_on_its_way():
+    half = [(1, 0.5), (2, 1e-6)]
+    long = {(2,) + (1,) * size: half for size in range(40)}
+    model = Table({(): [(1, 0.6), (2, 0.4)], **long})
+    assert said(answer(model)) == "1 "
+    # 0.6 * 0.9 is the first one's; 0.4 is below it at once
+    assert model.taken == 2
+    model = Table({(): [(1, 0.4), (2, 0.35)], (1,): [(END, 0.1), (3, 0.05)], **long})
+    assert said(answer(model)) == "1 "
+    # 0.35, 0.175, 0.09, 0.04: the fourth is too little
+    assert model.taken < 12
 
 
 def test_it_finds_the_likeliest_of_all_when_two_words_are_possible_each_time():
@@ -195,7 +215,6 @@ def test_an_approved_answer_goes_before_one_that_is_a_little_likelier():
     near = ((1, 5, END), (8, END))
     model = Table(GARDEN_PATH)
     assert said(answer(model, approved=near)) == "1 5 "
-    # the third word: among those that came second only it would not have been found
     assert (1, 5) in model.asked
     assert said(answer(Table(GARDEN_PATH), approved=((8, END),))) == "2 6 "
 
