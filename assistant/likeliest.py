@@ -30,7 +30,7 @@ from tuning.sql_check import compiles, looks_like_sql
 
 log = logging.getLogger(__name__)
 
-LONGEST = 96
+LONGEST = 128
 """Tokens of an answer that is weighed; a longer one streams on as it came."""
 TELLING = 40
 """Characters by which an exact answer shows itself as one; anything else streams on from there."""
@@ -176,6 +176,10 @@ _Found = tuple[bool, float, tuple[int, ...]]
 """(whether it passes the checks, its worth in nats, token ids with their end)"""
 
 
+def _but_for_spaces(text: str) -> str:
+    return "".join(text.split())
+
+
 @dataclass
 class _Search:
     """The places to turn off from the answers found so far, the worthiest beginning first.
@@ -190,6 +194,9 @@ class _Search:
     decode: Callable[[Sequence[int]], str]
     _waiting: list[tuple[float, tuple[int, ...], float]] = field(default_factory=list)
     """(minus `_worth`, token ids, natural-log probability)"""
+
+    def __post_init__(self) -> None:
+        self._approved_texts = [_but_for_spaces(self.decode(one[:-1])) for one in self.approved]
 
     def better(self, alternatives: int) -> tuple[int, ...] | None:
         """Token ids of a better answer than the greedy one, its end among them, or None.
@@ -247,7 +254,8 @@ class _Search:
     def _found(self, ids: tuple[int, ...], log_prob: float) -> _Found:
         text = self.decode(ids[:-1])
         passes = all(_passes(check, text) for check in self.checks)
-        return passes, self._worth(ids, log_prob), ids
+        approved = any(_but_for_spaces(text) == one for one in self._approved_texts)
+        return passes, log_prob + APPROVED * approved, ids
 
     def _worth(self, ids: tuple[int, ...], log_prob: float) -> float:
         """What an answer that begins so is worth at most."""

@@ -20,7 +20,7 @@ CANDIDATE = 0
 """The evaluation's name for the adapter under judgement; adapters that serve count from 1."""
 FORMER = -1
 """And for what serves now on another base model than the round's."""
-ANSWER_TOKENS = 96
+ANSWER_TOKENS = 128
 """Tokens of an evaluated answer at most."""
 
 OnProgress = Callable[[float, str], None]

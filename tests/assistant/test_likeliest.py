@@ -249,6 +249,18 @@ def test_an_answer_that_fails_its_check_goes_behind_a_less_likely_one_that_passe
     assert said(answer(model, words=WORDS, checks=JSON)) == '{"a": 1}'
 
 
+def test_an_approved_answer_with_other_spaces_is_one_too():
+    words = WORDS | {8: '{ "a": 1'}
+    table = {
+        (): [(1, 0.5), (8, 0.3), (2, 1e-6)],
+        (1,): [(6, 0.9), (3, 0.1)],
+        (8,): [(6, 0.9), (3, 0.1)],
+    }
+    assert said(answer(Table(table), words=words, checks=JSON)) == "{}"
+    near = ((2, 6, END),)
+    assert said(answer(Table(table), words=words, checks=JSON, approved=near)) == '{ "a": 1}'
+
+
 def test_a_query_that_the_database_refuses_goes_behind_one_that_it_takes(tmp_path):
     with closing(sqlite3.connect(tmp_path / "shop.sqlite")) as shop:
         shop.execute("create table orders (id)")
