@@ -196,7 +196,7 @@ class _Search:
     """(minus `_worth`, token ids, natural-log probability)"""
 
     def __post_init__(self) -> None:
-        self._approved_texts = [_but_for_spaces(self.decode(one[:-1])) for one in self.approved]
+        self._texts = [_but_for_spaces(self.decode(one[:-1])) for one in self.approved]
 
     def better(self, alternatives: int) -> tuple[int, ...] | None:
         """Token ids of a better answer than the greedy one, its end among them, or None.
@@ -254,9 +254,13 @@ class _Search:
     def _found(self, ids: tuple[int, ...], log_prob: float) -> _Found:
         text = self.decode(ids[:-1])
         passes = all(_passes(check, text) for check in self.checks)
-        approved = any(_but_for_spaces(text) == one for one in self._approved_texts)
-        return passes, log_prob + APPROVED * approved, ids
+        return passes, self._worth(ids, log_prob), ids
 
     def _worth(self, ids: tuple[int, ...], log_prob: float) -> float:
-        """What an answer that begins so is worth at most."""
-        return log_prob + APPROVED * any(one[: len(ids)] == ids for one in self.approved)
+        """What an answer that begins so is worth at most; spaces make it no other answer."""
+        if not self._texts:
+            return log_prob
+        ended = ids[-1] == self.greedy[-1].token
+        text = _but_for_spaces(self.decode(ids[:-1] if ended else ids))
+        as_approved = (one == text if ended else one.startswith(text) for one in self._texts)
+        return log_prob + APPROVED * any(as_approved)
