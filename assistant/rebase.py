@@ -8,6 +8,7 @@ old one. Otherwise everything stays as it is, and what was made is rejected.
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from assistant.app import App
@@ -39,6 +40,11 @@ class Taught:
     def better(self) -> bool:
         """Whether the gate prefers it to the old base with its adapter."""
         return self.round.verdict == "promote"
+
+
+def full_name(base_model: str) -> str:
+    """What was typed, with the whole path if it is a folder: the switch is kept under it."""
+    return str(Path(base_model).absolute()) if Path(base_model).is_dir() else base_model
 
 
 def to_teach(app: App, base_model: str) -> tuple[App, list[tuple[Workspace, Adapter]]]:
@@ -95,6 +101,20 @@ def rebase(
         _give_up(app, taught, actor)
         raise
     return taught, _settle(app, other, taught, in_server, actor)
+
+
+def outcome(app: App, name: str, became: str) -> str:
+    """What a rebase to `name` came to, and what is left to do, in words."""
+    if became == "kept":
+        return "The base model stays: not every workspace is better on the new one."
+    if app.fixed_base:
+        return (
+            f"Set APPRENTICE_BASE_MODEL={name} (or unset it) where the server starts, and start it "
+            "again: it switches then."
+        )
+    if became == "switched":
+        return f"{name} serves from now on."
+    return f"The server switches to {name} when it is started again."
 
 
 def _settle(app: App, other: App, taught: list[Taught], in_server: bool, actor: str) -> str:

@@ -1,12 +1,16 @@
-"""Adapters: what rounds made, which one serves, promote and roll back."""
+"""Adapters: what rounds made, which one serves, promote and roll back, and where they come from."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import gradio as gr
 
+from assistant.admin.adapter_upload import AdapterUpload
 from assistant.admin.adapters_view import adapter_label, adapter_table
 from assistant.admin.copies import CopiesForm
 from assistant.admin.desk import Desk, Refresh, Updates, at_desk, binder
+from assistant.admin.lineage_view import lineage_view
+from assistant.admin.rebase import RebaseForm
 from assistant.promotion import let_serve, refuse_other_base
 from assistant.security import may_administer
 from storage.adapters import adapter, list_adapters, rollback, serving_adapter
@@ -18,9 +22,11 @@ from tuning.adapter_files import read_notes
 if TYPE_CHECKING:
     from assistant.app import App
 
+WATCH_S = 2.0
+
 
 class AdaptersTab:
-    """The list, and the two decisions, each asked twice."""
+    """The list, the two decisions, each asked twice, and the works that make adapters."""
 
     def __init__(self, app: "App", workspace: gr.Dropdown) -> None:
         self._app = app
@@ -37,16 +43,25 @@ class AdaptersTab:
                 self.yes_back = gr.Button("Yes, roll back", variant="primary", size="md")
                 self.no = gr.Button("Leave it as it is", size="md")
         self.copies = CopiesForm(app, workspace)
+        self.upload = AdapterUpload(app)
+        self.rebase = RebaseForm(app)
         self.notes = gr.Markdown(elem_id="release-notes")
+        self.learned = gr.Button("What did it learn from?", size="md", scale=0, min_width=220)
+        self.lineage = gr.Markdown(elem_id="lineage")
+        self.seen = gr.State("")
+        self.timer = gr.Timer(WATCH_S)
         self._wire(app, workspace)
 
     def _wire(self, app: "App", workspace: gr.Dropdown) -> None:
         outputs = {
             *(self.listed, self.chosen, self.back, self.sure, self.question, self.reason),
-            *(self.yes_promote, self.yes_back, self.notes),
+            *(self.yes_promote, self.yes_back, self.notes, self.lineage, self.learned, self.seen),
+            *self.upload.outputs,
+            *self.rebase.outputs,
         }
 
         bind = binder(app, may_administer, workspace, outputs)
+        self._wire_works(bind)
         handler = at_desk(app, may_administer, self.open, silent=True)
         self.refresh = Refresh(handler, [], outputs | self.copies.outputs)
         bind(self.chosen.input, self.read, self.chosen)
@@ -55,13 +70,52 @@ class AdaptersTab:
         bind(self.no.click, self.show)
         bind(self.yes_promote.click, self.promote_it, self.chosen, self.reason)
         bind(self.yes_back.click, self.roll_back)
+        bind(self.learned.click, self.learned_from, self.chosen)
+
+    def _wire_works(self, bind: Callable[..., None]) -> None:
+        """The long works, whose ends change the list."""
+        rebase, upload = self.rebase, self.upload
+        slow = {"show_progress": "full", "show_progress_on": upload.state}
+        bind(upload.file.upload, upload.take_in, upload.file, **slow)
+        bind(rebase.ask.click, rebase.ask_it, rebase.name)
+        bind(rebase.yes.click, rebase.begin, rebase.name)
+        bind(rebase.no.click, rebase.not_now)
+        bind(rebase.cancel.click, rebase.cancel_it)
+        bind(self.timer.tick, self.watch, self.seen, silent=True)
 
     def open(self, desk: Desk) -> Updates:
         """The tab as it is opened; what somebody chooses for a copy is left alone later."""
-        return {**self.show(desk), **self.copies.show(desk)}
+        return {**self.show(desk), **self.copies.show(desk), **self._works(desk)}
+
+    def watch(self, desk: Desk, seen: str) -> Updates:
+        """How far an import or a rebase is, and the list with it, if anything moved."""
+        if self._mark(desk) == seen:
+            return {}
+        return {**self._listing(desk), **self._works(desk)}
 
     def show(self, desk: Desk) -> Updates:
-        """The list as it is now."""
+        """The list as it is now, nothing chosen and nothing asked."""
+        serving = serving_adapter(desk.db, desk.workspace.id)
+        listing = self._listing(desk)
+        listing[self.chosen]["value"] = None
+        return {
+            **listing,
+            self.sure: gr.update(visible=False),
+            self.reason: gr.update(value="", visible=False),
+            **self._told(serving),
+        }
+
+    def _works(self, desk: Desk) -> Updates:
+        return {
+            **self.upload.show(desk),
+            **self.rebase.show(desk),
+            self.seen: self._mark(desk),
+        }
+
+    def _mark(self, desk: Desk) -> str:
+        return self.upload.said(desk) + self.rebase.said(desk)
+
+    def _listing(self, desk: Desk) -> Updates:
         found = list_adapters(desk.db, desk.workspace.id)
         rounds = [tuning_round(desk.db, item.round_id) for item in found if item.round_id]
         verdicts = {one.id: one.verdict for one in rounds}
@@ -70,16 +124,21 @@ class AdaptersTab:
         choices = [(adapter_label(item), item.id) for item in found if item.status != "serving"]
         return {
             self.listed: adapter_table(found, verdicts, imported),
-            self.chosen: gr.update(choices=choices, value=None),
+            self.chosen: gr.update(choices=choices),
             self.back: gr.update(visible=serving is not None),
-            self.sure: gr.update(visible=False),
-            self.reason: gr.update(value="", visible=False),
-            self.notes: self._notes(serving),
         }
 
     def read(self, desk: Desk, chosen: int | None) -> Updates:
         """The release notes of the chosen adapter."""
-        return {self.notes: self._notes(self._item(desk, chosen))}
+        return self._told(self._item(desk, chosen))
+
+    def learned_from(self, desk: Desk, chosen: int | None) -> Updates:
+        """The lineage of the chosen adapter, or of the one that serves."""
+        from assistant.commands.adapters import lineage
+
+        serving = serving_adapter(desk.db, desk.workspace.id)
+        shown = serving if chosen is None and serving else self._item(desk, chosen)
+        return {self.lineage: lineage_view(shown.id, list(lineage(self._app, id=shown.id)))}
 
     def ask_promote(self, desk: Desk, chosen: int | None) -> Updates:
         """Is it this one? Against the gate's word a reason is asked for."""
@@ -122,6 +181,14 @@ class AdaptersTab:
         """The one that served before, or the base."""
         rollback(desk.db, desk.workspace.id, actor=desk.person.owner)
         return self.show(desk)
+
+    def _told(self, item: Adapter | None) -> Updates:
+        """Its release notes; whose lineage was shown before, is not shown under them."""
+        return {
+            self.notes: self._notes(item),
+            self.learned: gr.update(visible=item is not None),
+            self.lineage: "",
+        }
 
     def _notes(self, item: Adapter | None) -> str:
         if item is None:

@@ -24,9 +24,9 @@ class Cancelled(ApprenticeError):
 
 
 def in_background(
-    app: "App", kind: str, workspace_id: int, work: Callable[[Database, Job], str | None]
+    app: "App", kind: str, workspace_id: int | None, work: Callable[[Database, Job], str | None]
 ) -> Job:
-    """Queue a job and begin `work(db, job)` in a thread.
+    """Queue a job and begin `work(db, job)` in a thread; without a workspace it is the house's.
 
     What it returns is kept as the job's error although the job is done: what went wrong in parts.
     What it raises fails the job, but for Cancelled.

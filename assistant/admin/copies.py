@@ -46,6 +46,12 @@ class CopiesForm:
                     label="New folder on the server", placeholder="/srv/models/…", min_width=240
                 )
                 self.export = gr.Button("Export", size="md", scale=0, min_width=120)
+            self.anyway = gr.Textbox(
+                label="Keep it even if it answers otherwise, because",
+                info="A reason, for the record; without one such a model is not kept",
+                max_lines=1,
+                elem_id="export-anyway",
+            )
             with gr.Row(elem_id="push-row"):
                 self.repo = gr.Textbox(
                     label="Repository on the Hub (with the server's HF_TOKEN)",
@@ -63,12 +69,16 @@ class CopiesForm:
         self.cancel = gr.Button("Cancel the copy", size="md", scale=0, visible=False)
         self.seen = gr.State("")
         self.timer = gr.Timer(WATCH_S)
-        self.outputs = {self.adapter, self.sure, self.question, self.state, self.cancel, self.seen}
+        self.outputs = {
+            *(self.adapter, self.anyway, self.sure, self.question),
+            *(self.state, self.cancel, self.seen),
+        }
         self._wire(app, workspace)
 
     def _wire(self, app: "App", workspace: gr.Dropdown) -> None:
         bind = binder(app, may_administer, workspace, self.outputs)
-        bind(self.export.click, self.export_it, self.adapter, self.format, self.folder)
+        asked = (self.adapter, self.format, self.folder, self.anyway)
+        bind(self.export.click, self.export_it, *asked)
         bind(self.push.click, self.ask_push, self.adapter, self.repo, self.public)
         bind(self.yes.click, self.push_it, self.adapter, self.repo, self.public)
         bind(self.no.click, self.not_now)
@@ -90,15 +100,29 @@ class CopiesForm:
         """How far the copy is, if it moved since this page last looked."""
         return {} if self._said(desk) == seen else self._last(desk)
 
-    def export_it(self, desk: Desk, chosen: int | None, form: str, folder: str | None) -> Updates:
+    def export_it(
+        self,
+        desk: Desk,
+        chosen: int | None,
+        form: str,
+        folder: str | None,
+        anyway: str | None = None,
+    ) -> Updates:
         """Begin; from here on everybody's page follows the row."""
         known = self._item(desk, chosen)
         if form not in FORMATS:
             raise BadInput("Choose a form of the list.")
         _, format, quantization = FORMATS[form]
-        actor = desk.person.owner
-        start_export(self._app, known, format, quantization, folder or "", actor=actor)
-        return self._last(desk)
+        start_export(
+            self._app,
+            known,
+            format,
+            quantization,
+            folder or "",
+            anyway=(anyway or "").strip() or None,
+            actor=desk.person.owner,
+        )
+        return {**self._last(desk), self.anyway: ""}
 
     def ask_push(self, desk: Desk, chosen: int | None, repo: str | None, public: bool) -> Updates:
         """What leaves the house, to whom?"""

@@ -19,10 +19,18 @@ KINDS = (EXPORT, PUSH)
 
 
 def start_export(
-    app: "App", known: Adapter, format: str, quantization: str, folder: str, *, actor: str
+    app: "App",
+    known: Adapter,
+    format: str,
+    quantization: str,
+    folder: str,
+    *,
+    anyway: str | None = None,
+    actor: str,
 ) -> Job:
     """Queue an export to the new folder `folder` and begin it in a thread.
 
+    With a reason in `anyway` one that answers otherwise than the adapter is kept all the same.
     BadInput for a place that cannot be one, Refused while another copy is being made.
     """
     place = _place(app, folder)
@@ -37,14 +45,12 @@ def start_export(
             place,
             format=format,
             quantization=quantization,
+            anyway=anyway,
             actor=actor,
             say=lambda share, note: beat(db, queued, share, f"adapter {known.id}: {note}"),
         )
         if made.folder is None:
-            raise Refused(
-                f"Nothing was kept: {made.said} `apprentice adapters export {known.id} --to DIR "
-                f"--format {format} --anyway REASON` keeps it all the same."
-            )
+            raise Refused(f"Nothing was kept: {made.said} With a reason it is kept all the same.")
         jobs.beat(db, queued.id, 1.0, f"adapter {known.id} is in {made.folder}. {made.said}")
 
     return in_background(app, EXPORT, known.workspace_id, work)

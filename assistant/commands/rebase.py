@@ -1,7 +1,6 @@
 """`apprentice rebase`: the same corrections taught to another base model."""
 
 from contextlib import closing
-from pathlib import Path
 
 from assistant.app import App
 from assistant.commands.who import actor
@@ -27,7 +26,7 @@ def rebase(
     from assistant.commands.tune import dials_of
     from assistant.commands.working import working
 
-    name = str(Path(base_model).absolute()) if Path(base_model).is_dir() else base_model
+    name = work.full_name(base_model)
     wanted = dials_of(method, dials or [])
     yield {"progress": None, "note": f"looking for {name}"}
     other, serving = work.to_teach(app, name)
@@ -42,7 +41,7 @@ def rebase(
     )
     for one in taught:
         yield _event(one.workspace.name, one.adapter_id, one.round)
-    yield {"base_model": name, "became": became, "said": _said(app, name, became)}
+    yield {"base_model": name, "became": became, "said": work.outcome(app, name, became)}
     return 1 if became == "kept" else 0
 
 
@@ -55,16 +54,3 @@ def _event(workspace: str, adapter_id: int, ended: TuningRound) -> Event:
         "reasons": list(ended.reasons),
         "scores": ended.scores.get("scores", {}),
     }
-
-
-def _said(app: App, name: str, became: str) -> str:
-    if became == "kept":
-        return "The base model stays: not every workspace is better on the new one."
-    if app.fixed_base:
-        return (
-            f"Set APPRENTICE_BASE_MODEL={name} (or unset it) where the server starts, and start it "
-            "again: it switches then."
-        )
-    if became == "switched":
-        return f"{name} serves from now on."
-    return f"The server switches to {name} when it is started again."

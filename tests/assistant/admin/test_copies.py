@@ -5,14 +5,18 @@ from contextlib import closing
 from pathlib import Path
 
 import gradio as gr
+import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from assistant.admin.copies import CopiesForm
 from assistant.admin.copy_job import EXPORT, last_copy
 from assistant.security import may_administer
 from storage import jobs
 from storage.adapters import add_adapter
+from storage.audit import list_audit
 from storage.copies import copies_of
+from storage.gguf_model import Weight, write_model_gguf
 from tests.tiny import make_tiny_adapter
 from tuning.adapter_files import manifest_hash, save_adapter, verify_adapter
 
@@ -58,6 +62,27 @@ def test_a_model_has_its_parity_beside_it(office, copies, known, tmp_path):
     parity = json.loads((tmp_path / "out" / "parity.json").read_text())["parity"]
     assert parity["engine"] == "llamacpp" and (tmp_path / "out" / "model.gguf").is_file()
     assert "the exported model has" in press(office, copies.show)[copies.state]
+
+
+def test_one_that_answers_otherwise_is_kept_with_a_reason_only(
+    office, copies, known, tmp_path, monkeypatch
+):
+    def spoilt(base, adapter, out, **how):
+        """A merge that went wrong: a whole file, other weights."""
+        found = load_file(base / "model.safetensors")
+        weights = [Weight(n, v.shape, lambda v=v: np.flip(v, 0)) for n, v in found.items()]
+        write_model_gguf(out / "model.gguf", weights, base)
+
+    monkeypatch.setattr("tuning.merge.merge_in_child", spoilt)
+    press(office, copies.export_it, known.id, "gguf f16", str(tmp_path / "a"), "  ")
+    assert "With a reason it is kept" in office.ended(last_copy).error
+    assert not (tmp_path / "a").exists()
+    shown = press(office, copies.export_it, known.id, "gguf f16", str(tmp_path / "b"), "To try it.")
+    assert shown[copies.anyway] == ""
+    assert office.ended(last_copy).state == "done"
+    assert (tmp_path / "b" / "model.gguf").is_file()
+    with closing(office.app.db()) as db:
+        assert list_audit(db)[0].detail["anyway"] == "To try it."
 
 
 def test_one_that_runs_is_followed_and_no_second_one_begins(office, copies, known, tmp_path):
