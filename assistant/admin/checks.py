@@ -48,10 +48,13 @@ class ChecksTab:
     def _lay_out_new(self) -> None:
         with gr.Row():
             names = [(name, kind) for kind, name in TYPES.items()]
-            self.kind = gr.Dropdown(names, value="sql", label="New check", elem_id="check-kind")
+            self.kind = gr.Dropdown(
+                names, value="sql", label="New check", min_width=280, elem_id="check-kind"
+            )
             self.match = gr.Textbox(
                 label="Only for texts with these words in them (empty: all it fits)",
                 lines=1,
+                min_width=280,
                 elem_id="check-match",
             )
         self.database = gr.Textbox(
@@ -75,6 +78,7 @@ class ChecksTab:
                 label="Words, one entry a line (empty: the whole correction)",
                 lines=3,
                 scale=3,
+                min_width=280,
                 elem_id="check-words",
             )
             choices = [(name, how) for how, name in HOW.items()]

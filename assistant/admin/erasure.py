@@ -88,6 +88,8 @@ class ErasureTab:
         bind(self.erase.click, self.ask, self.kind, self.subject)
         bind(self.no.click, self.show, self.chosen)
         bind(self.chosen.input, self.show, self.chosen)
+        # what was purged is struck from the certificate that is open
+        bind(self.backups.done.change, self.open_it, self.chosen, silent=True)
         bind(self.yes_request.click, self.approve_it, self.request, self.retrain)
         bind(self.yes.click, self.erase_it, self.kind, self.subject, self.retrain)
 
@@ -131,6 +133,10 @@ class ErasureTab:
             ),
             self.certificate: as_markdown(facts) if facts else "",
         }
+
+    def open_it(self, desk: Desk, chosen: int | None) -> Updates:
+        """The chosen certificate as it reads now."""
+        return self._certificates(desk, chosen)
 
     def ask_request(self, desk: Desk, chosen: int | None) -> Updates:
         """Is it this one?"""

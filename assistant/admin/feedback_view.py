@@ -96,13 +96,15 @@ def _texts(item: Feedback) -> str:
         said = one_line(item.answer)
         none = f'<p class="note">{_uncorrected(item)}</p>'
         return f'<h4>What was said</h4><div class="passage">{said}</div>{none}'
-    old, new = mark_changes(item.answer, wanted)
     edited = item.approved_correction not in (None, item.correction)
+    head = f"<h4>What was wanted{' (as edited by the reviewer)' if edited else ''}</h4>"
+    if not item.answer.strip():  # an imported text that answers nothing
+        return f'{head}<div class="passage">{one_line(wanted)}</div>'
+    old, new = mark_changes(item.answer, wanted)
     return (
         '<div class="both"><div><h4>What was said</h4>'
         f'<div class="passage">{old}</div></div>'
-        f"<div><h4>What was wanted{' (as edited by the reviewer)' if edited else ''}</h4>"
-        f'<div class="passage">{new}</div></div></div>'
+        f'<div>{head}<div class="passage">{new}</div></div></div>'
     )
 
 

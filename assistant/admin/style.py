@@ -26,7 +26,7 @@ class StyleForm:
         self._app = app
         with gr.Accordion("Learn a style from one's own writing", open=False, elem_id="style"):
             self.files = gr.File(
-                label="Mails, documents or rows: mbox, eml, md, txt, html, pdf, docx, jsonl",
+                label="Mails, documents or .jsonl rows",
                 file_count="multiple",
                 file_types=FILE_TYPES,
                 height=140,

@@ -64,8 +64,8 @@ def last_style(db: Database, workspace_id: int) -> Job | None:
 
 
 def _said(event: dict[str, object]) -> str:
-    there = f", {event['already_there']} were there already" if event["already_there"] else ""
+    there = f", {event['already_there']} there already" if event["already_there"] else ""
     return (
-        f"{event['imported']} texts taken in{there}; {event['approved']} approved, "
-        f"{event['to_review']} wait for a review under Feedback, New"
+        f"texts taken in: {event['imported']}{there}; {event['approved']} approved, "
+        f"{event['to_review']} to be reviewed under Feedback, New"
     )

@@ -8,6 +8,7 @@ import pytest
 from assistant.admin.erasure import ErasureTab
 from assistant.security import may_administer
 from storage.adapters import add_adapter
+from storage.backup import make_backup
 from storage.erasure_requests import erasure_request, file_request
 from storage.errors import NotFound
 from storage.feedback import approve, feedback
@@ -97,6 +98,16 @@ def test_every_certificate_can_be_opened_again(office, erasing):
     for nothing in (None, 99, "1"):
         shown = press(office, erasing.show, nothing)
         assert (shown[erasing.certificate], shown[erasing.chosen]["value"]) == ("", None)
+
+
+def test_a_purged_backup_is_struck_from_the_open_certificate(office, erasing, tmp_path):
+    given = office.correction("How long?", CANARY)
+    make_backup(office.app.datadir, tmp_path / "old.tar", actor="cli:a")
+    done = press(office, erasing.erase_it, "feedback", str(given.id), False)
+    assert "old.tar" in done[erasing.certificate]
+    assert done[erasing.backups.purge]["visible"] is True
+    press(office, erasing.backups.purge_it)
+    assert "nothing on record" in press(office, erasing.open_it, 1)[erasing.certificate]
 
 
 def test_retraining_ends_on_the_certificate(office, erasing):

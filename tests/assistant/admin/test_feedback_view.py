@@ -24,6 +24,11 @@ def test_said_and_wanted_stand_side_by_side_with_their_differences():
     assert "#7 · New · by mo · 2026-11-21 04:58" in shown
 
 
+def test_an_imported_text_that_answers_nothing_stands_alone():
+    shown = detail(feedback(answer="", correction="45 days."), "mo", None)
+    assert "What was said" not in shown and '<div class="passage">45 days.</div>' in shown
+
+
 def test_a_reviewers_wording_is_shown_as_such():
     shown = detail(feedback(correction="45", approved_correction="45 days."), "mo", None)
     assert "as edited by the reviewer" in shown

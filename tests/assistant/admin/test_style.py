@@ -47,10 +47,10 @@ def test_texts_wait_for_a_review_or_are_approved(office, style, tmp_path):
     done = office.ended(last_style)
     assert (done.state, done.note.split("; ")[1]) == (
         "done",
-        "1 approved, 2 wait for a review under Feedback, New",
+        "1 approved, 2 to be reviewed under Feedback, New",
     )
     shown = press(office, style.show)
-    assert "3 texts taken in" in shown[style.state] and "stays new" in shown[style.state]
+    assert "texts taken in: 3" in shown[style.state] and "stays new" in shown[style.state]
     with closing(office.app.db()) as db:
         found = list_feedback(db, office.team.id)
         assert {item.correction for item in found if item.status == "approved"} == {f"Again: {OWN}"}
