@@ -8,6 +8,7 @@ so that an erasure, which looks for them, finds them.
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from storage.erased_text import WHOLE, pieces
@@ -47,11 +48,14 @@ def release_notes(
     training: Mapping[str, Any],
     *,
     served: bool,
+    recombined: int = 0,
 ) -> str:
     """The notes as Markdown, some forty lines at most.
 
     `training` holds the fields of `TrainResult`. `served` says whether an adapter served before;
-    otherwise "before" is the base model. Regressions come first.
+    otherwise "before" is the base model. `recombined` counts the new queries that the round made
+    itself: whoever is handed the adapter should know whose values are in it. Regressions come
+    first.
     """
     held = _pairs(cases, evaluations, "serving")
     before = "what served before" if served else "the base model"
@@ -59,6 +63,7 @@ def release_notes(
         "## What changed",
         "",
         *(f"- {said}" for said in changes(cases, evaluations, training)),
+        *_new_queries(cases, recombined),
         f"- Before, below, is {before}.",
         *_quoted("Worse", [pair for pair in held if pair.lost], held),
         *_quoted("Better", [pair for pair in held if pair.won], held),
@@ -82,6 +87,17 @@ def changes(
     if training.get("sentinel"):
         said.append(_likelihoods(training["sentinel"]))
     return (*said, *_style(likeness_by_row(cases, evaluations)))
+
+
+def _new_queries(cases: Sequence[Case], count: int) -> list[str]:
+    if not count:
+        return []
+    paths = [str(case.check["database"]) for case in cases if "database" in case.check]
+    names = sorted({Path(path).name for path in paths}) or ["its check's database"]
+    return [
+        f"- It was taught {count} new queries made of the approved ones too, with numbers and "
+        f"common values of {', '.join(names)}."
+    ]
 
 
 def _style(likeness: Mapping[str, float]) -> list[str]:

@@ -129,7 +129,9 @@ def judge_round(
     decision = decide(evaluations, taken.config, sentinel=_report(training))
     scores = tally(evaluations)
     served = rows["serving"] is not None
-    write_notes(out / ADAPTER, release_notes(cases, evaluations, training, served=served))
+    recombined = sum(row.kind == "recombined" for row in taken.train)
+    notes = release_notes(cases, evaluations, training, served=served, recombined=recombined)
+    write_notes(out / ADAPTER, notes)
     return RoundResult(
         verdict=decision.verdict,
         reasons=decision.reasons,

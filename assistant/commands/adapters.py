@@ -1,7 +1,7 @@
 """`apprentice adapters list|show|promote|rollback|delete|export|import|push` and `lineage`."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
@@ -18,7 +18,7 @@ from storage.errors import NotFound
 from storage.feedback import feedback
 from storage.records import Feedback, RoundDocument, RoundExample
 from storage.round_documents import round_documents
-from storage.rounds import refuse_second
+from storage.rounds import refuse_second, tuning_round
 from storage.stale import stale_feedback
 from storage.workspaces import workspace as workspace_named
 from storage.workspaces import workspace_by_id
@@ -160,7 +160,8 @@ def lineage(app: App, *, id: int) -> Iterator[Event]:
     """Every row that an adapter was taught, with the documents its prompt showed.
 
     Its own round first, then those of the adapters that it was made from; last the documents that
-    the rounds' general questions were about. Of an erased row the id and the hash are left.
+    the rounds' general questions were about, and the database that new queries have values of: the
+    one of the workspace's check. Of an erased row the id and the hash are left.
     """
     with closing(app.db()) as db:
         adapters.known_adapter(db, id)
@@ -169,8 +170,10 @@ def lineage(app: App, *, id: int) -> Iterator[Event]:
         for example in found:
             if example.kind != "sentinel":
                 yield _taught(db, example, erased.get((example.round_id, example.pair_hash)))
-        for item in round_documents(db, adapters.rounds_of(db, id)):
+        family = adapters.rounds_of(db, id)
+        for item in round_documents(db, family):
             yield _read(item)
+        yield from _new_queries(db, family)
 
 
 def _taught(db: Database, example: RoundExample, erased: int | None) -> Event:
@@ -209,6 +212,22 @@ def _read(item: RoundDocument) -> Event:
         "rows": item.rows,
         "pair_hash": "",
     }
+
+
+def _new_queries(db: Database, family: Sequence[int]) -> Iterator[Event]:
+    """The new queries that a round made itself, in the shape of a taught row."""
+    from assistant.written import recombining
+
+    for known in (tuning_round(db, id) for id in family):
+        count = known.scores.get("pairs", {}).get("recombined", 0)
+        if count:
+            check = recombining(workspace_by_id(db, known.workspace_id).settings.checks) or {}
+            name = Path(str(check.get("database", "a database no longer named"))).name
+            yield {
+                **_read(RoundDocument(known.id, name, None, count)),
+                "kind": "recombined",
+                "removed": not check,
+            }
 
 
 def _feedback_or_none(db: Database, feedback_id: int | None) -> Feedback | None:

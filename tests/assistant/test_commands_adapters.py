@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sqlite3
 
 import numpy as np
 import pytest
@@ -39,9 +40,9 @@ def make(apprentice, db, tmp_path):
     config["target_modules"] = ["q_proj"]
     (weights / "adapter_config.json").write_text(json.dumps(config))
 
-    def make(verdict="promote", examples=(), parent_id=None):
+    def make(verdict="promote", examples=(), parent_id=None, scores=None):
         made = create_round(db, 1, config={}, base_fingerprint=BASE, examples=examples)
-        finish_round(db, made.id, state="done", verdict=verdict)
+        finish_round(db, made.id, state="done", verdict=verdict, scores=scores)
         folder = apprentice.data / "adapters" / "new"
         save_adapter(
             weights, folder, base_fingerprint=BASE, method="lora", round_id=made.id, metrics={}
@@ -149,6 +150,17 @@ def test_lineage_goes_through_the_parents(apprentice, make, tmp_path):
     ]
     assert found[0]["documents"] == ["passage"]
     assert found[0]["reviewer"].startswith("cli:")
+
+
+def test_lineage_names_the_database_of_new_queries(apprentice, make, db, tmp_path):
+    make(scores={"pairs": {"train": 9, "recombined": 4}})
+    make(scores={"pairs": {"train": 9}}, parent_id=1)
+    sqlite3.connect(tmp_path / "shop.sqlite").close()
+    check = json.dumps([{"type": "sql", "database": str(tmp_path / "shop.sqlite")}])
+    apprentice("workspaces", "set", "default", f"checks={check}")
+    (row,) = apprentice.rows("lineage", 2)
+    assert (row["round"], row["kind"], row["rows"]) == (1, "recombined", 4)
+    assert row["documents"] == ["shop.sqlite"]
 
 
 def test_an_adapter_says_how_many_of_its_corrections_are_stale(apprentice, make, tmp_path):

@@ -137,3 +137,11 @@ def test_likeness_to_an_author_is_said_where_texts_were_kept_back():
         f"texts that were kept back {likeness(check['grams'], kept.expected):.0%}."
     )
     assert not [one for one in changes([case("b")], [], TRAINING) if "author" in one]
+
+
+def test_new_queries_with_values_of_a_database_are_said():
+    cases = [replace(case("1"), check={"type": "sql", "database": "/srv/shop.sqlite"})]
+    said = release_notes(cases, [], TRAINING, served=False, recombined=80)
+    assert "taught 80 new queries" in said and "common values of shop.sqlite." in said
+    assert "/srv" not in said
+    assert "new queries" not in release_notes(cases, [], TRAINING, served=False)
