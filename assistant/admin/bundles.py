@@ -31,10 +31,11 @@ class BundlesForm:
             with gr.Row(elem_id="bundle-row"):
                 self.round = gr.Dropdown([], label="Round", min_width=240, elem_id="bundle-round")
                 self.take = gr.Button("Take its bundle…", size="md", scale=0, min_width=170)
-            with gr.Row(visible=False, elem_id="bundle-sure") as self.sure:
+            with gr.Column(visible=False, elem_id="bundle-sure") as self.sure:
                 self.question = gr.Markdown()
-                self.fetch = gr.Button("Download", variant="primary", size="md", scale=0)
-                self.no = gr.Button("Leave it here", size="md", scale=0)
+                with gr.Row():
+                    self.fetch = gr.Button("Download", variant="primary", size="md")
+                    self.no = gr.Button("Leave it here", size="md")
             self.out = gr.File(
                 label="Bring back what was trained: a zip of OUT, up to 64 MB",
                 file_types=[".zip"],

@@ -27,7 +27,7 @@ class RebaseForm:
                     max_lines=1,
                     min_width=240,
                 )
-                self.ask = gr.Button("Teach it the same…", size="md", scale=0, min_width=170)
+                self.ask = gr.Button("Teach it the same…", size="md", scale=0, min_width=200)
             with gr.Column(visible=False, elem_id="rebase-sure") as self.sure:
                 self.question = gr.Markdown()
                 with gr.Row():

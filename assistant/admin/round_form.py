@@ -40,7 +40,7 @@ class RoundForm:
     def __init__(self) -> None:
         with gr.Row(elem_id="round-row"):
             self.minutes = gr.Number(
-                label="Minutes of training at most (0: as set)",
+                label="Minutes at most (0: as set)",
                 value=0,
                 minimum=0,
                 min_width=260,

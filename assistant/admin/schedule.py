@@ -24,8 +24,11 @@ class ScheduleForm:
                 self.schedule = gr.Textbox(
                     label="Start by itself",
                     info='crontab, such as "0 2 * * 1-5", or "every 20" approved corrections',
+                    min_width=240,
                 )
-                self.hours = gr.Textbox(label="Only in these hours", info='such as "22-6"')
+                self.hours = gr.Textbox(
+                    label="Only in these hours", info='such as "22-6"', min_width=200
+                )
                 self.minutes = gr.Number(
                     label="Minutes a round may train", info="0: as the server is set", minimum=0
                 )
