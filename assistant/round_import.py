@@ -3,9 +3,10 @@
 `python -m tuning.run BUNDLE OUT` leaves `OUT/adapter`, whose manifest names the round and the hash
 of the bundle it learned from, and `OUT/training.json`. Only a bundle that is still what this house
 gave out, and of which nothing was erased, withdrawn or changed since, is judged: what learned from
-such does not come back.
+such does not come back. What the adapter has lost of the base's knowledge is measured here anew.
 """
 
+import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -24,6 +25,8 @@ from storage.errors import NotFound, Refused
 from storage.records import TuningRound
 from tuning.adapter_files import Manifest, verify_adapter
 from tuning.bundle import Bundle, bundle_hash, read_bundle
+from tuning.child import LOG
+from tuning.remeasure import remeasured
 from tuning.run import ADAPTER, TRAINING, RoundResult, judge_round, read_training
 
 
@@ -116,10 +119,26 @@ def _judge(app: App, queued: TuningRound, bundle: Bundle, method: str) -> Tuning
     )
 
 
+def _measure_here(app: App, folder: Path, watch: Watch) -> None:
+    """Put our own figures of what was forgotten in place of those that came along."""
+    out = folder / "out"
+    kept = remeasured(
+        folder / "bundle",
+        out / ADAPTER,
+        app.base.folder,
+        log=out / LOG,
+        on_progress=watch.training,
+        cancelled=watch.cancelled,
+    )
+    training = {**read_training(out), "sentinel": kept}
+    (out / TRAINING).write_text(json.dumps(training, indent=1), encoding="utf-8")
+
+
 def _work(app: App, db: Database, queued: TuningRound, bundle: Bundle) -> RoundResult:
     folder = app.datadir.rounds / str(queued.id)
     shutil.copytree(bundle.folder, folder / "bundle")
     watch = Watch(db, queued, lambda share, note: None)
+    _measure_here(app, folder, watch)
     with opponents(app, db, queued, bundle, watch) as (rows, answer):
         return judge_round(
             folder / "bundle",

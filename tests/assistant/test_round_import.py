@@ -8,11 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from assistant.rounds import resume_round
 from storage.adapters import list_adapters
 from storage.database import write_transaction
 from storage.errors import BadInput, Refused
 from storage.feedback import approve, reject
-from storage.rounds import evaluations, finish_round, list_rounds, round_examples
+from storage.rounds import (
+    evaluations,
+    finish_round,
+    list_rounds,
+    round_examples,
+    tuning_round,
+)
 from tests.assistant.command_line import run_verb
 from tests.assistant.notebook import code_cells, run_cells
 from tests.assistant.taught import bundled
@@ -31,7 +38,7 @@ def elsewhere(tmp_path_factory):
 @pytest.fixture
 def origin(app, workspace, tmp_path):
     """A round that has its bundle and never trained: a machine too small for it."""
-    made = bundled(app, workspace, DIALS, tmp_path)
+    made = bundled(app, workspace, DIALS, tmp_path, items=6)
     with closing(app.db()) as db:
         return finish_round(db, made.id, state="cancelled")
 
@@ -74,6 +81,30 @@ def test_what_was_trained_elsewhere_is_judged_like_any_other(app, origin, traine
         assert taught == [example.feedback_id for example in round_examples(db, origin.id)]
     app.load_adapter(adapter.id)
     assert (trained / "adapter" / MANIFEST).is_file(), "what was handed in was taken away"
+
+
+def test_nobody_brings_his_own_figures_of_what_was_forgotten(app, trained, tmp_path):
+    out = shutil.copytree(trained, tmp_path / "flattered")
+    told = json.loads((out / "training.json").read_text())
+    true = told["sentinel"]
+    assert true["items"] == 6
+    flattered = {"items": 580, "base_right": 400, "lost": 0, "nats_lost": -1.0}
+    told["sentinel"] = {**true, **flattered}
+    (out / "training.json").write_text(json.dumps(told))
+    (result,), _ = run_verb(app, "rounds import", folder=str(out))
+    with closing(app.db()) as db:
+        kept = tuning_round(db, result["round"]).scores["training"]["sentinel"]
+    assert {name: kept[name] for name in flattered} == {
+        **{name: true[name] for name in flattered},
+        "nats_lost": pytest.approx(true["nats_lost"], abs=1e-3),
+    }
+    assert result["changes"] and not any("580" in said for said in result["changes"])
+
+
+def test_what_came_back_is_imported_again_and_not_resumed(app, trained):
+    (result,), _ = run_verb(app, "rounds import", folder=str(trained))
+    with pytest.raises(Refused, match="rounds import"):
+        resume_round(app, result["round"], actor="user:1")
 
 
 def reseal(out, **changes):
