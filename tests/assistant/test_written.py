@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from assistant.lessons import Lesson
+from assistant.likeliest import LONGEST
 from assistant.written import (
     Task,
     Written,
@@ -52,7 +53,7 @@ def with_answer(one, answer):
         ([{"type": "contains"}], NEEDS, {}),
         (SQL, NEEDS[:7], {}),
         (SQL, [*NEEDS[:7], with_answer(NEEDS[7], "Nobody knows.")], {}),
-        (SQL, [*NEEDS[:7], replace(NEEDS[7], completion_ids=(2,) * 97)], {}),
+        (SQL, [*NEEDS[:7], replace(NEEDS[7], completion_ids=(2,) * (LONGEST + 1))], {}),
         (SQL, [*NEEDS[:7], replace(NEEDS[7], split="new wordings")], {}),
         (SQL, [*NEEDS[:7], replace(NEEDS[7], kind="preference")], {}),
         (SQL, NEEDS, {"wordings": 0, "recombined_share": 0}),
