@@ -166,7 +166,7 @@ def m012_duplicates(db: Database) -> None:
         kept_at text not null default ({NOW}),
         primary key (feedback_id, hash)
     ) strict, without rowid;
-    drop view pairs; -- made anew in m014
+    drop view pairs; -- made anew in m015
     """)
 
 
@@ -197,26 +197,6 @@ def m014_pairs_by_index(db: Database) -> None:
     drop index feedback_question;
     create index feedback_question
         on feedback(workspace_id, question_key, history_key, reviewed_at);
-    drop view if exists pairs;
-    create view pairs as
-        select f.id as feedback_id, f.workspace_id, w.name as workspace, f."group",
-               f.question, f.approved_correction as chosen,
-               case when m.content not in ('', f.approved_correction) then m.content end
-                   as rejected,
-               f.contributor, f.origin, f.reviewer, f.reviewed_at, f.message_id
-        from feedback f
-        join messages m on m.id = f.message_id
-        join workspaces w on w.id = f.workspace_id
-        where f.status = 'approved' and f.approved_correction != ''
-        and not exists (select 1 from duplicates d where d.feedback_id = f.id)
-        and not exists (
-            select 1 from feedback n
-            where n.workspace_id = f.workspace_id and n.question_key = f.question_key
-            and n.history_key = f.history_key and n.reviewed_at >= f.reviewed_at
-            and (n.reviewed_at > f.reviewed_at or n.id > f.id)
-            and n.status = 'approved' and n.approved_correction != ''
-            and not exists (select 1 from duplicates d where d.feedback_id = n.id)
-        );
     """)
 
 
@@ -228,7 +208,7 @@ def m015_paired_feedback(db: Database) -> None:
     by its foreign key. Of a million rows the keys took 14 s of processor time, and take 6.
     """
     db.executescript("""
-    drop view pairs;
+    drop view if exists pairs;
     create view paired_feedback as
         select f.id as feedback_id, f.workspace_id, f."group", f.question, f.question_key,
                f.approved_correction as chosen,

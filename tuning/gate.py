@@ -30,6 +30,7 @@ from tuning.evidence import (
     sign_test,
     upper_bound,
 )
+from tuning.sentinel import in_words
 
 GAIN = (0.4, 0.1)
 """Chances to win and to lose a need, for which the sign rule's misses are stated."""
@@ -270,8 +271,8 @@ def _likelihoods(report: SentinelReport | None, config: RoundConfig) -> list[tup
     if report is None:
         return []
     nats = (
-        f"By likelihood the base's right answers to {report.items} general items lost "
-        f"{report.nats_lost:.3f} nats a token; {config.sentinel_nats:g} may go."
+        f"By likelihood the base's right answers to {report.items} general items "
+        f"{in_words(report.nats_lost)} a token; {config.sentinel_nats:g} may go."
     )
     worst = upper_bound(report.lost, report.base_right)
     share = (

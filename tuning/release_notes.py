@@ -13,6 +13,7 @@ from typing import Any
 
 from storage.erased_text import WHOLE, pieces
 from tuning.evaluate import Case, Evaluation, likeness_by_row, tally
+from tuning.sentinel import in_words
 
 NEEDS_SHOWN = 3
 """Needs quoted for the better, and as many for the worse: a page is what people read."""
@@ -159,8 +160,8 @@ def _likelihoods(sentinel: Mapping[str, Any]) -> str:
     which = f" ({', '.join(lost)})" if lost else ""
     return (
         f"By likelihood, {sentinel['lost']} of {sentinel['base_right']} general items that the "
-        f"base has right are lost{which}; a token of the right answers lost "
-        f"{sentinel['nats_lost']:.3f} nats."
+        f"base has right are lost{which}; a token of the right answers "
+        f"{in_words(sentinel['nats_lost'])}."
     )
 
 

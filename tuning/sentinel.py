@@ -92,6 +92,11 @@ def compare(
     )
 
 
+def in_words(nats_lost: float) -> str:
+    """What a token's log-probability lost, or gained where that is below 0."""
+    return f"{'gained' if nats_lost < 0 else 'lost'} {abs(nats_lost):.3f} nats"
+
+
 def _order(kind: str) -> tuple[int, str]:
     return (KINDS.index(kind) if kind in KINDS else len(KINDS), kind)
 

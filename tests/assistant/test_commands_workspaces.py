@@ -1,8 +1,6 @@
 """Workspaces as typed."""
 
 import json
-import sqlite3
-from contextlib import closing
 
 import pytest
 
@@ -28,15 +26,6 @@ def test_settings_are_set_by_their_type(apprentice):
     changes = ("top_k=5", "relevance_floor=0.2", 'checks=[{"type": "json"}]')
     (row,) = apprentice.rows("workspaces", "set", "default", *changes)
     assert (row["top_k"], row["relevance_floor"], row["checks"]) == (5, 0.2, [{"type": "json"}])
-
-
-@pytest.fixture
-def shop(tmp_path):
-    path = tmp_path / "shop.sqlite"
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("create table orders as select 1 as id")
-        connection.commit()
-    return path
 
 
 def set_checks(apprentice, *checks, code=0):

@@ -19,15 +19,6 @@ from storage.workspaces import create_workspace, set_workspace
 
 
 @pytest.fixture
-def shop(tmp_path):
-    path = tmp_path / "shop.sqlite"
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("create table orders as select 1 as id")
-        connection.commit()
-    return path
-
-
-@pytest.fixture
 def room(app, workspace, shop):
     """The workspace with a check on the shop and one without a database."""
     checks = [{"type": "sql", "database": str(shop)}, {"type": "json"}]

@@ -250,7 +250,7 @@ def test_half_an_evaluation_decides_nothing():
         (SentinelReport(500, 400, 12, 0.019), "promote", "loses 12, 95% sure under 4.8%"),
         (SentinelReport(500, 400, 13, 0.019), "reject", "loses 13, 95% sure under 5.1%"),
         (SentinelReport(500, 400, 0, 0.021), "reject", "lost 0.021 nats a token; 0.02 may go"),
-        (SentinelReport(500, 400, 0, -0.3), "promote", "lost -0.300 nats"),
+        (SentinelReport(500, 400, 0, -0.3), "promote", "gained 0.300 nats"),
         (SentinelReport(500, 400, 0, float("nan")), "reject", "nan nats"),
         (SentinelReport(500, 400, 400, 0.0), "reject", "sure under 100.0%"),
         (SentinelReport(500, 20, 0, 0.0), "promote", "Of 20 general items"),  # too few to show it

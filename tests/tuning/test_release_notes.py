@@ -67,7 +67,7 @@ def test_what_before_means_is_said():
 def test_likelihoods_are_told_by_kind():
     said = notes((case("a"), False, True), training={**TRAINING, "sentinel": SENTINEL})
     assert "3 of 376 general items" in said
-    assert "are lost (arithmetic 1, format 2);" in said and "0.028 nats" in said
+    assert "are lost (arithmetic 1, format 2);" in said and "answers lost 0.028 nats." in said
     assert "likelihood" not in notes((case("a"), False, True))
 
 

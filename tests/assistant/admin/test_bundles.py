@@ -10,20 +10,16 @@ import pytest
 from starlette.testclient import TestClient
 
 from assistant.admin.bundles import BundlesForm
-from assistant.held_out import held_out_cases
-from assistant.lesson_rows import train_row
-from assistant.lessons import lessons
 from assistant.security import may_administer
 from assistant.web import build_server
 from storage.adapters import list_adapters
 from storage.audit import list_audit
 from storage.copies import copies_of
-from storage.records import RoundExample
-from storage.rounds import create_round, finish_round, list_rounds, tuning_round
-from tests.assistant.command_line import run_verb, write_rows
+from storage.rounds import finish_round, list_rounds, tuning_round
+from tests.assistant.taught import bundled
 from tests.tiny import make_tiny_adapter
 from tuning.adapter_files import save_adapter
-from tuning.bundle import bundle_hash, write_bundle
+from tuning.bundle import bundle_hash
 from tuning.config import RoundConfig
 
 
@@ -35,37 +31,9 @@ def form(tab):
 @pytest.fixture
 def origin(office, tmp_path):
     """A round of the team that has its bundle and never trained."""
-    app, dials = office.app, RoundConfig(method="lora", threads=1)
-    rows = [
-        {"question": f"{ask} {need}?", "correction": f"Answer {need}.", "group": f"need {need}"}
-        for need in range(3)
-        for ask in ("What is", "Tell me about", "Please explain")
-    ]
-    path = write_rows(tmp_path / "rows.jsonl", *rows)
-    run_verb(app, "feedback import", workspace="team", file=str(path), approve=True)
-    with closing(app.db()) as db:
-        found = lessons(app, db, office.team)
-        made = create_round(
-            db,
-            office.team.id,
-            config=dials.to_json(),
-            base_fingerprint=app.base.fingerprint,
-            examples=[
-                RoundExample(0, "correction", one.split, one.pair.feedback_id, one.pair.group, "h")
-                for one in found
-            ],
-        )
+    made = bundled(office.app, office.team, RoundConfig(method="lora", threads=1), tmp_path)
+    with closing(office.app.db()) as db:
         finish_round(db, made.id, state="cancelled")
-        heldout = held_out_cases(app, db, office.team, found, ())
-    write_bundle(
-        app.datadir.rounds / str(made.id) / "bundle",
-        config=dials,
-        base_fingerprint=app.base.fingerprint,
-        base_model="tiny",
-        round_id=made.id,
-        train=[train_row(one) for one in found if one.split == "train"],
-        heldout=heldout,
-    )
     return made
 
 

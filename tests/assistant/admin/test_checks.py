@@ -1,6 +1,5 @@
 """The checks tab: declared as `workspaces set` does, refused in one sentence, removed again."""
 
-import sqlite3
 from contextlib import closing
 
 import gradio as gr
@@ -18,15 +17,6 @@ NOTHING = ("", "", "", "", "", "all")
 @pytest.fixture
 def checks(tab):
     return tab(ChecksTab)
-
-
-@pytest.fixture
-def shop(tmp_path):
-    path = tmp_path / "shop.sqlite"
-    with closing(sqlite3.connect(path)) as connection:
-        connection.execute("create table orders as select 1 as id")
-        connection.commit()
-    return path
 
 
 def press(office, work, *inputs, who="ada", **more):
