@@ -1,13 +1,15 @@
 """Time to the same held-out loss, and memory: a round against a plain TRL script.
 
     python -m tests.benchmarks.bench_round BUNDLE [--model FOLDER] [--method qlora] [--epochs N]
+                                                  [--threads N] [--out FOLDER]
 
 BUNDLE is that of a round (`apprentice rounds export ID BUNDLE`). The script is what one file by
 TRL's documentation gives: SFTTrainer on the same corrections, the same base, rank and targets,
 batches of 8 padded to their longest row, completion-only loss, the best of three learning rates.
 Every 10 steps the mean loss of the held-out answers is taken, with the clock stopped; the round
 trains until it has the script's own best loss. Each runs in a process of its own. The held-out
-questions are then asked, and their answers judged by their checks.
+questions are then asked, and their answers judged by their checks. What lies in --out is not run
+again.
 """
 
 import argparse
@@ -18,10 +20,12 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.bench_step import embedded
+from tests.benchmarks.house import Results
 
 RATES = (2e-4, 5e-4, 1e-3)
 EVERY = 10
@@ -37,9 +41,15 @@ def main() -> int:
     if given.part is not None:
         print(json.dumps(_run_part(given)))
         return 0
-    script = min((_measure(given, "script", rate=rate) for rate in RATES), key=_best_loss)
+    given.out.mkdir(parents=True, exist_ok=True)
+    known = Results(given.out / "round.json")
+    scripts = [
+        known.once(f"script {rate:g}", partial(_measure, given, "script", rate=rate))
+        for rate in RATES
+    ]
+    script = min(scripts, key=_best_loss)
     target = _best_loss(script)
-    ours = _measure(given, "round", target=target)
+    ours = known.once("round", partial(_measure, given, "round", target=target))
     time_ratio = ours["seconds"] / script["seconds"]
     memory_ratio = ours["peak_rss_bytes"] / script["peak_rss_bytes"]
     print(f"held-out loss {target:.4f}, reached first after\n")
@@ -62,6 +72,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--model", type=Path, default=None)
     parser.add_argument("--method", choices=("lora", "qlora"), default="qlora")
     parser.add_argument("--epochs", type=int, default=20, help="of the script")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--out", type=Path, default=Path("bench-round"))
     parser.add_argument("--part", choices=("script", "round"), help=argparse.SUPPRESS)
     parser.add_argument("--rate", type=float, help=argparse.SUPPRESS)
     parser.add_argument("--target", type=float, default=0.0, help=argparse.SUPPRESS)
@@ -77,7 +89,7 @@ def _best_loss(one: Measured) -> float:
 def _measure(given: argparse.Namespace, part: str, **more: float) -> Measured:
     command = [sys.executable, "-m", "tests.benchmarks.bench_round", str(given.bundle)]
     command += ["--model", str(given.model), "--method", given.method]
-    command += ["--epochs", str(given.epochs), "--part", part]
+    command += ["--epochs", str(given.epochs), "--threads", str(given.threads), "--part", part]
     command += [word for name, value in more.items() for word in (f"--{name}", str(value))]
     ran = subprocess.run(command, capture_output=True, text=True)
     if ran.returncode:
@@ -89,9 +101,12 @@ def _measure(given: argparse.Namespace, part: str, **more: float) -> Measured:
 
 def _run_part(given: argparse.Namespace) -> Measured:
     """One of the two, here: its curve of (seconds, step, held-out loss) and where it stands."""
+    import torch
+
     from tuning.bundle import read_bundle
     from tuning.train import peak_rss_bytes
 
+    torch.set_num_threads(given.threads)
     bundle = read_bundle(given.bundle)
     if not bundle.heldout:
         sys.exit(f"{given.bundle} keeps no case out: there is no loss to compare")
