@@ -33,7 +33,7 @@ run: $(READY)
 	$(BIN)/apprentice serve --data $(DATA)
 
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -m "not slow" -p no:cacheprovider tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -m "not slow" --durations=30 -p no:cacheprovider tests
 
 lint: $(READY)
 	$(BIN)/ruff check .
