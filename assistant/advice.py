@@ -178,7 +178,7 @@ def _same_as_nearest(app: App, db: Database, workspace: Workspace, looked: Seque
             count_tokens=app.tokenizer.count,
             only_feedback_ids=ids - {one.pair.feedback_id},
         )
-        same += any(normalise(item.answer) == normalise(one.pair.chosen) for item in near)
+        same += any(normalise(item.answer) == normalise(one.pair.chosen) for item, _ in near)
     return same
 
 

@@ -241,7 +241,8 @@ def _answer_one(
 
 
 def _weighing(given: dict[str, Any]) -> Weighing:
-    return Weighing(**{**given, "approved": tuple(map(tuple, given["approved"]))})
+    approved = tuple((tuple(ids), nats) for ids, nats in given["approved"])
+    return Weighing(**{**given, "approved": approved})
 
 
 def _base(given: dict[str, Any]) -> BaseModel:

@@ -6,7 +6,7 @@ of 42 new wordings an adapter answered 28 rightly so, while for 36 it found the 
 likeliest of eight taught answers. So at the places where another word was near, that word is taken
 too and the answer finished; the likeliest whole answer is given. A best-first search: it finds what
 a beam would, and costs nothing where the model is sure. The answers that people approved for near
-questions are looked for as well, and go before others by a few nats.
+questions are looked for as well, and go before others by some nats, the more the nearer.
 """
 
 import logging
@@ -36,16 +36,17 @@ TELLING = 40
 """Characters by which an exact answer shows itself as one; anything else streams on from there."""
 EXACT = {"sql", "json"}
 """Checks of answers that are right or wrong as a whole; others stream word by word."""
-APPROVED = 3.0
-"""Nats by which an answer that a person approved for a near question goes before any other. Of 42
-new wordings 36 to 40 were right with 2 to 12 (two adapters); from 6 on untaught needs were lost."""
+NEAR_FROM, NEAR_NATS = 0.65, 15.0
+"""An answer that a person approved for a near question goes before any other by so many nats for
+each 1.0 of cosine similarity of the two questions above NEAR_FROM."""
 
 Begin = Callable[[Sequence[int], int], Iterator[Piece]]
 """(token ids after the prompt, tokens at most) -> the greedy rest, with its runners-up."""
 
 
-Approved = tuple[tuple[int, ...], ...]
-"""Token ids, their end among them, of answers that were approved for near questions."""
+Approved = tuple[tuple[tuple[int, ...], float], ...]
+"""Answers that were approved for near questions: token ids, their end among them, and the nats by
+which each goes before others."""
 
 
 @dataclass(frozen=True)
@@ -71,16 +72,22 @@ def weighing(app: App, workspace: Workspace, question: str = "") -> Weighing:
     if not weighs(workspace):
         return GREEDY
     exact = tuple(one for one in checks_at_hand(app, workspace) if one.get("type") in EXACT)
-    near: tuple[str, ...] = ()
+    near: tuple[tuple[str, float], ...] = ()
     if question:
         with closing(app.db()) as db:
             near = approved_near(app, db, workspace, question)
     return Weighing(workspace.settings.alternatives, exact, as_ids(app, near))
 
 
-def as_ids(app: App, answers: Sequence[str]) -> Approved:
-    """Approved answers in the tokens of this app's base."""
-    return tuple(tuple(app.tokenizer.completion_ids(answer)) for answer in answers)
+def as_ids(app: App, near: Sequence[tuple[str, float]]) -> Approved:
+    """Approved answers, each with its question's similarity, in the tokens of this app's base."""
+    return tuple(
+        (
+            tuple(app.tokenizer.completion_ids(answer)),
+            max(0.0, NEAR_NATS * (similarity - NEAR_FROM)),
+        )
+        for answer, similarity in near
+    )
 
 
 def stream(
@@ -184,7 +191,7 @@ def _but_for_spaces(text: str) -> str:
 class _Search:
     """The places to turn off from the answers found so far, the worthiest beginning first.
 
-    An answer is worth its natural-log probability, and APPROVED more when a person approved it.
+    An answer is worth its natural-log probability, and some nats more when a person approved it.
     """
 
     begin: Begin
@@ -196,7 +203,9 @@ class _Search:
     """(minus `_worth`, token ids, natural-log probability)"""
 
     def __post_init__(self) -> None:
-        self._texts = [_but_for_spaces(self.decode(one[:-1])) for one in self.approved]
+        self._approved = [
+            (_but_for_spaces(self.decode(ids[:-1])), nats) for ids, nats in self.approved
+        ]
 
     def better(self, alternatives: int) -> tuple[int, ...] | None:
         """Token ids of a better answer than the greedy one, its end among them, or None.
@@ -258,9 +267,11 @@ class _Search:
 
     def _worth(self, ids: tuple[int, ...], log_prob: float) -> float:
         """What an answer that begins so is worth at most; spaces make it no other answer."""
-        if not self._texts:
+        if not self._approved:
             return log_prob
         ended = ids[-1] == self.greedy[-1].token
         text = _but_for_spaces(self.decode(ids[:-1] if ended else ids))
-        as_approved = (one == text if ended else one.startswith(text) for one in self._texts)
-        return log_prob + APPROVED * any(as_approved)
+        ahead = (
+            nats for one, nats in self._approved if (one == text if ended else one.startswith(text))
+        )
+        return log_prob + max(ahead, default=0.0)

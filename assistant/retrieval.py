@@ -52,20 +52,15 @@ def examples_for(
         return ()
     from knowledge.corrections import nearest_examples
 
-    return tuple(
-        nearest_examples(
-            db,
-            app.index,
-            app.embedder,
-            workspace.id,
-            question,
-            limit=limit,
-            budget=budget,
-            count_tokens=app.tokenizer.count,
-            leave_out_groups=leave_out_groups,
-            only_feedback_ids=only_feedback_ids,
-        )
+    near = nearest_examples(
+        *(db, app.index, app.embedder, workspace.id, question),
+        limit=limit,
+        budget=budget,
+        count_tokens=app.tokenizer.count,
+        leave_out_groups=leave_out_groups,
+        only_feedback_ids=only_feedback_ids,
     )
+    return tuple(one for one, _ in near)
 
 
 def approved_near(
@@ -75,25 +70,25 @@ def approved_near(
     question: str,
     *,
     only_feedback_ids: frozenset[int] | None = None,
-) -> tuple[str, ...]:
+) -> tuple[tuple[str, float], ...]:
     """The answers that were approved for the questions nearest to `question`, each once.
 
-    A name or number that an answer has from its own question must stand in this one too: what was
-    approved for orders of 2019 is no answer about 2020.
+    Each comes with the cosine similarity of the two questions, the nearest first. A name or number
+    that an answer has from its own question must stand in this one too: what was approved for
+    orders of 2019 is no answer about 2020.
     """
-    near = examples_for(
-        app,
-        db,
-        workspace,
-        question,
-        only_feedback_ids=only_feedback_ids,
+    from knowledge.corrections import nearest_examples
+
+    near = nearest_examples(
+        *(db, app.index, app.embedder, workspace.id, question),
         limit=NEAR,
         budget=NEAR_TOKENS,
+        count_tokens=app.tokenizer.count,
+        only_feedback_ids=only_feedback_ids,
     )
     asked = set(bare_words(question))
-    return tuple(
-        dict.fromkeys(example.answer for example in reversed(near) if _named(example) <= asked)
-    )
+    answers = {one.answer: similarity for one, similarity in near if _named(one) <= asked}
+    return tuple(sorted(answers.items(), key=lambda one: -one[1]))
 
 
 def _named(example: Example) -> set[str]:

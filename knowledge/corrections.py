@@ -37,12 +37,12 @@ def nearest_examples(
     count_tokens: Callable[[str], int],
     leave_out_groups: Collection[str] = frozenset(),
     only_feedback_ids: Collection[int] | None = None,
-) -> list[Example]:
+) -> list[tuple[Example, float]]:
     """At most `limit` approved corrections that fit into `budget` tokens, the nearest last.
 
-    Last, because what stands next to the question weighs most. Nearness is that of the questions;
-    one too long for what is left of the budget is passed over. The pair asked for itself is left
-    out by `leave_out_groups` or `only_feedback_ids`.
+    Last, because what stands next to the question weighs most. Each comes with the cosine
+    similarity of its question; one too long for what is left of the budget is passed over. The
+    pair asked for itself is left out by `leave_out_groups` or `only_feedback_ids`.
     """
     if limit < 1 or budget < 1 or not question.strip():
         return []
@@ -64,7 +64,8 @@ def nearest_examples(
         found = _fitting(nearest, limit, budget, count_tokens)
         if len(found) == limit:
             break
-    return found[::-1]
+    similarity = dict(near)
+    return [(one, similarity[one.feedback_id]) for one in reversed(found)]
 
 
 def sync_corrections(

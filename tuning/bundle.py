@@ -166,8 +166,10 @@ def _config(dials: dict[str, Any]) -> RoundConfig:
 
 
 def _case(row: dict[str, Any]) -> Case:
-    names = ("messages", "prompt_ids", "few_shot_ids", "bare_ids", "approved")
-    return Case(**{**row, **_tuples(row, *(name for name in names if name in row))})
+    names = ("messages", "prompt_ids", "few_shot_ids", "bare_ids")
+    approved = tuple((answer, similarity) for answer, similarity in row.get("approved", ()))
+    made = _tuples(row, *(name for name in names if name in row))
+    return Case(**{**row, **made, "approved": approved})
 
 
 def _likelihood(folder: Path) -> tuple[Choice, ...]:

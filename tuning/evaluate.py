@@ -27,8 +27,9 @@ class Case:
     """The prompt with near corrections as examples, for the row `few_shot`; empty: not asked."""
     bare_ids: tuple[int, ...] = ()
     """The prompt without the examples that service shows, for rows `_alone`; empty: it has none."""
-    approved: tuple[str, ...] = ()
-    """Answers approved for near questions, which service weighs with an adapter's own."""
+    approved: tuple[tuple[str, float], ...] = ()
+    """Answers approved for near questions, which service weighs with an adapter's own, each with
+    the cosine similarity of the questions."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Evaluation:
     """The case's need; '' counts it as a need of its own."""
 
 
-Prompt = tuple[tuple[int, ...], tuple[str, ...]]
+Prompt = tuple[tuple[int, ...], tuple[tuple[str, float], ...]]
 """What is asked: token ids, and the approved answers that are weighed."""
 Scores = dict[str, dict[str, dict[str, int]]]
 """Row -> slice -> {"right", "total"}."""

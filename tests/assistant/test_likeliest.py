@@ -11,7 +11,15 @@ import pytest
 from assistant.answering import ChildAnswerer
 from assistant.declared_checks import declared_checks
 from assistant.engines.protocol import Chosen, Piece, Sampling
-from assistant.likeliest import APPROVED, LONGEST, Weighing, stream, weighing
+from assistant.likeliest import (
+    LONGEST,
+    NEAR_FROM,
+    NEAR_NATS,
+    Weighing,
+    as_ids,
+    stream,
+    weighing,
+)
 from assistant.retrieval import approved_near
 from storage.errors import NotFound
 from storage.workspaces import set_workspace, workspace
@@ -212,29 +220,45 @@ def test_who_cancels_gets_what_was_said():
 
 
 def test_an_approved_answer_goes_before_one_that_is_a_little_likelier():
-    near = ((1, 5, END), (8, END))
+    near = (((1, 5, END), 3.0), ((8, END), 3.0))
     model = Table(GARDEN_PATH)
     assert said(answer(model, approved=near)) == "1 5 "
     assert (1, 5) in model.asked
-    assert said(answer(Table(GARDEN_PATH), approved=((8, END),))) == "2 6 "
+    assert said(answer(Table(GARDEN_PATH), approved=(((8, END), 3.0),))) == "2 6 "
 
 
 def test_an_approved_answer_that_the_model_thinks_wrong_is_not_given():
     sure = {(): [(1, 0.99), (2, 0.01)], (1,): [(END, 0.9), (3, 0.1)]}
     model = Table(sure)
-    assert math.log(0.01 * 0.9) + APPROVED < math.log(0.99 * 0.9)
-    assert said(answer(model, approved=((2, END),))) == "1 "
+    needed = math.log(0.99 / 0.01)
+    assert said(answer(model, approved=(((2, END), needed - 0.1),))) == "1 "
+    assert said(answer(Table(sure), approved=(((2, END), needed + 0.1),))) == "2 "
 
 
 def test_of_two_approved_answers_the_likelier_one_is_given():
     table = {(): [(1, 0.6), (2, 0.3), (3, 0.1)]}
-    assert said(answer(Table(table), approved=((3, END), (2, END)))) == "2 "
-    assert said(answer(Table(table), approved=((3, END), (1, END)))) == "1 "
+    both = (((3, END), 3.0), ((2, END), 3.0))
+    assert said(answer(Table(table), approved=both)) == "2 "
+    assert said(answer(Table(table), approved=(*both, ((1, END), 3.0)))) == "1 "
+
+
+def test_of_two_approved_answers_that_of_the_nearer_question_goes_before():
+    table = {(): [(1, 0.6), (2, 0.3), (3, 0.1)]}
+    assert math.log(0.3 / 0.1) < 2
+    assert said(answer(Table(table), approved=(((3, END), 4.0), ((2, END), 2.0)))) == "3 "
+
+
+def test_the_nearer_a_question_the_more_its_answer_goes_before(app):
+    near = as_ids(app, [("yes", 1.0), ("no", NEAR_FROM + 0.1), ("perhaps", NEAR_FROM - 0.1)])
+    assert [nats for _, nats in near] == pytest.approx(
+        [NEAR_NATS * (1 - NEAR_FROM), NEAR_NATS * 0.1, 0.0]
+    )
+    assert near[0][0] == tuple(app.tokenizer.completion_ids("yes"))
 
 
 def test_an_approved_beginning_that_ends_otherwise_counts_as_any_other():
     table = {(): [(1, 0.6), (2, 0.4)], (2,): [(4, 0.9), (5, 0.1)], (2, 5): [(6, 0.9), (7, 0.1)]}
-    assert said(answer(Table(table), approved=((2, 5, 9, END),))) == "1 "
+    assert said(answer(Table(table), approved=(((2, 5, 9, END), 3.0),))) == "1 "
 
 
 JSON = ({"type": "json"},)
@@ -257,7 +281,7 @@ def test_an_approved_answer_with_other_spaces_is_one_too():
         (8,): [(6, 0.9), (3, 0.1)],
     }
     assert said(answer(Table(table), words=words, checks=JSON)) == "{}"
-    near = ((2, 6, END),)
+    near = (((2, 6, END), 15.0),)
     assert said(answer(Table(table), words=words, checks=JSON, approved=near)) == '{ "a": 1}'
 
 
@@ -342,7 +366,7 @@ def test_what_was_approved_for_another_name_or_number_is_not_weighed(app, tmp_pa
 
         def near(question):
             answers = [correction for _, correction in rows]
-            return {answers.index(one) for one in approved_near(app, db, known, question)}
+            return {answers.index(one) for one, _ in approved_near(app, db, known, question)}
 
         assert near("Which were the orders of 2019?") == {0, 2}
         assert near("Which were the orders of 2020?") == {2}
@@ -360,10 +384,12 @@ def test_near_approved_answers_are_weighed_where_there_is_a_question(app, tmp_pa
         set_workspace(db, "default", "checks", '[{"type": "json"}]')
         known = workspace(db, "default")
     ids = tuple(app.tokenizer.completion_ids('{"late": 1}'))
-    assert weighing(app, known, "Who is late?").approved == (ids,)
+    ((found, nats),) = weighing(app, known, "Who is late?").approved
+    assert found == ids and nats >= 0
+    assert weighing(app, known, "Which are late?").approved[0][1] > nats
     assert weighing(app, known).approved == ()
     with ChildAnswerer(app.base, app.settings, tmp_path / "answers.log") as child:
-        told = child.answer([ids[:3]], adapter=None, max_tokens=2, approved=[(ids,)])
+        told = child.answer([ids[:3]], adapter=None, max_tokens=2, approved=[((ids, 3.0),)])
     assert len(told) == 1
 
 

@@ -76,4 +76,6 @@ def test_an_answer_that_was_approved_often_is_weighed_once_the_nearest_first(app
     teach(app, workspace)
     with closing(app.db()) as db:
         near = approved_near(app, db, workspace, ASKED)
-    assert near[0] == "right: orders" and len(set(near)) == len(near) <= 2
+    answers, similarities = zip(*near, strict=True)
+    assert answers[0] == "right: orders" and len(set(answers)) == len(answers) == 2
+    assert list(similarities) == sorted(similarities, reverse=True)

@@ -43,7 +43,8 @@ def near(db, index, embedder, workspace) -> Callable[..., list]:
 
     def find(question: str, **given):
         given = {"limit": 2, "budget": 200, "count_tokens": embedder.count_tokens} | given
-        return nearest_examples(db, index, embedder, workspace.id, question, **given)
+        found = nearest_examples(db, index, embedder, workspace.id, question, **given)
+        return [example for example, _ in found]
 
     return find
 

@@ -102,8 +102,8 @@ def test_each_row_gets_its_own_prompt_and_equal_ones_are_answered_once():
 
 def test_the_same_prompt_is_asked_again_where_other_approved_answers_are_weighed():
     shown = [
-        replace(case(1), bare_ids=(1,), approved=("a", "b")),
-        replace(case(2), approved=("a",)),
+        replace(case(1), bare_ids=(1,), approved=(("a", 0.9), ("b", 0.8))),
+        replace(case(2), approved=(("a", 0.9),)),
     ]
     asked = []
 
@@ -113,7 +113,7 @@ def test_the_same_prompt_is_asked_again_where_other_approved_answers_are_weighed
 
     rows = {"candidate": 7, "serving": 7, "candidate_alone": 7}
     evaluate(shown, answer, rows)
-    assert asked == [[((1,), ("a", "b")), ((2,), ("a",))], [((1,), ())]]
+    assert asked == [[((1,), shown[0].approved), ((2,), shown[1].approved)], [((1,), ())]]
     assert count_answers(shown, rows) == 3
 
 
