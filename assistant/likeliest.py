@@ -36,7 +36,7 @@ TELLING = 40
 """Characters by which an exact answer shows itself as one; anything else streams on from there."""
 EXACT = {"sql", "json"}
 """Checks of answers that are right or wrong as a whole; others stream word by word."""
-NEAR_FROM, NEAR_NATS = 0.65, 15.0
+NEAR_FROM, NEAR_NATS = 0.6, 15.0
 """An answer that a person approved for a near question goes before any other by so many nats for
 each 1.0 of cosine similarity of the two questions above NEAR_FROM."""
 
