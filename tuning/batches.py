@@ -59,10 +59,11 @@ def one_pass(rows: Iterable[TrainRow], config: RoundConfig) -> Pass:
         if row.kind == "correction":
             needs.add(row.group)
     pairs = sum(kinds[kind] for kind in TAUGHT)
+    recombined = _share(kinds["recombined"], pairs, config.recombined_share)
     return Pass(
         pairs,
-        replay=_share(kinds["replay"], pairs, config.replay_share),
-        recombined=_share(kinds["recombined"], pairs, config.recombined_share),
+        replay=_share(kinds["replay"], pairs + recombined, config.replay_share),
+        recombined=recombined,
         wordings=kinds["correction"] / len(needs) if needs else 0.0,
     )
 
