@@ -203,7 +203,7 @@ def _work(
     task = task_of(workspace.settings.checks, found, config)
     if task is not None:
         recombined = min(task.kept_queries, math.ceil(size.pairs * config.recombined_share))
-        tokens += recombined * tokens // (size.pairs + size.replay)
+        tokens += recombined * tokens // size.pairs
     return _Work(tokens, size, task)
 
 

@@ -144,18 +144,22 @@ def test_few_pairs_and_few_wordings_get_more_passes_unless_told_otherwise(size, 
 def test_a_need_counts_by_its_corrections():
     rows = [replace(one, group=f"need {place // 4}") for place, one in enumerate(PAIRS)]
     found = one_pass([*rows, *VARIANTS, *THUMBS, *REPLAY, *RECOMBINED], config())
-    assert found == Pass(17, replay=4, recombined=9, wordings=10 / 3)
+    assert found == Pass(17, replay=6, recombined=9, wordings=10 / 3)
     assert one_pass(THUMBS, config()).wordings == 0.0
 
 
-@pytest.mark.parametrize("share, count", [(0.0, 0), (0.35, 4), (1.0, 9)])
-def test_recombined_rows_go_round_beside_the_pairs(share, count):
+@pytest.mark.parametrize("share, count, replayed", [(0.0, 0, 2), (0.35, 4, 3), (1.0, 9, 4)])
+def test_recombined_rows_go_round_beside_the_pairs_with_their_share_of_replay(
+    share, count, replayed
+):
     dials = config(recombined_share=share, epochs=9)
     rows = [*PAIRS, *RECOMBINED, *REPLAY]
     used = Counter()
     for epoch in epochs(rows, dials):
         chosen = [one for step in epoch for one in step]
-        assert len(chosen) == 12 + count and len(epoch) == one_pass(rows, dials).steps(dials)
+        assert len(chosen) == 10 + count + replayed and len(epoch) == one_pass(rows, dials).steps(
+            dials
+        )
         assert {one.id for one in PAIRS} <= {one.id for one in chosen}
         used.update(one.id for one in chosen if one.kind == "recombined")
     assert used == (Counter({one.id: count for one in RECOMBINED}) if count else Counter())
