@@ -143,7 +143,7 @@ def load_base(folder: Path, config: RoundConfig) -> PreTrainedModel:
     A CPU computes in fp32: without AMX, bf16 products are emulated and slower.
     """
     on_gpu = torch.cuda.is_available()
-    return AutoModelForCausalLM.from_pretrained(
+    base = AutoModelForCausalLM.from_pretrained(
         folder,
         dtype=torch.bfloat16 if on_gpu else torch.float32,
         quantization_config=quantization(config),
@@ -152,3 +152,17 @@ def load_base(folder: Path, config: RoundConfig) -> PreTrainedModel:
         trust_remote_code=False,
         use_safetensors=True,
     )
+    _stay_trainable(base)
+    return base
+
+
+def _stay_trainable(base: PreTrainedModel) -> None:
+    """Keeps nf4 weights in the format that has a gradient.
+
+    On a CPU with AVX512-BF16 bitsandbytes (0.50.2, `Linear4bit.forward`) turns them at the first
+    look in eval mode into one for bf16 inference, whose product lets no gradient through and says
+    so in a warning only: whoever measured a loss and trained on would have learned nothing right.
+    """
+    for module in base.modules():
+        if hasattr(module, "support_avx512bf16_for_cpu"):
+            module.support_avx512bf16_for_cpu = False

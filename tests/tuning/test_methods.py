@@ -9,6 +9,22 @@ from tuning.config import RoundConfig
 from tuning.methods import load_base, peft_config
 
 
+def test_a_look_in_eval_mode_leaves_the_gradient_as_it_was(tiny_base):
+    base = load_base(tiny_base.folder, RoundConfig(method="qlora"))
+    ids = torch.arange(5, 12, device=base.device)[None]
+    begun = base.get_input_embeddings()(ids).detach().requires_grad_()
+
+    def slope():
+        base.train()
+        return torch.autograd.grad(base(inputs_embeds=begun).logits[0, -1, 7], begun)[0]
+
+    before = slope()
+    base.eval()
+    with torch.no_grad():
+        base(input_ids=ids)
+    assert before.abs().max() > 0 and torch.equal(slope(), before)
+
+
 def test_qlora_holds_the_base_in_four_bits_and_lora_as_it_is(tiny_base):
     packed, exact = (
         load_base(tiny_base.folder, RoundConfig(method=method)) for method in ("qlora", "lora")

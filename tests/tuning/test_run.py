@@ -17,7 +17,7 @@ from tuning.adapter_files import AdapterRefused, manifest_hash, read_notes, veri
 from tuning.bundle import bundle_hash, write_bundle
 from tuning.config import RoundConfig
 from tuning.run import RoundCancelled, judge_round, main, run_round
-from tuning.sentinel import Choice
+from tuning.sentinel import Choice, in_words
 from tuning.train import train
 
 
@@ -98,7 +98,7 @@ def test_what_the_likelihoods_say_reaches_the_gate(tiny_base, words, rows, tmp_p
     assert figures["items"] == 5
     assert figures["kinds"]["knowledge"]["items"] == 5
     assert said[-1]["note"] == "checking general knowledge: 10 of 10"
-    assert any(f"lost {figures['nats_lost']:.3f} nats" in reason for reason in result.reasons)
+    assert any(in_words(figures["nats_lost"]) in reason for reason in result.reasons)
 
 
 def test_a_round_that_is_called_off_leaves_no_adapter(tiny_base, rows, tmp_path):
