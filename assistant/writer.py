@@ -11,11 +11,10 @@ Source: back-translation (Sennrich et al. 2016, arXiv:1511.06709), here from ans
 import logging
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from types import MappingProxyType
 
 from sqlite_utils import Database
 
@@ -60,9 +59,6 @@ TEMPERATURE = 0.8
 """For other wordings; 116 of 240 were kept at it."""
 NEW_TEMPERATURE = 0.7
 """For questions to new queries, which should name all that is in them."""
-TURNS = 3
-"""Times that a need is asked about, as long as too few wordings are kept: of 30 needs that are much
-alike 48 were after one turn, 81 after three; of 40 others 135 after one."""
 AT_A_TIME = 16
 """Questions between two looks at the clock."""
 _ID = 1
@@ -204,19 +200,12 @@ class _Asked:
     watch: Watch
 
     def of(
-        self,
-        answers: Sequence[str],
-        temperature: float,
-        until: float,
-        shares: tuple[float, float],
-        before: int = 0,
+        self, answers: Sequence[str], temperature: float, until: float, done: float
     ) -> list[str]:
         """A question to each answer, in order; fewer when it is `until` (monotonic seconds).
 
-        `shares`: of the round, what is behind when it begins and when all are asked. `before`: how
-        many were asked already, so that chance falls otherwise.
+        `done`: the round's share that is behind when all are asked.
         """
-        begun, done = shares
         said: list[str] = []
         for start in range(0, len(answers), AT_A_TIME):
             if time.monotonic() > until:
@@ -228,12 +217,10 @@ class _Asked:
                 adapter=(_ID, self.adapter),
                 max_tokens=QUESTION_TOKENS,
                 temperature=temperature,
-                seeds=[
-                    self.plan.config.seed * 100_000 + before + start + n for n in range(len(some))
-                ],
+                seeds=[self.plan.config.seed * 100_000 + start + n for n in range(len(some))],
                 cancelled=self.watch.cancelled,
             )
-            _say(self.watch, begun + (done - begun) * len(said) / len(answers))
+            _say(self.watch, done - 0.005 * (1 - len(said) / len(answers)))
         return said
 
 
@@ -247,8 +234,13 @@ def _written(
     asked: _Asked,
 ) -> Written:
     seconds = plan.config.max_minutes * 60 * SHARE
+    wanted = wordings_wanted(task, plan.config.wordings)
+    answers = [lesson.pair.chosen for lesson in wanted]
+    said = asked.of(answers, TEMPERATURE, time.monotonic() + seconds, 0.045)
     avoid = _judging(plan)
-    wordings, tried = _wordings(asked, task, avoid, time.monotonic() + seconds)
+    wordings = kept_wordings(
+        zip(wanted, said, strict=False), task.taught, app.embedder.embed, avoid
+    )
     taught = (one for one in plan.lessons if one.split == "train")
     avoid |= {same_words(text) for text in chain.from_iterable(wordings.values())}
     avoid |= {same_words(one.inputs.question) for one in taught}
@@ -256,52 +248,22 @@ def _written(
     queries = _new_queries(
         app, plan, checks, task, lambda: time.monotonic() > until or asked.watch.cancelled()
     )
-    said = asked.of(queries, NEW_TEMPERATURE, until, (0.045, 0.05))
+    said = asked.of(queries, NEW_TEMPERATURE, until, 0.05)
     kept = kept_questions(zip(queries, said, strict=False), task.taught, app.embedder.embed, avoid)
     inputs = [_as_served(app, db, workspace, plan, question) for question, _ in kept]
     shown = [passage for one in inputs for passage in one.passages]
     add_round_documents(db, asked.watch.round_id, shown)
     made = tuple((one, query) for one, (_, query) in zip(inputs, kept, strict=True))
     note = (
-        f"The round wrote itself {sum(map(len, wordings.values()))} of {tried} other "
+        f"The round wrote itself {sum(map(len, wordings.values()))} of {len(wanted)} other "
         f"wordings that it tried, and {len(made)} of {len(queries)} new questions."
     )
     return Written(wordings, made, (note,))
 
 
-def _wordings(
-    asked: _Asked, task: Task, avoid: Set[str], until: float
-) -> tuple[dict[int, tuple[str, ...]], int]:
-    """The wordings to teach, by feedback id, and how many were tried."""
-    kept: dict[int, tuple[str, ...]] = {}
-    tried = 0
-    for turn in range(TURNS):
-        wanted = wordings_wanted(task, asked.plan.config.wordings, kept)
-        answers = [lesson.pair.chosen for lesson in wanted]
-        shares = (0.04 + 0.005 * turn / TURNS, 0.04 + 0.005 * (turn + 1) / TURNS)
-        said = asked.of(answers, TEMPERATURE, until, shares, before=tried)
-        tried += len(said)
-        known = {same_words(text) for text in chain.from_iterable(kept.values())}
-        new = kept_wordings(
-            zip(wanted, said, strict=False), task.taught, asked.app.embedder.embed, avoid | known
-        )
-        kept |= {id: (*kept.get(id, ()), *texts) for id, texts in new.items()}
-    return kept, tried
-
-
-def wordings_wanted(
-    task: Task, count: int, kept: Mapping[int, Sequence[str]] = MappingProxyType({})
-) -> list[Lesson]:
-    """Whose answers are asked about: every thin need `count` times, its lessons in turn.
-
-    A need of which half as many wordings are kept is not asked about again.
-    """
-    return [
-        lessons[turn % len(lessons)]
-        for turn in range(count)
-        for lessons in task.thin.values()
-        if 2 * sum(len(kept.get(one.pair.feedback_id, ())) for one in lessons) < count
-    ]
+def wordings_wanted(task: Task, count: int) -> list[Lesson]:
+    """Whose answers are asked about: every thin need `count` times, its lessons in turn."""
+    return [lessons[turn % len(lessons)] for turn in range(count) for lessons in task.thin.values()]
 
 
 def _judging(plan: RoundPlan) -> set[str]:

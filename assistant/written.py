@@ -55,7 +55,7 @@ class Task:
     thin: Mapping[str, tuple[Lesson, ...]]
     """Of these, by need, those of needs with too few wordings."""
     samples: int
-    """Other wordings that are tried at first, all needs together."""
+    """Other wordings that are tried, all needs together."""
     queries: int
     """New queries that are made at most."""
 

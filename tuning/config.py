@@ -72,8 +72,7 @@ class RoundConfig:
     queries put together anew."""
     wordings: int = 6
     """Other wordings that the round writes of a need that was taught in one or two, where answers
-    are exact (a check of type `sql` or `json`); about half of them are kept. A need that keeps
-    fewer is asked about again, three times in all. 0: none."""
+    are exact (a check of type `sql` or `json`); about half of them are kept. 0: none."""
     recombined_share: float = 1.0
     """Queries put together anew from taught ones, with questions that the round writes, as a share
     of the pairs; only where an `sql` check has a database. 0: none."""

@@ -85,7 +85,7 @@ def test_rubbish_leaves_a_round_as_it_was(app, shop, quick):
             for written in (found, NOTHING)
         ]
     (note,) = found.notes
-    assert note.startswith("The round wrote itself 0 of 27 other wordings that it tried, and 0 of ")
+    assert note.startswith("The round wrote itself 0 of 9 other wordings that it tried, and 0 of ")
     assert not note.endswith(" 0 new questions.")
     assert found.counts == {} and rows[0] == rows[1] and found.minutes > 0
     assert not (folder / writer.FOLDER).exists()
@@ -94,7 +94,7 @@ def test_rubbish_leaves_a_round_as_it_was(app, shop, quick):
 def test_what_is_kept_is_taught(app, shop, quick, monkeypatch):
     """The writer is real; what it says is said in its place, as a better base would say it."""
 
-    def said(self, answers, temperature, until, shares, before=0):
+    def said(self, answers, temperature, until, done):
         way = "List every item above" if temperature == writer.TEMPERATURE else "Items by"
         return [f"{way} {one.removeprefix('SELECT ')}" for one in answers]
 
@@ -176,33 +176,6 @@ def test_it_is_taught_the_other_way_round_and_asked_in_turn(app, shop):
     first, second, other = task.taught[:3]
     two = replace(task, thin={"a": (first, second), "b": (other,)})
     assert wordings_wanted(two, 3) == [first, other, second, other, first, other]
-    id = second.pair.feedback_id
-    assert wordings_wanted(two, 3, {id: ("one",)}) == [first, other, second, other, first, other]
-    assert wordings_wanted(two, 3, {id: ("one", "two")}) == [other, other, other]
-
-
-def test_a_need_with_too_few_wordings_is_asked_about_again(app, shop, monkeypatch):
-    """What is kept of what was said is real; who says it is not, so each turn is seen."""
-    plan = plan_round(app, shop, DIALS | {"wordings": 2})
-    task = task_of(shop.settings.checks, plan.lessons, plan.config)
-    turns = []
-
-    def said(self, answers, temperature, until, shares, before=0):
-        turns.append((tuple(answers), before))
-        begins = ("Please tell me", "Well,", "Now then:")[len(turns) - 1]
-        asked = {one.pair.chosen: one.inputs.question for one in task.taught}
-        useful = len(turns) > 1
-        return [f"{begins} {asked[one]}" if useful else "Hello there!" for one in answers]
-
-    monkeypatch.setattr(writer._Asked, "of", said)
-    kept, tried = writer._wordings(writer._Asked(app, None, None, plan, None), task, set(), 0.0)
-    every = len(task.thin)
-    assert [(len(answers), before) for answers, before in turns] == [
-        (2 * every, 0),
-        (2 * every, 2 * every),
-        (2 * (every - len(kept)), 4 * every),
-    ]
-    assert tried == 6 * every - 2 * len(kept) and len(kept) > every / 2
 
 
 def test_what_a_killed_writer_left_is_swept(tmp_path):

@@ -8,8 +8,8 @@ TRL's documentation gives: SFTTrainer on the same corrections, the same base, ra
 batches of 8 padded to their longest row, completion-only loss, the best of three learning rates.
 Every 10 steps the mean loss of the held-out answers is taken, with the clock stopped; the round
 trains until it has the script's own best loss. Each runs in a process of its own. The held-out
-questions are then asked, and their answers judged by their checks. What lies in --out is not run
-again.
+questions are then asked, and their answers judged by their checks. What lies in --out of the same
+bundle, method, epochs and threads is not run again.
 """
 
 import argparse
@@ -26,6 +26,7 @@ from typing import Any
 
 from tests.benchmarks.bench_step import embedded
 from tests.benchmarks.house import Results
+from tuning.bundle import bundle_hash
 
 RATES = (2e-4, 5e-4, 1e-3)
 EVERY = 10
@@ -43,13 +44,14 @@ def main() -> int:
         return 0
     given.out.mkdir(parents=True, exist_ok=True)
     known = Results(given.out / "round.json")
+    how = f"{bundle_hash(given.bundle)[:12]} {given.method} {given.epochs} {given.threads}"
     scripts = [
-        known.once(f"script {rate:g}", partial(_measure, given, "script", rate=rate))
+        known.once(f"{how} script {rate:g}", partial(_measure, given, "script", rate=rate))
         for rate in RATES
     ]
     script = min(scripts, key=_best_loss)
     target = _best_loss(script)
-    ours = known.once("round", partial(_measure, given, "round", target=target))
+    ours = known.once(f"{how} round", partial(_measure, given, "round", target=target))
     time_ratio = ours["seconds"] / script["seconds"]
     memory_ratio = ours["peak_rss_bytes"] / script["peak_rss_bytes"]
     print(f"held-out loss {target:.4f}, reached first after\n")
