@@ -8,10 +8,13 @@ bottlenecks PEFT has no such way, and a batch is by one adapter, which is set be
 
 import copy
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from peft import PeftModel
+from peft.helpers import DoraCaching
+from peft.tuners.lora.dora import DoraLinearLayer
 from safetensors import SafetensorError, safe_open
 from torch import nn
 
@@ -52,6 +55,8 @@ class AdapterModels:
         else:
             copied = _same_weights(self.base)
             self._models[kind] = PeftModel.from_pretrained(copied, folder, adapter_name=name).eval()
+        if kind == "dora":
+            _keep_norms(self._models[kind])
         self._kinds[name] = kind
 
     def unload(self, name: str) -> None:
@@ -72,7 +77,8 @@ class AdapterModels:
         model = self._models[self._kinds[adapters[0]]]
         if model.active_adapters != adapters[:1]:
             model.set_adapter(adapters[0], inference_mode=True)
-        return model(**inputs)
+        with DoraCaching():
+            return model(**inputs)
 
     def _checked(self, folder: Path) -> Kind:
         """The adapter's kind, rsLoRA as LoRA. PEFT would find out in the middle, or not at all."""
@@ -111,3 +117,17 @@ def _same_weights(model: Any) -> Any:
     # bitsandbytes keeps the scales of a 4-bit weight beside it
     kept += [one.quant_state for one in model.modules() if hasattr(one, "quant_state")]
     return copy.deepcopy(model, {id(one): one for one in kept})
+
+
+def _keep_norms(model: PeftModel) -> None:
+    """Has DoRA take the norms of its weights once, and not anew at every token.
+
+    PEFT's cache would also hold the matrix that each norm is taken of, as large as the layer.
+    """
+    for layer in model.modules():
+        if isinstance(layer, DoraLinearLayer):
+            layer._cache_store = partial(_store_norm, layer._dora_cache)
+
+
+def _store_norm(cache: dict[str, Any], key: str, value: Any) -> None:
+    cache[key] = value if key.startswith("weight-norm") else value.new_empty(0)

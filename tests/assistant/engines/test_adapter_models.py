@@ -4,6 +4,7 @@ import pytest
 import torch
 from bitsandbytes.nn import Linear4bit, Params4bit
 from peft import PeftModel
+from peft.tuners.lora.dora import DoraLinearLayer
 from safetensors.numpy import load_file, save_file
 from transformers import AutoModelForCausalLM
 
@@ -87,6 +88,24 @@ def test_leaving_and_coming_back(tiny_base, folders, alone):
         models.unload("b")
         assert models.names == set()
         assert torch.equal(models.forward([BASE], input_ids=IDS).logits, alone[BASE])
+
+
+@torch.inference_mode()
+def test_dora_takes_its_norms_once_and_keeps_nothing_else(tiny_base, folders, alone, monkeypatch):
+    models = AdapterModels(fresh(tiny_base))
+    models.load("dora1", folders["dora1"])
+    models.forward(["dora1"], input_ids=IDS)
+    models.load("dora2", folders["dora2"])
+    models.forward(["dora2"], input_ids=IDS)
+    layers = [one for one in models._models["dora"].modules() if isinstance(one, DoraLinearLayer)]
+    kept = [value for layer in layers for value in layer._dora_cache.values() if value.numel()]
+    assert [one.shape for one in kept] == [layer.weight.shape for layer in layers] and kept
+    taken: list[object] = []
+    monkeypatch.setattr(torch.linalg, "norm", taken.append)
+    for name in ("dora1", "dora2"):
+        said = models.forward([name], input_ids=IDS).logits
+        assert torch.allclose(said, alone[name], atol=1e-4)
+    assert not taken
 
 
 def test_the_base_is_held_once(tiny_base, folders):
