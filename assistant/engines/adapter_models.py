@@ -77,7 +77,7 @@ class AdapterModels:
         model = self._models[self._kinds[adapters[0]]]
         if model.active_adapters != adapters[:1]:
             model.set_adapter(adapters[0], inference_mode=True)
-        with DoraCaching():
+        with DoraCaching():  # else its norms are taken at every token; other kinds do not look
             return model(**inputs)
 
     def _checked(self, folder: Path) -> Kind:
