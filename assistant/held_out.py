@@ -107,7 +107,7 @@ def _case(
         messages=tuple(build_messages(served)),
         prompt_ids=_ids(app, served),
         expected=lesson.pair.chosen,
-        few_shot_ids=_ids(app, _fitting(app, few_shot)),
+        few_shot_ids=_ids(app, _fitting(app, few_shot, len(lesson.completion_ids))),
         bare_ids=_ids(app, bare) if shown else (),
         approved=approved_near(app, db, workspace, question, only_feedback_ids=taught)
         if weighs(workspace)
@@ -119,8 +119,9 @@ def _ids(app: App, inputs: Inputs) -> tuple[int, ...]:
     return tuple(app.tokenizer.render(build_messages(inputs)))
 
 
-def _fitting(app: App, inputs: Inputs) -> Inputs:
-    """With as many of the nearest examples as leave room for an answer."""
-    while inputs.examples and len(_ids(app, inputs)) > app.settings.context - ANSWER_TOKENS:
+def _fitting(app: App, inputs: Inputs, wanted: int) -> Inputs:
+    """With as many of the nearest examples as leave room for an answer of `wanted` tokens."""
+    room = app.settings.context - max(ANSWER_TOKENS, wanted)
+    while inputs.examples and len(_ids(app, inputs)) > room:
         inputs = replace(inputs, examples=inputs.examples[1:])
     return inputs

@@ -17,7 +17,7 @@ from assistant.declared_checks import declared_checks
 from assistant.held_out import held_out_cases
 from assistant.lessons import Lesson, lessons, sentinel_cases
 from assistant.likeliest import weighing
-from assistant.opponents import Opponents, Watch, opposing_rows
+from assistant.opponents import Opponents, Watch, answer_tokens, opposing_rows
 from assistant.rounds import concluded, keep_evaluations
 from storage import adapters, rounds
 from storage.database import write_transaction
@@ -116,8 +116,9 @@ def _evaluations(
     serving = adapters.serving_adapter(db, queued.workspace_id)
     rows = opposing_rows(serving.id if serving else None, cases)
     rows |= {row: known.id for row in rows if row.startswith("candidate")}
-    how = weighing(app, workspace_by_id(db, queued.workspace_id))
-    with Opponents(app, folder, watch, count_answers(cases, rows), how) as asked:
+    workspace = workspace_by_id(db, queued.workspace_id)
+    how, most = weighing(app, workspace), answer_tokens(app, workspace, cases)
+    with Opponents(app, folder, watch, count_answers(cases, rows), how, most) as asked:
         found = evaluate(cases, asked.answer, rows, cancelled=watch.cancelled)
     if watch.cancelled():
         raise RoundCancelled("The judging was cancelled.")

@@ -17,7 +17,7 @@ from assistant.written import NOTHING, Written
 from knowledge.search import fit_passages
 from storage.documents import chunk_hashes, live_chunks
 from storage.records import ChatMessage, Inputs, Passage, Workspace
-from tuning.augment import same_words, telling_tokens, variants
+from tuning.augment import Needs, same_words, telling_tokens, variants
 from tuning.bundle import RowKind, TrainRow
 
 VARIANTS = 12
@@ -97,6 +97,7 @@ def variant_rows(
     held_out += [paraphrase.question for one in found for paraphrase in one.paraphrases]
     avoid = {same_words(question) for question in held_out}
     fillers = sorted({word for question in ordinary_questions() for word in question.split()})
+    needs = Needs((one.inputs.question, one.pair.chosen) for one in taught)
     alike: dict[tuple[str, str], list[Lesson]] = {}
     for one in taught:
         alike.setdefault((one.pair.group, one.pair.chosen), []).append(one)
@@ -115,6 +116,7 @@ def variant_rows(
                 answer=lesson.pair.chosen,
                 fillers=fillers,
                 avoid=avoid,
+                tells=needs.tells(wording, lesson.pair.chosen),
             )
         for number, question in enumerate(questions):
             inputs = replace(lesson.inputs, question=question)

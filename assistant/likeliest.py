@@ -30,7 +30,7 @@ from tuning.sql_check import compiles, looks_like_sql
 
 log = logging.getLogger(__name__)
 
-LONGEST = 128
+LONGEST = 256
 """Tokens of an answer that is weighed; a longer one streams on as it came."""
 TELLING = 40
 """Characters by which an exact answer shows itself as one; anything else streams on from there."""

@@ -1,6 +1,6 @@
 """A round under way, seen from outside: its progress, and the opponents that answer for it."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from assistant.answering import ChildAnswerer
 from assistant.app import App
 from assistant.likeliest import Approved, Weighing, as_ids, weighing
 from storage import adapters, jobs, rounds
-from storage.records import TuningRound
+from storage.records import TuningRound, Workspace
 from storage.workspaces import workspace_by_id
 from tuning.bundle import Bundle
 from tuning.evaluate import Answer, Case, count_answers
@@ -21,7 +21,7 @@ CANDIDATE = 0
 FORMER = -1
 """And for what serves now on another base model than the round's."""
 ANSWER_TOKENS = 128
-"""Tokens of an evaluated answer at most."""
+"""Tokens of an evaluated answer at most, where no longer one is wanted."""
 
 OnProgress = Callable[[float, str], None]
 
@@ -81,12 +81,13 @@ def opponents(
     rows = opposing_rows(serving.id if serving else None, bundle.heldout)
     folder = app.datadir.rounds / str(queued.id)
     total = count_answers((*bundle.heldout, *bundle.sentinel), rows)
-    how = weighing(app, workspace_by_id(db, queued.workspace_id))
-    with Opponents(app, folder, watch, total, how) as answering:
+    workspace = workspace_by_id(db, queued.workspace_id)
+    how, most = weighing(app, workspace), answer_tokens(app, workspace, bundle.heldout)
+    with Opponents(app, folder, watch, total, how, most) as answering:
         if app.former is None or serving is None:
             yield rows, answering.answer
             return
-        with Former(app.former, serving.id, folder / "former.log", watch, how) as former:
+        with Former(app.former, serving.id, folder / "former.log", watch, how, most) as former:
             yield (
                 {**_with_examples(rows), "serving": FORMER},
                 lambda cases, adapter_id: (
@@ -106,9 +107,15 @@ class Former:
     """Answers by an adapter on the base that it was taught on, while another base is tried."""
 
     def __init__(
-        self, app: App, adapter_id: int, log_file: Path, watch: Watch, how: Weighing
+        self,
+        app: App,
+        adapter_id: int,
+        log_file: Path,
+        watch: Watch,
+        how: Weighing,
+        most: int,
     ) -> None:
-        self._app, self._watch, self._how = app, watch, how
+        self._app, self._watch, self._how, self._most = app, watch, how, most
         self._adapter = (adapter_id, app.adapter_folder(adapter_id))
         self._child = ChildAnswerer(app.base, app.settings, log_file, at_once=1)
 
@@ -124,11 +131,17 @@ class Former:
         return self._child.answer(
             [self._app.tokenizer.render(list(case.messages)) for case in cases],
             adapter=self._adapter,
-            max_tokens=ANSWER_TOKENS,
+            max_tokens=self._most,
             how=self._how,
             approved=_approved(self._app, cases),
             cancelled=self._watch.cancelled,
         )
+
+
+def answer_tokens(app: App, workspace: Workspace, cases: Iterable[Case]) -> int:
+    """Tokens of an evaluated answer at most: room for the longest that is wanted and served."""
+    longest = max((len(app.tokenizer.completion_ids(one.expected)) for one in cases), default=0)
+    return max(ANSWER_TOKENS, min(longest, workspace.settings.max_tokens))
 
 
 def opposing_rows(serving_id: int | None, cases: Sequence[Case]) -> dict[str, int | None]:
@@ -144,9 +157,11 @@ def opposing_rows(serving_id: int | None, cases: Sequence[Case]) -> dict[str, in
 class Opponents:
     """Answers for the evaluation by each opponent, from a child that starts when first asked."""
 
-    def __init__(self, app: App, folder: Path, watch: Watch, total: int, how: Weighing) -> None:
+    def __init__(
+        self, app: App, folder: Path, watch: Watch, total: int, how: Weighing, most: int
+    ) -> None:
         self._app, self._folder, self._watch = app, folder, watch
-        self._how = how
+        self._how, self._most = how, most
         self._total, self._done = max(total, 1), 0
         self._child: ChildAnswerer | None = None
 
@@ -176,7 +191,7 @@ class Opponents:
         return self._child.answer(
             [case.prompt_ids for case in cases],
             adapter=None if adapter_id is None else (adapter_id, self._folder_of(adapter_id)),
-            max_tokens=ANSWER_TOKENS,
+            max_tokens=self._most,
             how=self._how,
             approved=_approved(self._app, cases),
             on_answer=told,

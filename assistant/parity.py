@@ -14,7 +14,7 @@ from typing import Any
 from assistant.answering import ChildAnswerer
 from assistant.app import App
 from assistant.lessons import sentinel_cases
-from assistant.opponents import ANSWER_TOKENS
+from assistant.opponents import answer_tokens
 from storage.errors import BadInput, NotFound
 from storage.models import BaseModel
 from storage.records import Adapter
@@ -96,6 +96,8 @@ def ask_both(
     """
     cases, asked = questions(app, known)
     prompts = [case.prompt_ids for case in cases]
+    with closing(app.db()) as db:
+        most = answer_tokens(app, workspace_by_id(db, known.workspace_id), cases)
 
     def told(first: float, note: str) -> Callable[[int], None]:
         return lambda done: say(first + 0.5 * done / len(cases), f"{note}: {done} of {len(cases)}")
@@ -104,7 +106,7 @@ def ask_both(
         served = child.answer(
             prompts,
             adapter=(known.id, app.adapter_folder(known.id)),
-            max_tokens=ANSWER_TOKENS,
+            max_tokens=most,
             on_answer=told(0.0, "asking the adapter"),
         )
     settings = app.settings.model_copy(update={"engine": ENGINES[format]})
@@ -112,7 +114,7 @@ def ask_both(
         said = child.answer(
             prompts,
             adapter=(known.id, files) if files else None,
-            max_tokens=ANSWER_TOKENS,
+            max_tokens=most,
             on_answer=told(0.5, "asking the exported model"),
         )
     figures = compare(cases, served, said, app.tokenizer.encode)

@@ -11,7 +11,8 @@ Easy Data Augmentation Techniques", arXiv:1901.11196); its synonyms would need a
 
 import random
 import re
-from collections.abc import Iterable, Sequence, Set
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from os.path import commonprefix
 
 from tuning.json_check import bare
@@ -26,8 +27,45 @@ CROSS = 0.4
 """Chance of a variant to take a part over from another wording."""
 MOVE = 0.25
 """Chance of a variant to begin with its end."""
+KEPT = 1 / 2
+"""Least share of its question's words in a variant, rare ones counting more."""
+NEAR = 1 / 3
+"""A question that has so much of another one is near it, and what it lacks tells the two apart."""
+TELLING = 2 / 3
+"""Least share of that in a variant."""
 TRIES = 20
 """Draws for one variant before a question is taken to have no more of them."""
+
+
+class Needs:
+    """The taught questions with their needs: they say what must stay of one in a variant.
+
+    Without it "Count the number of accounts" and "... of customers" both become "Count the of".
+    Words count by how few of the questions they stand in.
+    """
+
+    def __init__(self, questions: Iterable[tuple[str, str]]) -> None:
+        known = [(need, frozenset(bare_words(question))) for question, need in questions]
+        self._known = known
+        self._times = Counter(word for _, words in known for word in words)
+
+    def tells(self, question: str, need: str) -> Callable[[str], bool]:
+        """Whether a text has left what `question` says, and what no near one of others does."""
+        own = {word: 1 / max(1, self._times[word]) for word in set(bare_words(question))}
+        near = NEAR * sum(own.values())
+        telling = [(own, KEPT * sum(own.values()))]
+        for other, words in self._known:
+            if other != need and sum(own[word] for word in own.keys() & words) >= near:
+                apart = {word: own[word] for word in own.keys() - words}
+                telling.append((apart, TELLING * sum(apart.values())))
+        return lambda text: _has_enough(set(bare_words(text)), telling)
+
+
+def _has_enough(words: set[str], telling: Iterable[tuple[Mapping[str, float], float]]) -> bool:
+    return all(
+        sum(weight for word, weight in weights.items() if word in words) >= least
+        for weights, least in telling
+    )
 
 
 def variants(
@@ -39,6 +77,7 @@ def variants(
     answer: str = "",
     fillers: Sequence[str] = (),
     avoid: Set[str] = frozenset(),
+    tells: Callable[[str], bool] = lambda text: True,
 ) -> list[str]:
     """Up to `count` different variations of `question`; fewer when it is too short for so many.
 
@@ -46,8 +85,8 @@ def variants(
     `answer` (a name, a number) always stay: a variant without them would teach to invent them. The
     words of SQL itself are none of these: "from" and "in" of a question are not from its query.
     `fillers`: any ordinary words. No variant equals the question, one of `others` or of `avoid`
-    (the held-out wordings as `same_words` gives them, which nothing is taken from). The same
-    arguments give the same variants.
+    (the held-out wordings as `same_words` gives them, which nothing is taken from), and of each
+    `tells` is true: see `Needs`. The same arguments give the same variants.
     """
     rng = random.Random(f"{seed}|{question}")
     taken = {same_words(text) for text in (question, *others)}
@@ -58,7 +97,7 @@ def variants(
             break
         text = " ".join(_vary(question.split(), others, fillers, fixed, rng))
         key = same_words(text)
-        if key not in taken and key not in avoid:
+        if key not in taken and key not in avoid and tells(text):
             taken.add(key)
             found.append(text)
     return found

@@ -40,7 +40,8 @@ UNTAUGHT_SHARE = 0.25
 """Needs that are never taught, as a share of all."""
 EXAMPLE_TOKENS = 400
 """Of few-shot examples, for the base that is shown some."""
-MAX_TOKENS = 120
+MAX_TOKENS = 200
+"""The longest query of the databases has 159."""
 NEW, UNTAUGHT = "new wordings", "untaught needs"
 AIM_ALONE = 0.85
 
