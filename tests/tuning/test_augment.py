@@ -2,7 +2,7 @@
 
 import pytest
 
-from tuning.augment import same_words, telling_tokens, told_words, variants
+from tuning.augment import Needs, same_words, telling_tokens, told_words, variants
 
 QUESTION = "Which of the orders were completed in the past month?"
 OTHERS = ["Show me every order we finished since last month.", "Completed orders, past month"]
@@ -41,6 +41,48 @@ def test_fillers_come_in_and_held_out_wordings_do_not():
     avoid = {same_words(one) for one in found[:5]}
     without = variants(QUESTION, count=20, seed=1, fillers=["lantern"], avoid=avoid)
     assert without and not set(found[:5]) & set(without)
+
+
+TAUGHT = [
+    ("Count the number of accounts.", "accounts"),
+    ("Count the number of customers.", "customers"),
+    ("Show all card types.", "types"),
+    ("Show all card types and how many customers hold each.", "holders"),
+    ("Which suppliers are not from Hamburg?", "elsewhere"),
+    ("Which suppliers are from Hamburg?", "here"),
+]
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "left"),
+    [
+        (0, "Count the of", False),
+        (0, "accounts. Count lantern", True),
+        (0, "Count the number of customers", False),
+        (3, "Show all card types and", False),
+        (3, "card types how many customers hold", True),
+        (4, "Which suppliers are from Hamburg", False),
+        (4, "suppliers not from Hamburg", True),
+        (5, "are from", False),
+    ],
+)
+def test_a_need_is_told_from_near_ones_by_the_words_that_they_lack(question, text, left):
+    assert Needs(TAUGHT).tells(*TAUGHT[question])(text) is left
+
+
+def test_another_wording_of_the_same_need_is_no_other_need():
+    longer, shorter = "Show late orders now", "Show late orders"
+    assert Needs([(longer, "late"), (shorter, "late")]).tells(longer, "late")(shorter)
+    assert not Needs([(longer, "late"), (shorter, "all")]).tells(longer, "late")(shorter)
+
+
+def test_variants_say_which_need_they_are_of():
+    needs = Needs(TAUGHT)
+    for question, need in TAUGHT:
+        found = variants(question, count=8, seed=5, tells=needs.tells(question, need))
+        assert found and all(needs.tells(question, need)(text) for text in found)
+    blurred = variants(TAUGHT[0][0], count=8, seed=5)
+    assert not all("accounts" in text for text in blurred), "so it happens without"
 
 
 def test_at_least_a_third_of_the_words_stay():
