@@ -16,7 +16,6 @@ from assistant.engines.choose import best_engine, engine_beside, has_cuda
 from assistant.estimate import pace, training_minutes, writing_minutes
 from assistant.judged_lessons import preferences, thumbs
 from assistant.lessons import Lesson, fitting, lessons
-from assistant.likeliest import EXACT
 from assistant.replay import REPLAY_TOKENS, replay_count
 from assistant.round_start import choose_start
 from assistant.written import Task, recombining, task_of
@@ -30,11 +29,6 @@ from tuning.objective import Material, choose
 
 NEEDS_JUDGED = 5
 """Needs on new wordings under which the gate cannot decide at its usual risk of 5%."""
-TEXT_PASSES = 4
-"""Passes where the answers are made from texts in the questions, such as summaries: more learn the
-taught sentences by heart. ROUGE-L of 24 legal summaries was 0.196 after 4 and 0.139 after 26."""
-TEXT_SHARE, SENTENCE = 2, 60
-"""Characters of such a question to one of its answer, and of an answer that is no mere label."""
 HOW_TO_PARAPHRASE = "write a paraphrase: `apprentice feedback paraphrase ID QUESTION`"
 
 
@@ -91,8 +85,7 @@ def plan_round(
     with closing(app.db()) as db:
         found, too_long = fitting(app, lessons(app, db, workspace))
         taught = _taught(app, db, workspace, found, config.objective)
-        passes, few = _passes(workspace, found, config)
-        config = replace(config, objective=taught.objective, epochs=passes)
+        config = replace(config, objective=taught.objective)
         replayable = replay_count(db, workspace)
         known = pace(app, db, config)
 
@@ -126,7 +119,7 @@ def plan_round(
         lessons=chosen.lessons,
         judged=taught.judged,
         start=chosen.adapter,
-        notes=(taught.why, *few, *too_long, *taught.too_long, *chosen.notes, *writes),
+        notes=(taught.why, *too_long, *taught.too_long, *chosen.notes, *writes),
         measured=known.source,
         served_by=_served_by(app, chosen.config.method),
     )
@@ -155,21 +148,6 @@ def _config(app: App, workspace: Workspace, asked: Mapping[str, Any]) -> RoundCo
     if config.method == "auto":
         config = replace(config, method=method_for(app))
     return replace(config, learning_rate=config.peak_rate)
-
-
-def _passes(
-    workspace: Workspace, found: Sequence[Lesson], config: RoundConfig
-) -> tuple[int, tuple[str, ...]]:
-    """Passes at most, 0 where their number goes by the pairs; and why they are few."""
-    exact = any(check.get("type") in EXACT for check in workspace.settings.checks)
-    pairs = [one.pair for one in found if one.split == "train" and one.kind == "correction"]
-    said = sum(len(pair.chosen) for pair in pairs)
-    asked = sum(len(pair.inputs.question) for pair in pairs)
-    from_texts = said >= SENTENCE * len(pairs) > 0 and asked >= TEXT_SHARE * said
-    if config.epochs or exact or not from_texts:
-        return config.epochs, ()
-    why = "The answers are made from texts in the questions"
-    return TEXT_PASSES, (f"{why}: {TEXT_PASSES} passes, for more learn them by heart.",)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from contextlib import closing
 import pytest
 
 from assistant.lessons import REJECTED_TOKENS
-from assistant.round_plan import TEXT_PASSES, plan_round
+from assistant.round_plan import plan_round
 from assistant.rounds import start_round
 from storage import rounds
 from storage.errors import BadInput
@@ -77,33 +77,6 @@ def test_a_long_wrong_answer_is_cut(app, load):
     plan = plan_round(app, load(*corrections(12, answer="wrong " * 5000)), {"objective": "dpo"})
     assert plan.config.objective == "dpo"
     assert {len(one.rejected_ids) for one in plan.lessons} == {REJECTED_TOKENS}
-
-
-def texts(answer="The tenant may not sublet, and must ask for every pet beforehand."):
-    clause = "The lessee shall not assign this lease or keep animals without consent. " * 2
-    return [
-        {
-            "question": f"{number}. {clause}",
-            "correction": f"{answer} {number}",
-            "group": f"{number}",
-        }
-        for number in range(12)
-    ]
-
-
-def test_answers_made_from_texts_get_few_passes(app, load):
-    workspace = load(*texts())
-    plan = plan_round(app, workspace)
-    assert plan.config.epochs == TEXT_PASSES
-    assert any("made from texts in the questions: 4 passes" in note for note in plan.notes)
-    assert plan_round(app, workspace, {"epochs": 9}).config.epochs == 9
-    with closing(app.db()) as db:
-        exact = set_workspace(db, "default", "checks", '[{"type": "json"}]')
-    assert plan_round(app, exact).config.epochs == 0
-
-
-def test_labels_of_texts_and_answers_to_short_questions_are_learned_as_ever(app, load):
-    assert plan_round(app, load(*texts("no"))).config.epochs == 0
 
 
 def test_odd_characters_are_taught_as_they_can_be(app, load):
