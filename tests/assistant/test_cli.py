@@ -74,7 +74,12 @@ def test_ctrl_c_is_one_line(apprentice, tmp_path):
     path = write_rows(tmp_path / "rows.jsonl", *rows)
     words = ["--data", str(apprentice.data), "feedback", "import", str(path)]
     child = subprocess.Popen(
-        [*COMMAND, *words], cwd=ROOT, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
+        [*COMMAND, *words],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        # what a shell starts with "&" ignores Ctrl-C, and so would the child of such a test run
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert child.stderr is not None
     first = child.stderr.readline()  # progress: it is at work
