@@ -1,7 +1,6 @@
 """The command as a process: exit codes and what it says when it cannot go on."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
