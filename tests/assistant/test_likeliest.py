@@ -154,7 +154,7 @@ def test_it_streams_as_it_comes_where_nothing_is_weighed(how):
 def test_a_long_answer_is_prose_and_streams_on():
     waver = [(1, 0.6), (2, 0.4)]
     model = Table({(1,) * size: waver for size in range(LONGEST + 20)})
-    pieces = answer(model)
+    pieces = answer(model, sampling=Sampling(max_tokens=2 * LONGEST))
     assert sum(piece.tokens for piece in pieces) == LONGEST + 21
     assert len(model.asked) == 1
 
