@@ -13,7 +13,7 @@ from sqlite_utils import Database
 from assistant.app import App
 from assistant.lessons import Lesson
 from assistant.likeliest import weighs
-from assistant.opponents import ANSWER_TOKENS
+from assistant.opponents import answer_tokens
 from assistant.prompt import build_messages
 from assistant.retrieval import EXAMPLES_AT_MOST, approved_near, examples_for
 from storage.pairs import pair_ids
@@ -107,7 +107,7 @@ def _case(
         messages=tuple(build_messages(served)),
         prompt_ids=_ids(app, served),
         expected=lesson.pair.chosen,
-        few_shot_ids=_ids(app, _fitting(app, few_shot, len(lesson.completion_ids))),
+        few_shot_ids=_ids(app, _fitting(app, workspace, few_shot, lesson.pair.chosen)),
         bare_ids=_ids(app, bare) if shown else (),
         approved=approved_near(app, db, workspace, question, only_feedback_ids=taught)
         if weighs(workspace)
@@ -119,9 +119,9 @@ def _ids(app: App, inputs: Inputs) -> tuple[int, ...]:
     return tuple(app.tokenizer.render(build_messages(inputs)))
 
 
-def _fitting(app: App, inputs: Inputs, wanted: int) -> Inputs:
-    """With as many of the nearest examples as leave room for an answer of `wanted` tokens."""
-    room = app.settings.context - max(ANSWER_TOKENS, wanted)
+def _fitting(app: App, workspace: Workspace, inputs: Inputs, wanted: str) -> Inputs:
+    """With as many of the nearest examples as leave room for the answer that is wanted."""
+    room = app.settings.context - answer_tokens(app, workspace, [wanted])
     while inputs.examples and len(_ids(app, inputs)) > room:
         inputs = replace(inputs, examples=inputs.examples[1:])
     return inputs

@@ -117,7 +117,8 @@ def _evaluations(
     rows = opposing_rows(serving.id if serving else None, cases)
     rows |= {row: known.id for row in rows if row.startswith("candidate")}
     workspace = workspace_by_id(db, queued.workspace_id)
-    how, most = weighing(app, workspace), answer_tokens(app, workspace, cases)
+    how = weighing(app, workspace)
+    most = answer_tokens(app, workspace, (one.expected for one in cases))
     with Opponents(app, folder, watch, count_answers(cases, rows), how, most) as asked:
         found = evaluate(cases, asked.answer, rows, cancelled=watch.cancelled)
     if watch.cancelled():

@@ -82,7 +82,8 @@ def opponents(
     folder = app.datadir.rounds / str(queued.id)
     total = count_answers((*bundle.heldout, *bundle.sentinel), rows)
     workspace = workspace_by_id(db, queued.workspace_id)
-    how, most = weighing(app, workspace), answer_tokens(app, workspace, bundle.heldout)
+    how = weighing(app, workspace)
+    most = answer_tokens(app, workspace, (one.expected for one in bundle.heldout))
     with Opponents(app, folder, watch, total, how, most) as answering:
         if app.former is None or serving is None:
             yield rows, answering.answer
@@ -138,9 +139,9 @@ class Former:
         )
 
 
-def answer_tokens(app: App, workspace: Workspace, cases: Iterable[Case]) -> int:
+def answer_tokens(app: App, workspace: Workspace, wanted: Iterable[str]) -> int:
     """Tokens of an evaluated answer at most: room for the longest that is wanted and served."""
-    longest = max((len(app.tokenizer.completion_ids(one.expected)) for one in cases), default=0)
+    longest = max((len(app.tokenizer.completion_ids(text)) for text in wanted), default=0)
     return max(ANSWER_TOKENS, min(longest, workspace.settings.max_tokens))
 
 

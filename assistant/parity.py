@@ -97,7 +97,8 @@ def ask_both(
     cases, asked = questions(app, known)
     prompts = [case.prompt_ids for case in cases]
     with closing(app.db()) as db:
-        most = answer_tokens(app, workspace_by_id(db, known.workspace_id), cases)
+        workspace = workspace_by_id(db, known.workspace_id)
+    most = answer_tokens(app, workspace, (one.expected for one in cases))
 
     def told(first: float, note: str) -> Callable[[int], None]:
         return lambda done: say(first + 0.5 * done / len(cases), f"{note}: {done} of {len(cases)}")

@@ -69,19 +69,19 @@ def test_it_reads_in_the_row_whether_to_stop(db, queued, watch):
     assert watch.cancelled()
 
 
-def case(id, expected="yes", **more):
-    return Case(id, "g", "new wordings", (), (1, 2), expected, **more)
+def case(id, **more):
+    return Case(id, "g", "new wordings", (), (1, 2), "yes", **more)
 
 
 def test_there_is_room_for_the_longest_answer_that_is_wanted_and_served(app, workspace):
     assert answer_tokens(app, workspace, []) == ANSWER_TOKENS
-    assert answer_tokens(app, workspace, [case("1")]) == ANSWER_TOKENS
+    assert answer_tokens(app, workspace, ["yes"]) == ANSWER_TOKENS
     long, longer = ("order " * times for times in (ANSWER_TOKENS // 2 + 20, 2000))
     wanted = len(app.tokenizer.completion_ids(long))
     most = workspace.settings.max_tokens
     assert ANSWER_TOKENS < wanted < most
-    assert answer_tokens(app, workspace, [case("1"), case("2", long)]) == wanted
-    assert answer_tokens(app, workspace, [case("2", longer)]) == most
+    assert answer_tokens(app, workspace, ["yes", long]) == wanted
+    assert answer_tokens(app, workspace, [longer]) == most
 
 
 ALONE = {"candidate_alone": CANDIDATE, "serving_alone": 7, "base_alone": None}
