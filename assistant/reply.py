@@ -15,6 +15,7 @@ from sqlite_utils import Database
 
 from assistant.app import App
 from assistant.likeliest import GREEDY, stream, weighing
+from assistant.overriding import find_override
 from assistant.prompt import build_messages
 from assistant.retrieval import examples_for, retrieve
 from storage.adapters import serving_adapter
@@ -29,7 +30,6 @@ from storage.conversations import (
 from storage.database import write_transaction
 from storage.documents import list_documents
 from storage.errors import ApprenticeError, BadInput, NotFound
-from storage.overrides import override_for
 from storage.records import (
     ChatMessage,
     FinishReason,
@@ -106,7 +106,8 @@ def reply(
     with closing(app.db()) as db:
         turn = _open_turn(app, db, workspace, conversation_id, owner, question, options)
         if options.use_overrides:
-            turn.override = override_for(db, workspace.id, turn.question, turn.inputs.history)
+            turn.override, said = find_override(db, workspace, turn.question, turn.inputs.history)
+            turn.notices += said
         if turn.override is None:
             turn.inputs = _with_evidence(app, db, workspace, turn, options)
             adapter_id = _chosen_adapter(app, db, workspace, options, turn.notices)
@@ -257,7 +258,7 @@ def _serve_override(
             ttft_ms=took,
         )
     yield Delta(override.answer)
-    yield Done(done, (), override, ("Answered from an approved correction.", *turn.notices))
+    yield Done(done, (), override, tuple(turn.notices))
 
 
 def _generate(

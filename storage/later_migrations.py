@@ -234,3 +234,18 @@ def m015_paired_feedback(db: Database) -> None:
         from paired_feedback p
         join workspaces w on w.id = p.workspace_id;
     """)
+
+
+@migrations()
+def m016_override_meanings(db: Database) -> None:
+    """Overrides found by what their question asks, however it is worded.
+
+    The key is worked out outside `storage`; null: not yet. Rows that no key can find any more, for
+    the rules have changed, are set to null by a migration of that day.
+    """
+    db.executescript("""
+    alter table overrides add column meaning_key text;
+    create index overrides_meaning on overrides(workspace_id, meaning_key)
+        where status = 'active' and history_key = '';
+    create index chunks_hash on chunks(workspace_id, hash);
+    """)

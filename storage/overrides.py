@@ -2,11 +2,13 @@
 
 An override answers when the very same question comes after the very same history; what counts as
 the same is `normalise`. The key of a question is its normalised text, the key of a history a hash.
+One for a question that opened a conversation has a second key, of what it asks: whoever finds
+overrides by it looks whether they really ask the same.
 """
 
 import hashlib
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 from sqlite_utils import Database
@@ -74,6 +76,55 @@ def override_for(
         history_key(question, history),
     )
     return Override(**row) if row else None
+
+
+def overrides_meaning(db: Database, workspace_id: int, meaning_key: str) -> list[Override]:
+    """The active overrides of opening questions with this key, newest first."""
+    found = rows(
+        db,
+        f"""select {_COLUMNS} from overrides where workspace_id = ? and meaning_key = ?
+        and status = 'active' and history_key = '' order by id desc""",
+        workspace_id,
+        meaning_key,
+    )
+    return [Override(**row) for row in found]
+
+
+def unread_overrides(db: Database, workspace_id: int, limit: int) -> list[Override]:
+    """Up to `limit` active overrides of opening questions that have no second key yet."""
+    found = rows(
+        db,
+        f"""select {_COLUMNS} from overrides where workspace_id = ? and meaning_key is null
+        and status = 'active' and history_key = '' order by id desc limit ?""",
+        workspace_id,
+        limit,
+    )
+    return [Override(**row) for row in found]
+
+
+def put_meanings(db: Database, meaning_keys: Mapping[int, str]) -> None:
+    """Give overrides, by id, their second key."""
+    with write_transaction(db):
+        for override_id, key in meaning_keys.items():
+            write(db, "update overrides set meaning_key = ? where id = ?", key, override_id)
+
+
+def rests_on_changed(db: Database, feedback_id: int) -> bool:
+    """Whether a passage that this feedback was made from stands in no chunk any more.
+
+    That is a first look, for `storage.stale` to look closer where it is so.
+    """
+    return (
+        one(
+            db,
+            """select 1 from feedback_passages p join feedback f on f.id = p.feedback_id
+            where p.feedback_id = ? and not exists (
+                select 1 from chunks c where c.workspace_id = f.workspace_id and c.hash = p.hash
+            )""",
+            feedback_id,
+        )
+        is not None
+    )
 
 
 def override(db: Database, override_id: int) -> Override:

@@ -2,7 +2,8 @@
 
 A passage is stale when no chunk of the workspace is what it was, and a line or sentence of it no
 longer stands in its document: a document that was only cut at other places changes nothing. Stale
-corrections answer and train as before until somebody keeps, edits or rejects them.
+corrections train as before, but do not answer at once (`assistant.overriding`), until somebody
+keeps, edits or rejects them.
 """
 
 import re

@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 from assistant.app import App
 from assistant.commands.who import actor
+from assistant.overriding import on_hold
 from assistant.verbs import Event
 from storage import overrides
 from storage.audit import audit
@@ -15,10 +16,10 @@ from storage.workspaces import workspace as workspace_named
 
 
 def list_all(app: App, *, workspace: str) -> Iterator[Event]:
-    """The overrides of a workspace."""
+    """The overrides of a workspace, and which of them wait because their document changed."""
     with closing(app.db()) as db:
         for item in overrides.list_overrides(db, workspace_named(db, workspace).id):
-            yield asdict(item)
+            yield asdict(item) | {"on_hold": on_hold(db, item)}
 
 
 def retire(app: App, *, workspace: str, id: int) -> Iterator[Event]:

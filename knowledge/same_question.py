@@ -1,0 +1,285 @@
+"""Whether two questions ask the same, so surely that the answer of one serves for the other.
+
+A wrong answer from an approved correction is worse than none, so two questions are the same only
+where nothing that they say is left over: the same words in their base forms, the same numbers,
+the same negations, the same time, the same kind of thing asked for, before and after and more and
+less around the same words, and nobody in somebody else's place. What embeddings call near ("orders
+in May", "orders in June") is what this must tell apart. It knows English; of any other language it
+lets only the same words through.
+"""
+
+import hashlib
+import re
+from collections import Counter
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+import simplemma
+
+from knowledge.english import (
+    AMOUNTS,
+    ASKING_FOR_YES,
+    BEING,
+    BINDING,
+    DATES,
+    DENYING,
+    FRONTED,
+    KINDS,
+    LEADING,
+    LIGHT,
+    NUMBERS,
+    PASSIVES,
+    PERSONS,
+    PLACING,
+    POLITE,
+    REWRITES,
+    SAME_WORDS,
+    TIMES,
+)
+
+LONGEST = 400
+"""Characters of a question that is compared; a longer one is a text, and only itself."""
+_WORD = re.compile(r"\w+(?:[-+.]\w+)*\+*")
+_CAPITAL = re.compile(r"(?<=[\w,;)’'\"] )[A-Z][A-Za-z]*(?![\w'’])")
+_FUTURE = re.compile(r"\b(?:will|shall|going to)\b")
+_PAST = re.compile(r"\b(?:was|were|did|had|been)\b")
+_MUST = re.compile(r"\b(?:must|should|ought to|have to|has to|had to)\b")
+_SMALL = LIGHT | DENYING | LEADING | AMOUNTS | PERSONS.keys()
+_NOW = re.compile(r"\b(?:is|are|am|be|being|do|does|can|may(?!-))\b")
+_DATED = re.compile(r"\b(?:last|ago|yesterday|(?:19|20)\d\d)\b")
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a question says, its small words sorted out."""
+
+    kind: str
+    """What is asked for: "count", "when", "yes or no"; "what" where it is a thing or a list."""
+    words: tuple[str, ...]
+    """Base forms of the words that count, in order."""
+    placed: tuple[Literal["", "led", "time"], ...]
+    """Of each of them: "led" by a preposition or "are", or it says what "time", or neither."""
+    leading: frozenset[tuple[str, str]]
+    """(before, word): what stands before words, as in "until March"."""
+    denials: int
+    time: str
+    """"future", "past", "now"; "open" where only participles tell; "dated" where a date does."""
+    past_forms: frozenset[str]
+    must: bool
+    persons: frozenset[str]
+    """Who is spoken of by a pronoun: "first", "second", "third"."""
+
+
+@lru_cache(4096)
+def read_question(text: str, active: bool = False) -> Asked:
+    """The question taken apart; with `active` as if a passive had been said actively."""
+    spelled = _spelled(text)
+    start = POLITE.match(spelled)
+    asks = bool(start and start["asks"])
+    polite = bool(start and start[0].strip())
+    body = spelled[start.end() :].strip() if start else spelled
+    body = _active(body) if active else body
+    kind, rest = _kind(body, asks=asks, polite=polite)
+    said = _WORD.findall(rest)
+    light = LIGHT | PERSONS.keys() | (AMOUNTS if kind != "yes or no" else set())
+    words: list[str] = []
+    placed: list[Literal["", "led", "time"]] = []
+    leading: set[tuple[str, str]] = set()
+    past: set[str] = set()
+    before, movable = "", False
+    for at, word in enumerate(NUMBERS.get(one, one) for one in said):
+        movable = movable or word in PLACING or word in LEADING or (at > 0 and word in BEING)
+        if word in LEADING:
+            before = word
+        elif word not in light and word not in DENYING:
+            base = base_form(word)
+            if _is_past(word):
+                past.add(base)
+            words.append(base)
+            placed.append("led" if movable else "time" if word in TIMES else "")
+            movable = False
+            if before:
+                leading.add((before, base))
+            before = ""
+    return Asked(
+        kind="what" if kind == "when" and DATES & set(words) else kind,
+        words=tuple(words),
+        placed=tuple(placed),
+        leading=frozenset(leading),
+        denials=sum(word in DENYING for word in _WORD.findall(spelled)),
+        time=_time(spelled, rest, past_form=bool(past)),
+        past_forms=frozenset(past),
+        must=bool(_MUST.search(rest)),
+        persons=frozenset(PERSONS[word] for word in said if word in PERSONS),
+    )
+
+
+def what_differs(one: str, other: str) -> str:
+    """What tells two questions apart, in a word; '' when they ask the same."""
+    if one == other or (_folded(one) and _folded(one) == _folded(other)):
+        return ""
+    if max(len(one), len(other)) > LONGEST:
+        return "words"
+    differs = _differs(read_question(one), read_question(other))
+    if differs in ("relation", "order", "time"):
+        return _differs(read_question(one, active=True), read_question(other, active=True))
+    return differs
+
+
+def _differs(a: Asked, b: Asked) -> str:
+    if not a.words:
+        return "words"
+    if a.denials != b.denials:
+        return "negation"
+    if a.kind != b.kind:
+        return "kind"
+    if Counter(a.words) != Counter(b.words):
+        return "words"
+    if _bound(a) != _bound(b) or _conflict(a, b):
+        return "relation"
+    if not _same_time(a, b) or a.must != b.must:
+        return "time"
+    if a.persons and b.persons and a.persons != b.persons:
+        return "person"
+    return "" if _moved(a, b) else "order"
+
+
+def meaning_key(question: str) -> str:
+    """A hash that two different texts have in common if `same_question` is true of them.
+
+    Not the other way round: it is for finding what is worth comparing. '' for what is like
+    nothing else.
+    """
+    if len(question) > LONGEST:
+        return ""
+    asked = read_question(question)
+    if not asked.words:
+        return ""
+    said = "\n".join((asked.kind, str(asked.denials), *sorted(asked.words)))
+    return hashlib.sha256(said.encode()).hexdigest()
+
+
+def same_question(one: str, other: str) -> bool:
+    """Whether the answer to one may be served for the other."""
+    return not what_differs(one, other)
+
+
+def _folded(text: str) -> str:
+    return " ".join(_named(text).casefold().replace("’", "'").split()).strip(" .?!")
+
+
+def _named(text: str) -> str:
+    """Small words that are names, by their capital in a sentence, are marked: IT, plan A, in May.
+
+    Not in a text that is all capitals.
+    """
+    if text.isupper():
+        return text
+    return _CAPITAL.sub(lambda found: found[0] + ("-name" if _small(found[0]) else ""), text)
+
+
+def _small(word: str) -> bool:
+    folded = word.casefold()
+    return word != "I" and folded in _SMALL
+
+
+def _spelled(text: str) -> str:
+    folded = FRONTED.sub(r"\g<asks> \g<first>", _folded(text))
+    spelled = re.sub(r"[?!;:\"“”„]+|[.,](?=\s|$)", " ", folded)
+    for pattern, written in REWRITES:
+        spelled = pattern.sub(written, spelled)
+    return " ".join(spelled.split())
+
+
+def _active(body: str) -> str:
+    for pattern, active in PASSIVES:
+        found = pattern.match(body)
+        if found and _is_past(found["done"]):
+            parts = found.groupdict()
+            parts["do"] = "did" if parts.get("be") in ("was", "were") else "does"
+            parts["done"] = simplemma.lemmatize(parts["done"], lang="en")
+            return active.format(**parts)
+    return body
+
+
+def _kind(body: str, *, asks: bool, polite: bool) -> tuple[str, str]:
+    for kind, pattern in KINDS:
+        if found := pattern.search(body):
+            rest = body[: found.start()] + " " + body[found.end() :]
+            if kind == "cost":
+                rest = re.sub(r"\b(?:cost|price)s?\b", " ", rest)
+            return kind, rest
+    if asks:
+        return "what", body
+    first = body.split(" ", 1)[0]
+    return ("yes or no" if first in ASKING_FOR_YES and not polite else "what"), body
+
+
+@lru_cache(65536)
+def base_form(word: str) -> str:
+    """The base form, its comparison kept: "older" is not "old"."""
+    if word in SAME_WORDS or any(map(str.isdigit, word)):
+        return SAME_WORDS.get(word, word)
+    base = simplemma.lemmatize(word, lang="en").casefold()
+    if base != word and word.endswith(("er", "est")):
+        return f"{base}+{word[-2:]}"
+    return SAME_WORDS.get(base, base)
+
+
+@lru_cache(65536)
+def _is_past(word: str) -> bool:
+    base = simplemma.lemmatize(word, lang="en").casefold()
+    return base != word and not word.endswith(("s", "ing", "er", "est"))
+
+
+def _time(spelled: str, rest: str, *, past_form: bool) -> str:
+    if _FUTURE.search(spelled):
+        return "future"
+    if _PAST.search(spelled):
+        return "past"
+    if _NOW.search(rest):  # without "what is the number of", which is about no time
+        return "now"
+    if past_form:
+        return "open"
+    return "dated" if _DATED.search(spelled) else "now"
+
+
+def _same_time(a: Asked, b: Asked) -> bool:
+    if a.time == b.time:
+        return True
+    times = {a.time, b.time}
+    if times == {"open", "now"}:
+        return a.past_forms == b.past_forms
+    return times in ({"open", "past"}, {"dated", "past"})
+
+
+def _bound(asked: Asked) -> set[tuple[str, str]]:
+    return {one for one in asked.leading if one[0] in BINDING}
+
+
+def _conflict(a: Asked, b: Asked) -> bool:
+    mine, others = ({word: before for before, word in one.leading} for one in (a, b))
+    return any(mine[word] != others[word] for word in mine.keys() & others.keys())
+
+
+def _moved(a: Asked, b: Asked) -> bool:
+    """Whether one order is the other but for one part that may stand elsewhere.
+
+    That is "in May", or "of the month" where the other has "month" before its noun. "Does A
+    replace B" and "does B replace A" have no such part, and in "father of the bride" and "bride of
+    the father" both have one.
+    """
+    if a.words == b.words:
+        return True
+    pairs = list(zip(a.words, b.words, strict=True))
+    start = next(at for at, (x, y) in enumerate(pairs) if x != y)
+    end = len(pairs) - next(at for at, (x, y) in enumerate(pairs[::-1]) if x != y)
+    x, y = a.words[start:end], b.words[start:end]
+    for cut in range(1, len(x)):
+        if x[cut:] + x[:cut] == y:
+            here, there = start + cut, start + len(x) - cut
+            behind = a.placed[here], b.placed[start]  # the part that stands behind in a
+            front = a.placed[start], b.placed[there]
+            return (any(behind) and front[1] != "led") or (any(front) and behind[0] != "led")
+    return False
