@@ -186,8 +186,9 @@ class Opponents:
 
         def told(done: int) -> None:
             self._done = done_before + done
-            share = 0.75 + 0.25 * self._done / self._total
-            self._watch.say(share, f"evaluating: {self._done} of {self._total} answers")
+            total = max(self._total, self._done)  # what was learned is asked after the verdict
+            share = 0.75 + 0.25 * self._done / total
+            self._watch.say(share, f"evaluating: {self._done} of {total} answers")
 
         return self._child.answer(
             [case.prompt_ids for case in cases],

@@ -3,7 +3,7 @@
 The very same question after the same history always does. A question in other words does where it
 opens a conversation, for what "and last month?" asks depends on what came before, and only if
 `knowledge.same_question` finds nothing that tells the two apart. A correction whose document has
-changed since waits until a person has looked at it.
+changed since waits until a person has looked at it, and one that the adapter has learned rests.
 """
 
 from collections.abc import Sequence
@@ -27,17 +27,23 @@ ON_HOLD = "A correction of this answer is on hold, because the document it rests
 
 
 def find_override(
-    db: Database, workspace: Workspace, question: str, history: Sequence[ChatMessage]
+    db: Database,
+    workspace: Workspace,
+    question: str,
+    history: Sequence[ChatMessage],
+    adapter_id: int | None = None,
 ) -> tuple[Override | None, tuple[str, ...]]:
     """The override that answers `question` after `history`, and what is to be said about it.
 
-    None with a notice where one would have answered but is on hold.
+    None with a notice where one would have answered but is on hold. `adapter_id` would answer
+    else.
     """
-    exact = override_for(db, workspace.id, question, history)
+    exact = override_for(db, workspace.id, question, history, adapter_id=adapter_id)
     found = [exact] if exact else []
     if not history:
         known = {one.id for one in found}
-        found += [one for one in _in_other_words(db, workspace, question) if one.id not in known]
+        others = _in_other_words(db, workspace, question, adapter_id)
+        found += [one for one in others if one.id not in known]
     for one in found:
         if not on_hold(db, one):
             return one, (SERVED,) if one == exact else (SERVED, _approved_for(one.question))
@@ -61,12 +67,14 @@ def read_overrides(db: Database, workspace: Workspace, at_most: int = READ_AT_ON
     return len(new)
 
 
-def _in_other_words(db: Database, workspace: Workspace, question: str) -> list[Override]:
+def _in_other_words(
+    db: Database, workspace: Workspace, question: str, adapter_id: int | None
+) -> list[Override]:
     from knowledge.same_question import meaning_key, same_question
 
     read_overrides(db, workspace)
     key = meaning_key(question)
-    near = overrides_meaning(db, workspace.id, key) if key else []
+    near = overrides_meaning(db, workspace.id, key, adapter_id=adapter_id) if key else []
     return [one for one in near if same_question(one.question, question)]
 
 

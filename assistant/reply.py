@@ -106,7 +106,13 @@ def reply(
     with closing(app.db()) as db:
         turn = _open_turn(app, db, workspace, conversation_id, owner, question, options)
         if options.use_overrides:
-            turn.override, said = find_override(db, workspace, turn.question, turn.inputs.history)
+            turn.override, said = find_override(
+                db,
+                workspace,
+                turn.question,
+                turn.inputs.history,
+                adapter_id=_wanted_adapter(db, workspace, options),
+            )
             turn.notices += said
         if turn.override is None:
             turn.inputs = _with_evidence(app, db, workspace, turn, options)
@@ -208,6 +214,14 @@ def _with_evidence(
     if options.use_documents and not passages and list_documents(db, workspace.id):
         turn.notices.append("No passage of the documents matched this question.")
     return replace(turn.inputs, passages=passages, examples=examples)
+
+
+def _wanted_adapter(db: Database, workspace: Workspace, options: ReplyOptions) -> int | None:
+    """Whose answer it would be, by its row alone: an override is given before any engine opens."""
+    if options.adapter == "serving":
+        serving = serving_adapter(db, workspace.id)
+        return serving.id if serving else None
+    return None if options.adapter == "base" else options.adapter
 
 
 def _chosen_adapter(

@@ -17,6 +17,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from assistant.app import App
+from assistant.learned import with_learned
 from assistant.opponents import Watch, opponents
 from assistant.rounds import conduct, in_background
 from storage import rounds
@@ -140,10 +141,11 @@ def _work(app: App, db: Database, queued: TuningRound, bundle: Bundle) -> RoundR
     watch = Watch(db, queued, lambda share, note: None)
     _measure_here(app, folder, watch)
     with opponents(app, db, queued, bundle, watch) as (rows, answer):
-        return judge_round(
+        result = judge_round(
             folder / "bundle",
             folder / "out",
             rows=rows,
             answer=answer,
             cancelled=watch.cancelled,
         )
+        return with_learned(app, db, queued, bundle, result, answer)

@@ -21,6 +21,7 @@ from assistant.answering import ChildAnswerer
 from assistant.app import App
 from assistant.declared_checks import declared_checks
 from assistant.held_out import held_out_cases, not_held_out
+from assistant.learned import with_learned
 from assistant.lesson_rows import training_rows
 from assistant.lessons import sentinel_cases, sentinel_choices
 from assistant.opponents import OnProgress, Watch, opponents
@@ -32,6 +33,7 @@ from storage import adapters, jobs, rounds
 from storage.database import write_transaction
 from storage.erasure import refuse_emptied
 from storage.errors import ApprenticeError, Refused
+from storage.overrides import note_learned
 from storage.records import TuningRound, Workspace
 from storage.workspaces import workspace_by_id
 from tuning.adapter_files import manifest_hash
@@ -322,6 +324,7 @@ def _train_and_judge(
             on_progress=watch.training,
             cancelled=watch.cancelled,
         )
+        result = with_learned(app, db, queued, bundle, result, answer)
     return replace(result, notes=(*notes, *result.notes))
 
 
@@ -347,6 +350,7 @@ def _record(
             manifest_hash=manifest_hash(result.adapter),
             metrics=result.scores,
         )
+        note_learned(db, made.id, result.learned)
         _move(result.adapter, app.adapter_folder(made.id))
         rounds.finish_round(
             db,

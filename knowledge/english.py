@@ -27,6 +27,15 @@ REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\bonce\b|\bone time\b", "1 time"),
         (r"\btwice\b", "2 time"),
         (r"\bas well as\b", "and"),
+        (r"\bother than\b|\bapart from\b|(?<=\bevery)thing but\b|(?<=\ball )but\b", " except"),
+        (r"\b(?:am|is|are) (i|we|you|they|he|she) (?:required|obliged) to\b", r"must \1"),
+        (r"\b(?:have|has) to\b", "must"),
+        (r"\b(able|allowed|permitted|possible)(?: for (?:me|us|you))? to\b", r"\1"),
+        (r"\bby (?:me|us|you)\b", ""),
+        (r"\b(?:most recent|latest)\b", "newest"),
+        (r"\binto\b", "to"),
+        (r"\ba single\b", "one"),
+        (r"\b(any|some)(?:one|body)\b", "someone"),
         (r"\btelephone\b", "phone"),
         (r"\bkg\b", "kilogram"),
         (r"\bkm\b", "kilometre"),
@@ -74,12 +83,18 @@ NUMBERS = {
 
 FRONTED = re.compile(
     r"^(?P<first>[^,?]{1,40}), (?P<asks>(?:how|what|which|who|when|where|why|is|are|was|were|can"
-    r"|may|do|does|did)\b.*)$"
+    r"|could|may|must|should|will|do|does|did|has|have|had)\b.*)$"
 )
 """What may stand before a question: "in May, how many ..."."""
+DEED_FIRST = re.compile(
+    r"^i (?:need|want|would like|'d like) to (?P<deed>.+?)[,.;:]* (?:so )?"
+    r"how (?:do|can|should) i do (?:that|it|this)$"
+)
+"""A deed and then how: "I want to cancel, how do I do that?"."""
 POLITE = re.compile(
     r"(?:(?:please|hi|hello|hey|ok|so|and|also)\b[ ,]*)*"
-    r"(?:(?:can|could|would|will) you (?:please )?(?=\w+))?(?:please )?"
+    r"(?:(?:(?:can|could|would|will) you|i (?:would )?(?:like|want|need) you to) (?:please )?"
+    r"(?=\w+))?(?:please )?"
     r"(?P<asks>(?:i (?:want|need|would like|d like) to (?:know|see)|tell (?:me|us)|let me know"
     r"|(?:show|give|get)(?: me| us)?|list|display|find|return|name|provide|report|i need)"
     r"\b[ ,:]*)?(?:(?:a|the) list of\b)?"
@@ -97,6 +112,10 @@ PASSIVES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
          "{can} {by} {done} {it}"),
         (r"^(?P<can>(?:(?:how|where|when) )?(?:can|may|could|must|should)) (?P<it>.+?) be "
          r"(?P<done>\S+)(?P<rest>.*)$", "{can} {done} {it}{rest}"),
+        (r"^(?P<wh>which|what|how many) (?P<it>.+?) (?P<be>is|are|was|were) (?P<done>\S+)"
+         r"(?P<rest>(?: .*)?)$", "{wh} {it} {do} it {done}{rest}"),
+        (r"^(?P<have>has|have|had) (?P<it>.+?) been (?P<done>\S+) by (?P<by>.+)$",
+         "{have} {by} {past} {it}"),
         (r"^(?P<be>is|are|was|were) (?P<it>\S+(?: \S+)?) (?P<done>\S+)(?P<rest>(?: .*)?)$",
          "{do} {done} {it}{rest}"),
     )
@@ -106,10 +125,11 @@ PASSIVES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 KINDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (kind, re.compile(pattern))
     for kind, pattern in (
+        ("why", r"^why\b|^for what reason\b|^what (?:is|was) the reason(?: for| why| that)?\b"),
         (
             "count",
-            r"^how many\b(?! percent)|(?:^what (?:is|was) )?\b(?:the )?(?:total )?number of\b"
-            r"|^count\b",
+            r"\bhow many\b(?! percent| times)|^count\b"
+            r"|(?:^what (?:is|was) )?\b(?:the )?(?:total )?number of\b",
         ),
         (
             "cost",
@@ -129,14 +149,13 @@ KINDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         (
             "how",
             r"^how(?= (?:do|does|did|can|could|to|should|may)\b)"
-            r"|^what (?:do|must|should|can) (?:i|we|you)(?: have to)? do(?= to\b)",
+            r"|^what (?:do|must|should|can) (?:i|we|you)(?: must)? do(?= to\b)",
         ),
-        ("how often", r"^how often\b"),
+        ("how often", r"^how (?:often|frequently|many times)\b"),
         ("how soon", r"^how (?:soon|fast|quickly)\b"),
         ("how far", r"^how far\b"),
         ("how much", r"^how much\b"),
         ("what", r"^how (?:high|long|hot|big|large|heavy|many(?= percent))\b"),
-        ("why", r"^why\b|^for what reason\b"),
         ("where", r"^where\b"),
         ("what", r"^(?:what|which|who|whose)\b"),
     )
@@ -152,14 +171,14 @@ ASKING_FOR_YES = _words(
     "is are am was were do does did can could may might will would should has have had must"
 )
 LIGHT = _words(
-    "a an the of in on at for this these those that which who whom whose what where there with "
+    "a an the of in on at for this these those that which who whom what where there with "
     "about please do does did is are was were be been being am has have had having get gets got "
-    "then here also else thanks kindly ever and will would shall possible allow allowed permit "
-    "permitted able may can could should ought how exist exists people it its both "
+    "thanks kindly ever and will would shall possible allow allowed permit permitted able may can "
+    "could should ought must how away currently presently exist exists people it its both "
     "period duration"
 )
 """They say nothing that the others do not."""
-AMOUNTS = _words("all any some every each")
+AMOUNTS = _words("all any some")
 """Light in a list ("show all rooms"), not where yes or no is asked ("are all rooms free?")."""
 PERSONS = {
     **dict.fromkeys(_words("i me my mine myself we us our ours"), "first"),
@@ -175,8 +194,9 @@ BINDING = _words(
 """A question with one of these before a word asks something else than one without it."""
 PLACING = _words("of in on at for with about")
 """Light, but what stands after one may stand elsewhere: "in May how many", "how many in May"."""
+COMPOUNDING = _words("of for are")
+"""What stands after one may stand before its noun: "price of boots", "are open", "open tickets"."""
 BEING = _words("is are was were been be")
-"""What stands after one may stand before its noun: "are open", "open tickets"."""
 TIMES = _words(
     "last next this today tomorrow yesterday now week weekend month quarter year morning evening "
     "monday tuesday wednesday thursday friday saturday sunday"
@@ -196,6 +216,7 @@ SAME_WORDS = {
     "depart": "leave", "raise": "increase", "nearest": "closest", "require": "need",
     "necessary": "need", "required": "need", "needed": "need", "activate": "enable",
     "begin": "start", "identifier": "id", "reply": "answer", "big": "large", "summary": "summarise",
-    "display": "show", "staffs": "staff",
+    "display": "show", "staffs": "staff", "every": "each", "view": "see", "switch": "turn",
+    "obtain": "get", "receive": "get", "frequently": "often",
 }  # fmt: skip
 """Words of one meaning in nearly every question, by their base forms."""

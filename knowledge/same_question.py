@@ -13,7 +13,6 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
 
 import simplemma
 
@@ -22,7 +21,9 @@ from knowledge.english import (
     ASKING_FOR_YES,
     BEING,
     BINDING,
+    COMPOUNDING,
     DATES,
+    DEED_FIRST,
     DENYING,
     FRONTED,
     KINDS,
@@ -44,10 +45,16 @@ _WORD = re.compile(r"\w+(?:[-+.]\w+)*\+*")
 _CAPITAL = re.compile(r"(?<=[\w,;)’'\"] )[A-Z][A-Za-z]*(?![\w'’])")
 _FUTURE = re.compile(r"\b(?:will|shall|going to)\b")
 _PAST = re.compile(r"\b(?:was|were|did|had|been)\b")
-_MUST = re.compile(r"\b(?:must|should|ought to|have to|has to|had to)\b")
+_MUST = re.compile(r"\b(?:must|should|ought to|had to)\b")
 _SMALL = LIGHT | DENYING | LEADING | AMOUNTS | PERSONS.keys()
-_NOW = re.compile(r"\b(?:is|are|am|be|being|do|does|can|may(?!-))\b")
-_DATED = re.compile(r"\b(?:last|ago|yesterday|(?:19|20)\d\d)\b")
+_NOW = re.compile(r"\b(?:is|are|am|be|being|do|does|can|must|may(?!-))\b")
+_DOES = re.compile(
+    r"\b(?:do|does|did) (?!not\b|i\b|we\b|you\b|he\b|she\b|it\b|they\b|.*\bhave\b)\w"
+)
+_WHETHER = re.compile(r"^(?:whether|if)\b")
+_DATED = re.compile(
+    r"\b(?:last (?:night|week|weekend|month|quarter|year|time)|ago|yesterday|(?:19|20)\d\d)\b"
+)
 
 
 @dataclass(frozen=True)
@@ -58,8 +65,8 @@ class Asked:
     """What is asked for: "count", "when", "yes or no"; "what" where it is a thing or a list."""
     words: tuple[str, ...]
     """Base forms of the words that count, in order."""
-    placed: tuple[Literal["", "led", "time"], ...]
-    """Of each of them: "led" by a preposition or "are", or it says what "time", or neither."""
+    led_by: tuple[str, ...]
+    """The preposition before each of them, or ''; "are" for any form of it."""
     leading: frozenset[tuple[str, str]]
     """(before, word): what stands before words, as in "until March"."""
     denials: int
@@ -67,8 +74,10 @@ class Asked:
     """"future", "past", "now"; "open" where only participles tell; "dated" where a date does."""
     past_forms: frozenset[str]
     must: bool
-    persons: frozenset[str]
-    """Who is spoken of by a pronoun: "first", "second", "third"."""
+    persons: tuple[str, ...]
+    """Who is spoken of by pronouns, in order: "first", "second", "third"."""
+    inverted: bool
+    """Whether somebody is named who does it: "who does Bo coach", not "who coaches Bo"."""
 
 
 @lru_cache(4096)
@@ -84,34 +93,43 @@ def read_question(text: str, active: bool = False) -> Asked:
     said = _WORD.findall(rest)
     light = LIGHT | PERSONS.keys() | (AMOUNTS if kind != "yes or no" else set())
     words: list[str] = []
-    placed: list[Literal["", "led", "time"]] = []
+    led_by: list[str] = []
     leading: set[tuple[str, str]] = set()
     past: set[str] = set()
-    before, movable = "", False
-    for at, word in enumerate(NUMBERS.get(one, one) for one in said):
-        movable = movable or word in PLACING or word in LEADING or (at > 0 and word in BEING)
+    before, led = "", ""
+    for at, given in enumerate(said):
+        word = NUMBERS.get(given, given)
+        if word in PLACING or word in LEADING:
+            led = word
+        elif at > 0 and word in BEING:
+            led = "are"
         if word in LEADING:
+            if before:
+                leading.add((before, ""))
             before = word
-        elif word not in light and word not in DENYING:
+        elif SAME_WORDS.get(word, word) not in light and word not in DENYING:
             base = base_form(word)
             if _is_past(word):
                 past.add(base)
             words.append(base)
-            placed.append("led" if movable else "time" if word in TIMES else "")
-            movable = False
+            led_by.append(led)
+            led = ""
             if before:
                 leading.add((before, base))
             before = ""
+    if before:
+        leading.add((before, ""))
     return Asked(
         kind="what" if kind == "when" and DATES & set(words) else kind,
         words=tuple(words),
-        placed=tuple(placed),
+        led_by=tuple(led_by),
         leading=frozenset(leading),
         denials=sum(word in DENYING for word in _WORD.findall(spelled)),
         time=_time(spelled, rest, past_form=bool(past)),
         past_forms=frozenset(past),
         must=bool(_MUST.search(rest)),
-        persons=frozenset(PERSONS[word] for word in said if word in PERSONS),
+        persons=tuple(PERSONS[word] for word in said if word in PERSONS),
+        inverted=kind in ("what", "count") and bool(_DOES.search(rest)),
     )
 
 
@@ -140,8 +158,10 @@ def _differs(a: Asked, b: Asked) -> str:
         return "relation"
     if not _same_time(a, b) or a.must != b.must:
         return "time"
-    if a.persons and b.persons and a.persons != b.persons:
+    if a.persons and b.persons and not _same_persons(a.persons, b.persons):
         return "person"
+    if a.inverted != b.inverted:
+        return "order"
     return "" if _moved(a, b) else "order"
 
 
@@ -185,7 +205,8 @@ def _small(word: str) -> bool:
 
 
 def _spelled(text: str) -> str:
-    folded = FRONTED.sub(r"\g<asks> \g<first>", _folded(text))
+    folded = DEED_FIRST.sub(r"how do i \g<deed>", _folded(text))
+    folded = FRONTED.sub(r"\g<asks> \g<first>", folded)
     spelled = re.sub(r"[?!;:\"“”„]+|[.,](?=\s|$)", " ", folded)
     for pattern, written in REWRITES:
         spelled = pattern.sub(written, spelled)
@@ -198,6 +219,7 @@ def _active(body: str) -> str:
         if found and _is_past(found["done"]):
             parts = found.groupdict()
             parts["do"] = "did" if parts.get("be") in ("was", "were") else "does"
+            parts["past"] = parts["done"]
             parts["done"] = simplemma.lemmatize(parts["done"], lang="en")
             return active.format(**parts)
     return body
@@ -211,7 +233,7 @@ def _kind(body: str, *, asks: bool, polite: bool) -> tuple[str, str]:
                 rest = re.sub(r"\b(?:cost|price)s?\b", " ", rest)
             return kind, rest
     if asks:
-        return "what", body
+        return ("yes or no" if _WHETHER.match(body) else "what"), _WHETHER.sub("", body)
     first = body.split(" ", 1)[0]
     return ("yes or no" if first in ASKING_FOR_YES and not polite else "what"), body
 
@@ -242,34 +264,42 @@ def _time(spelled: str, rest: str, *, past_form: bool) -> str:
         return "now"
     if past_form:
         return "open"
-    return "dated" if _DATED.search(spelled) else "now"
+    has = re.search(r"\b(?:has|have)\b", rest)
+    return "dated" if _DATED.search(spelled) and not has else "now"
 
 
 def _same_time(a: Asked, b: Asked) -> bool:
     if a.time == b.time:
-        return True
+        return a.time != "now" or a.past_forms == b.past_forms
     times = {a.time, b.time}
     if times == {"open", "now"}:
         return a.past_forms == b.past_forms
     return times in ({"open", "past"}, {"dated", "past"})
 
 
+def _same_persons(a: tuple[str, ...], b: tuple[str, ...]) -> bool:
+    """In the same places where there are as many; else at least the same ones."""
+    return a == b if len(a) == len(b) else set(a) == set(b)
+
+
 def _bound(asked: Asked) -> set[tuple[str, str]]:
-    return {one for one in asked.leading if one[0] in BINDING}
+    both_ends = any(before == "from" for before, _ in asked.leading)
+    return {one for one in asked.leading if one[0] in BINDING or (both_ends and one[0] == "to")}
 
 
 def _conflict(a: Asked, b: Asked) -> bool:
     mine, others = ({word: before for before, word in one.leading} for one in (a, b))
-    return any(mine[word] != others[word] for word in mine.keys() & others.keys())
+    if any(mine[word] != others[word] for word in mine.keys() & others.keys()):
+        return True
+    # "units left in Leeds", "units left Leeds"
+    return a.words == b.words and any(
+        {x, y} in ({"", "in"}, {"", "on"}, {"", "at"}) and word not in TIMES
+        for word, x, y in zip(a.words, a.led_by, b.led_by, strict=True)
+    )
 
 
 def _moved(a: Asked, b: Asked) -> bool:
-    """Whether one order is the other but for one part that may stand elsewhere.
-
-    That is "in May", or "of the month" where the other has "month" before its noun. "Does A
-    replace B" and "does B replace A" have no such part, and in "father of the bride" and "bride of
-    the father" both have one.
-    """
+    """Whether one order is the other but for one part that may stand elsewhere."""
     if a.words == b.words:
         return True
     pairs = list(zip(a.words, b.words, strict=True))
@@ -279,7 +309,20 @@ def _moved(a: Asked, b: Asked) -> bool:
     for cut in range(1, len(x)):
         if x[cut:] + x[:cut] == y:
             here, there = start + cut, start + len(x) - cut
-            behind = a.placed[here], b.placed[start]  # the part that stands behind in a
-            front = a.placed[start], b.placed[there]
-            return (any(behind) and front[1] != "led") or (any(front) and behind[0] != "led")
+            in_a = a.led_by[start], a.led_by[here]
+            in_b = b.led_by[start], b.led_by[there]
+            return _may_move(x[cut], in_a, in_b) or _may_move(x[0], in_b, in_a)
     return False
+
+
+def _may_move(word: str, behind: tuple[str, str], front: tuple[str, str]) -> bool:
+    """Whether the second part of a text, from `word` on, may be the first of another one.
+
+    It may if it says when, or with its own preposition ("in May"), or where that turns it into the
+    first part of a compound ("price of the boots", "boots' price"); the tuples say what leads the
+    two parts. "Does A replace B" has no such part, and in "bride of the father" the other has.
+    """
+    first, second = behind
+    if word in TIMES or (second and second == front[0]):
+        return first == front[1]
+    return second in COMPOUNDING and front == (first, "")

@@ -248,4 +248,10 @@ def m016_override_meanings(db: Database) -> None:
     create index overrides_meaning on overrides(workspace_id, meaning_key)
         where status = 'active' and history_key = '';
     create index chunks_hash on chunks(workspace_id, hash);
+    create table learned_overrides (
+        override_id integer not null references overrides(id) on delete cascade,
+        adapter_id integer not null references adapters(id) on delete cascade,
+        primary key (override_id, adapter_id)
+    ) strict, without rowid; -- the adapter was asked, without it, and was right
+    create index learned_overrides_adapter on learned_overrides(adapter_id);
     """)

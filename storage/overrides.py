@@ -4,11 +4,14 @@ An override answers when the very same question comes after the very same histor
 the same is `normalise`. The key of a question is its normalised text, the key of a history a hash.
 One for a question that opened a conversation has a second key, of what it asks: whoever finds
 overrides by it looks whether they really ask the same.
+
+While an adapter serves that answers a question right by itself, its override rests; it answers
+again as soon as another adapter serves, or none.
 """
 
 import hashlib
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from sqlite_utils import Database
@@ -21,6 +24,9 @@ from storage.text import clean, to_json
 RetiredBecause = Literal["replaced", "rejected", "learned", "asked"]
 
 _COLUMNS = "id, workspace_id, feedback_id, question, answer, status"
+_NOT_LEARNED = """not exists (
+    select 1 from learned_overrides l where l.override_id = overrides.id and l.adapter_id = ?
+)"""
 
 
 def normalise(text: str) -> str:
@@ -61,31 +67,44 @@ def history_key(question: str, history: Sequence[ChatMessage]) -> str:
 
 
 def override_for(
-    db: Database, workspace_id: int, question: str, history: Sequence[ChatMessage] = ()
+    db: Database,
+    workspace_id: int,
+    question: str,
+    history: Sequence[ChatMessage] = (),
+    *,
+    adapter_id: int | None = None,
 ) -> Override | None:
     """The active override for `question` after `history` (oldest message first), if any.
 
-    Give the history as it goes into `Inputs.history`: the key is made from that.
+    Give the history as it goes into `Inputs.history`: the key is made from that. What the adapter
+    that will answer has learned is left to it.
     """
     row = one(
         db,
         f"""select {_COLUMNS} from overrides where workspace_id = ? and question_key = ?
-        and history_key = ? and status = 'active'""",
+        and history_key = ? and status = 'active' and {_NOT_LEARNED}""",
         workspace_id,
         normalise(question),
         history_key(question, history),
+        adapter_id,
     )
     return Override(**row) if row else None
 
 
-def overrides_meaning(db: Database, workspace_id: int, meaning_key: str) -> list[Override]:
-    """The active overrides of opening questions with this key, newest first."""
+def overrides_meaning(
+    db: Database, workspace_id: int, meaning_key: str, *, adapter_id: int | None = None
+) -> list[Override]:
+    """The active overrides of opening questions with this key, newest first.
+
+    Without those whose own question the adapter that will answer has learned.
+    """
     found = rows(
         db,
         f"""select {_COLUMNS} from overrides where workspace_id = ? and meaning_key = ?
-        and status = 'active' and history_key = '' order by id desc""",
+        and status = 'active' and history_key = '' and {_NOT_LEARNED} order by id desc""",
         workspace_id,
         meaning_key,
+        adapter_id,
     )
     return [Override(**row) for row in found]
 
@@ -125,6 +144,31 @@ def rests_on_changed(db: Database, feedback_id: int) -> bool:
         )
         is not None
     )
+
+
+def note_learned(db: Database, adapter_id: int, feedback_ids: Iterable[int]) -> None:
+    """An adapter answers right without these overrides, given by their feedback: they may rest."""
+    with write_transaction(db):
+        for feedback_id in feedback_ids:
+            write(
+                db,
+                """insert or ignore into learned_overrides (override_id, adapter_id)
+                select id, ? from overrides where feedback_id = ? and status = 'active'""",
+                adapter_id,
+                feedback_id,
+            )
+
+
+def learned_by(db: Database, workspace_id: int, adapter_id: int | None) -> set[int]:
+    """The ids of the workspace's overrides that rest while this adapter serves."""
+    found = rows(
+        db,
+        """select o.id from learned_overrides l join overrides o on o.id = l.override_id
+        where o.workspace_id = ? and l.adapter_id = ?""",
+        workspace_id,
+        adapter_id,
+    )
+    return {row["id"] for row in found}
 
 
 def override(db: Database, override_id: int) -> Override:

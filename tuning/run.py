@@ -55,6 +55,8 @@ class RoundResult:
     """What a person should know of how the training went, such as that memory ran out."""
     changes: tuple[str, ...] = ()
     """The release notes in short, figures only; the whole of them is in the adapter's card."""
+    learned: tuple[int, ...] = ()
+    """The feedback whose own questions the promoted candidate answered right unaided."""
 
     def summary(self) -> dict[str, Any]:
         """The figures as plain values, for the round's row."""
@@ -67,6 +69,7 @@ class RoundResult:
             "peak_rss_bytes": self.peak_rss_bytes,
             "notes": list(self.notes),
             "changes": list(self.changes),
+            "learned": len(self.learned),
         }
 
 

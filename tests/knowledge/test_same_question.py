@@ -9,11 +9,14 @@ from hypothesis import strategies as st
 
 from knowledge.same_question import base_form, meaning_key, same_question, what_differs
 
-NEAR_MISSES = Path(__file__).parents[1] / "benchmarks" / "answers" / "near_misses.jsonl"
+ANSWERS = Path(__file__).parents[1] / "benchmarks" / "answers"
 
 
-def near_misses():
-    return [json.loads(line) for line in NEAR_MISSES.read_text().splitlines()]
+def pairs(name):
+    """The near-misses and the true paraphrases of a file, as pairs of questions."""
+    rows = [json.loads(line) for line in (ANSWERS / name).read_text().splitlines()]
+    near = [(row["question"], one) for row in rows for all in row["near"].values() for one in all]
+    return near, [(row["question"], one) for row in rows for one in row["same"]]
 
 
 @pytest.mark.parametrize(
@@ -40,6 +43,9 @@ def near_misses():
         ("How many tickets are open?", "How many open tickets are there?"),
         ("When was customer Lee's last order?", "When was the last order of customer Lee?"),
         ("When is the deadline?", "What is the deadline?"),
+        ("How many points do I need to pass?", "How many points are needed to pass?"),
+        ("I want to pay by card, how do I do that?", "How do I pay by card?"),
+        ("Do I have to register?", "Must I register?"),
         ("How many hours did the team log?", "How many hours were logged by the team?"),
         ("List the shipped orders of May.", "Which orders of May were shipped?"),
         ("Who was on call last weekend?", "Last weekend, who was on call?"),
@@ -99,22 +105,23 @@ def test_what_tells_two_questions_apart(one, other, differs):
     assert what_differs(one, other) == differs == what_differs(other, one)
 
 
-def test_hard_near_misses_and_true_paraphrases():
-    """The aims: at most 1% of the near-misses taken for the same, at least 60% of the others."""
-    rows = near_misses()
-    different = [
-        (row["question"], one) for row in rows for near in row["near"].values() for one in near
-    ]
-    same = [(row["question"], one) for row in rows for one in row["same"]]
-    assert len(different) >= 200
-    false = [pair for pair in different if same_question(*pair)]
-    assert len(false) <= 0.01 * len(different), false
-    assert sum(same_question(*pair) for pair in same) >= 0.6 * len(same)
+@pytest.mark.parametrize(
+    ("name", "recalled"), [("near_misses.jsonl", 0.6), ("near_misses_more.jsonl", 0.35)]
+)
+def test_hard_near_misses_and_true_paraphrases(name, recalled):
+    """The aims: at most 1% of the near-misses are taken for the same, at least 60% of the others.
+
+    The first file was frozen before there was a matcher, the second is freer in its words.
+    """
+    near, same = pairs(name)
+    assert len(near) >= 200
+    false = [pair for pair in near if same_question(*pair)]
+    assert len(false) <= 0.01 * len(near), false
+    assert sum(same_question(*pair) for pair in same) >= recalled * len(same)
 
 
-def test_only_the_first_questions_of_a_need_are_compared_across_it():
-    """No two of the corrected questions are the same one: 84 of them, 3,486 pairs."""
-    questions = [row["question"] for row in near_misses()]
+def test_no_two_of_the_corrected_questions_are_the_same_one():
+    questions = sorted({pair[0] for pair in (*pairs("near_misses.jsonl")[0],)})
     taken = [
         (one, other)
         for at, one in enumerate(questions)

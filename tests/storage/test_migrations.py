@@ -23,7 +23,7 @@ TABLES = {
     *("keys", "audit", "jobs", "documents", "chunks", "conversations", "messages", "feedback"),
     *("feedback_passages", "overrides", "rounds", "round_examples", "round_metrics"),
     *("evaluations", "adapters", "servings"),
-    *("copies", "house_settings", "duplicates", "kept_passages"),
+    *("copies", "house_settings", "duplicates", "kept_passages", "learned_overrides"),
     *("erasures", "erasure_requests", "backups", "round_documents"),
     "paraphrases",
 }
