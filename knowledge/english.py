@@ -32,6 +32,7 @@ REWRITES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
         (r"\b(?:have|has) to\b", "must"),
         (r"\b(able|allowed|permitted|possible)(?: for (?:me|us|you))? to\b", r"\1"),
         (r"\bby (?:me|us|you)\b", ""),
+        (r"^what happens when\b", "what happens if"),
         (r"\b(?:most recent|latest)\b", "newest"),
         (r"\binto\b", "to"),
         (r"\ba single\b", "one"),
@@ -110,8 +111,9 @@ PASSIVES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
          r"(?P<by>.+)$", "{wh} {it} {do} {by} {done}"),
         (r"^(?P<can>can|may|could|must|should) (?P<it>.+?) be (?P<done>\S+) by (?P<by>.+)$",
          "{can} {by} {done} {it}"),
-        (r"^(?P<can>(?:(?:how|where|when) )?(?:can|may|could|must|should)) (?P<it>.+?) be "
-         r"(?P<done>\S+)(?P<rest>.*)$", "{can} {done} {it}{rest}"),
+        (r"^(?P<can>(?:(?:how(?: often| long| soon)?|where|when|why) )?"
+         r"(?:can|may|could|must|should)) (?P<it>.+?) be (?P<done>\S+)(?P<rest>.*)$",
+         "{can} {done} {it}{rest}"),
         (r"^(?P<wh>which|what|how many) (?P<it>.+?) (?P<be>is|are|was|were) (?P<done>\S+)"
          r"(?P<rest>(?: .*)?)$", "{wh} {it} {do} it {done}{rest}"),
         (r"^(?P<have>has|have|had) (?P<it>.+?) been (?P<done>\S+) by (?P<by>.+)$",
@@ -157,7 +159,7 @@ KINDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("how much", r"^how much\b"),
         ("what", r"^how (?:high|long|hot|big|large|heavy|many(?= percent))\b"),
         ("where", r"^where\b"),
-        ("what", r"^(?:what|which|who|whose)\b"),
+        ("what", r"^(?:what|which|who)\b"),
     )
 )
 """What is asked for, by how the question says it; the words that say it are taken out."""
@@ -178,8 +180,10 @@ LIGHT = _words(
     "period duration"
 )
 """They say nothing that the others do not."""
-AMOUNTS = _words("all any some")
-"""Light in a list ("show all rooms"), not where yes or no is asked ("are all rooms free?")."""
+AMOUNTS = _words("all any some each every")
+"""Light where a list begins with it ("show all rooms"), not elsewhere ("are all rooms free?")."""
+DETERMINERS = _words("the a an my our your his her their this these that those all any some")
+"""After its first word they tell a deed ("open the invoices") from a list ("open invoices")."""
 PERSONS = {
     **dict.fromkeys(_words("i me my mine myself we us our ours"), "first"),
     **dict.fromkeys(_words("you your yours"), "second"),
@@ -194,6 +198,10 @@ BINDING = _words(
 """A question with one of these before a word asks something else than one without it."""
 PLACING = _words("of in on at for with about")
 """Light, but what stands after one may stand elsewhere: "in May how many", "how many in May"."""
+ALIKE = _words("of for in on at are")
+"""Of these two questions may have different ones before the same word."""
+PARTICLES = _words("off out up down over")
+"""They go with their verb wherever they stand: "turn it off", "turn off"."""
 COMPOUNDING = _words("of for are")
 """What stands after one may stand before its noun: "price of boots", "are open", "open tickets"."""
 BEING = _words("is are was were been be")
@@ -218,5 +226,8 @@ SAME_WORDS = {
     "begin": "start", "identifier": "id", "reply": "answer", "big": "large", "summary": "summarise",
     "display": "show", "staffs": "staff", "every": "each", "view": "see", "switch": "turn",
     "obtain": "get", "receive": "get", "frequently": "often",
+    "kid": "child", "fix": "repair", "alter": "change", "modify": "change", "contain": "include",
+    "select": "choose", "pick": "choose", "assist": "help", "trip": "travel", "finish": "end",
+    "forbid": "prohibit", "quick": "fast", "journey": "travel",
 }  # fmt: skip
 """Words of one meaning in nearly every question, by their base forms."""

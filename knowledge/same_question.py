@@ -17,6 +17,7 @@ from functools import lru_cache
 import simplemma
 
 from knowledge.english import (
+    ALIKE,
     AMOUNTS,
     ASKING_FOR_YES,
     BEING,
@@ -25,11 +26,13 @@ from knowledge.english import (
     DATES,
     DEED_FIRST,
     DENYING,
+    DETERMINERS,
     FRONTED,
     KINDS,
     LEADING,
     LIGHT,
     NUMBERS,
+    PARTICLES,
     PASSIVES,
     PERSONS,
     PLACING,
@@ -44,7 +47,7 @@ LONGEST = 400
 _WORD = re.compile(r"\w+(?:[-+.]\w+)*\+*")
 _CAPITAL = re.compile(r"(?<=[\w,;)’'\"] )[A-Z][A-Za-z]*(?![\w'’])")
 _FUTURE = re.compile(r"\b(?:will|shall|going to)\b")
-_PAST = re.compile(r"\b(?:was|were|did|had|been)\b")
+_PAST = re.compile(r"\b(?:was|were|did|had|been|could(?! you\b))\b")
 _MUST = re.compile(r"\b(?:must|should|ought to|had to)\b")
 _SMALL = LIGHT | DENYING | LEADING | AMOUNTS | PERSONS.keys()
 _NOW = re.compile(r"\b(?:is|are|am|be|being|do|does|can|must|may(?!-))\b")
@@ -76,6 +79,8 @@ class Asked:
     must: bool
     persons: tuple[str, ...]
     """Who is spoken of by pronouns, in order: "first", "second", "third"."""
+    deed: bool | None
+    """Whether it asks for a deed: "open the invoices", not "open invoices"; None: for an answer."""
     inverted: bool
     """Whether somebody is named who does it: "who does Bo coach", not "who coaches Bo"."""
 
@@ -91,7 +96,7 @@ def read_question(text: str, active: bool = False) -> Asked:
     body = _active(body) if active else body
     kind, rest = _kind(body, asks=asks, polite=polite)
     said = _WORD.findall(rest)
-    light = LIGHT | PERSONS.keys() | (AMOUNTS if kind != "yes or no" else set())
+    light = LIGHT | PERSONS.keys()
     words: list[str] = []
     led_by: list[str] = []
     leading: set[tuple[str, str]] = set()
@@ -103,10 +108,14 @@ def read_question(text: str, active: bool = False) -> Asked:
             led = word
         elif at > 0 and word in BEING:
             led = "are"
-        if word in LEADING:
+        if word in PARTICLES:
+            leading.add((word, ""))
+        elif word in LEADING:
             if before:
                 leading.add((before, ""))
             before = word
+        elif word in AMOUNTS and asks and not words:
+            continue
         elif SAME_WORDS.get(word, word) not in light and word not in DENYING:
             base = base_form(word)
             if _is_past(word):
@@ -129,6 +138,7 @@ def read_question(text: str, active: bool = False) -> Asked:
         past_forms=frozenset(past),
         must=bool(_MUST.search(rest)),
         persons=tuple(PERSONS[word] for word in said if word in PERSONS),
+        deed=None if asks else kind == "what" and _is_deed(said),
         inverted=kind in ("what", "count") and bool(_DOES.search(rest)),
     )
 
@@ -160,7 +170,7 @@ def _differs(a: Asked, b: Asked) -> str:
         return "time"
     if a.persons and b.persons and not _same_persons(a.persons, b.persons):
         return "person"
-    if a.inverted != b.inverted:
+    if a.inverted != b.inverted or {a.deed, b.deed} == {True, False}:
         return "order"
     return "" if _moved(a, b) else "order"
 
@@ -270,11 +280,17 @@ def _time(spelled: str, rest: str, *, past_form: bool) -> str:
 
 def _same_time(a: Asked, b: Asked) -> bool:
     if a.time == b.time:
-        return a.time != "now" or a.past_forms == b.past_forms
+        return a.time not in ("now", "open") or a.past_forms == b.past_forms
     times = {a.time, b.time}
     if times == {"open", "now"}:
         return a.past_forms == b.past_forms
     return times in ({"open", "past"}, {"dated", "past"})
+
+
+def _is_deed(said: list[str]) -> bool:
+    """Whether a verb and its object begin: "open the invoices", "turn off the light"."""
+    first = [word for word in said if word not in PARTICLES and word != "on"][:2]
+    return len(first) == 2 and first[0] not in _SMALL and first[1] in DETERMINERS
 
 
 def _same_persons(a: tuple[str, ...], b: tuple[str, ...]) -> bool:
@@ -293,9 +309,15 @@ def _conflict(a: Asked, b: Asked) -> bool:
         return True
     # "units left in Leeds", "units left Leeds"
     return a.words == b.words and any(
-        {x, y} in ({"", "in"}, {"", "on"}, {"", "at"}) and word not in TIMES
+        _other_place(x, y) and word not in TIMES
         for word, x, y in zip(a.words, a.led_by, b.led_by, strict=True)
     )
+
+
+def _other_place(one: str, other: str) -> bool:
+    if one and other:
+        return one != other and not {one, other} <= ALIKE
+    return (one or other) in ("in", "on", "at")
 
 
 def _moved(a: Asked, b: Asked) -> bool:
@@ -323,6 +345,6 @@ def _may_move(word: str, behind: tuple[str, str], front: tuple[str, str]) -> boo
     two parts. "Does A replace B" has no such part, and in "bride of the father" the other has.
     """
     first, second = behind
-    if word in TIMES or (second and second == front[0]):
-        return first == front[1]
+    if (word in TIMES or (second and second == front[0])) and first == front[1]:
+        return True
     return second in COMPOUNDING and front == (first, "")

@@ -45,6 +45,8 @@ def pairs(name):
         ("When is the deadline?", "What is the deadline?"),
         ("How many points do I need to pass?", "How many points are needed to pass?"),
         ("I want to pay by card, how do I do that?", "How do I pay by card?"),
+        ("Turn off the heating.", "Turn the heating off."),
+        ("What happens if I pay late?", "What happens when I pay late?"),
         ("Do I have to register?", "Must I register?"),
         ("How many hours did the team log?", "How many hours were logged by the team?"),
         ("List the shipped orders of May.", "Which orders of May were shipped?"),
@@ -91,6 +93,14 @@ def test_the_same_in_other_words(one, other):
         ("Do I need a visa?", "Do you need a visa?", "person"),
         ("What is my role?", "What is her role?", "person"),
         ("Can I take it with milk?", "Should I take it with milk?", "time"),
+        ("An account for my child", "An account with my child", "relation"),
+        ("Suppliers in Germany", "Suppliers to Germany", "relation"),
+        ("Open invoices of March", "Open the invoices of March", "order"),
+        ("How long do you keep my data?", "How long do I keep your data?", "person"),
+        ("Can my doctor see it before I do?", "Can my doctor see it after I do?", "relation"),
+        ("How many units are left in Leeds?", "How many units left Leeds?", "relation"),
+        ("Who is Tom's manager?", "Whose manager is Tom?", "words"),
+        ("Turn the heating off.", "Turn the heating on.", "relation"),
         ("Deliver by Monday?", "Deliver on Monday?", "relation"),
         ("Was kostet der Versand?", "Was kostete der Versand?", "words"),
         ("Ist das möglich?", "Ist das nicht möglich?", "words"),
@@ -106,7 +116,7 @@ def test_what_tells_two_questions_apart(one, other, differs):
 
 
 @pytest.mark.parametrize(
-    ("name", "recalled"), [("near_misses.jsonl", 0.6), ("near_misses_more.jsonl", 0.35)]
+    ("name", "recalled"), [("near_misses.jsonl", 0.6), ("near_misses_more.jsonl", 0.45)]
 )
 def test_hard_near_misses_and_true_paraphrases(name, recalled):
     """The aims: at most 1% of the near-misses are taken for the same, at least 60% of the others.
