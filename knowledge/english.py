@@ -97,7 +97,7 @@ POLITE = re.compile(
     r"(?:(?:(?:can|could|would|will) you|i (?:would )?(?:like|want|need) you to) (?:please )?"
     r"(?=\w+))?(?:please )?"
     r"(?P<asks>(?:i (?:want|need|would like|d like) to (?:know|see)|tell (?:me|us)|let me know"
-    r"|(?:show|give|get)(?: me| us)?|list|display|find|return|name|provide|report|i need)"
+    r"|(?:show|give|get)(?: me| us)?|list|display|find|return|name|provide|i need)"
     r"\b[ ,:]*)?(?:(?:a|the) list of\b)?"
 )
 """How a wish begins; `asks` is there where it is for an answer and not for a deed."""
@@ -106,6 +106,8 @@ PASSIVES: tuple[tuple[re.Pattern[str], str], ...] = tuple(
     (re.compile(pattern), active)
     for pattern, active in (
         (r"^(?P<be>is|are|was|were) (?P<it>.+?) (?P<done>\S+) by (?P<by>.+)$",
+         "{do} {by} {done} {it}"),
+        (r"^(?P<be>is|are|was|were) (?P<it>.+?) (?P<done>included) in (?P<by>.+)$",
          "{do} {by} {done} {it}"),
         (r"^(?P<wh>which|what|how many) (?P<it>.+?) (?P<be>is|are|was|were) (?P<done>\S+) by "
          r"(?P<by>.+)$", "{wh} {it} {do} {by} {done}"),
@@ -212,6 +214,10 @@ TIMES = _words(
 """What says when may stand elsewhere too."""
 DATES = _words("date deadline day")
 """Of these "when" and "what" ask the same."""
+AMOUNTS_OF_MONEY = _words(
+    "fee fine rate rent tax premium deposit discount salary wage deductible charge budget bill sum"
+)
+"""Of these "how much is" and "what is" ask the same."""
 LEADING = BINDING | _words("to per inside through")
 """Two questions with different ones before the same word ask different things."""
 

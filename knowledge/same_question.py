@@ -19,6 +19,7 @@ import simplemma
 from knowledge.english import (
     ALIKE,
     AMOUNTS,
+    AMOUNTS_OF_MONEY,
     ASKING_FOR_YES,
     BEING,
     BINDING,
@@ -46,11 +47,12 @@ LONGEST = 400
 """Characters of a question that is compared; a longer one is a text, and only itself."""
 _WORD = re.compile(r"\w+(?:[-+.]\w+)*\+*")
 _CAPITAL = re.compile(r"(?<=[\w,;)’'\"] )[A-Z][A-Za-z]*(?![\w'’])")
-_FUTURE = re.compile(r"\b(?:will|shall|going to)\b")
+_FUTURE = re.compile(r"\b(?:will|shall|going to|to be \w+(?:ed|en|t))\b")
 _PAST = re.compile(r"\b(?:was|were|did|had|been|could(?! you\b))\b")
 _MUST = re.compile(r"\b(?:must|should|ought to|had to)\b")
 _SMALL = LIGHT | DENYING | LEADING | AMOUNTS | PERSONS.keys()
 _NOW = re.compile(r"\b(?:is|are|am|be|being|do|does|can|must|may(?!-))\b")
+_MAY = re.compile(r"\b(?:can|may(?!-)|able|possible|allowed|permitted)\b")
 _DOES = re.compile(
     r"\b(?:do|does|did) (?!not\b|i\b|we\b|you\b|he\b|she\b|it\b|they\b|.*\bhave\b)\w"
 )
@@ -79,6 +81,8 @@ class Asked:
     must: bool
     persons: tuple[str, ...]
     """Who is spoken of by pronouns, in order: "first", "second", "third"."""
+    may: bool
+    """Whether what may be is asked for, not what is; no matter where the answer is yes or no."""
     deed: bool | None
     """Whether it asks for a deed: "open the invoices", not "open invoices"; None: for an answer."""
     inverted: bool
@@ -129,7 +133,7 @@ def read_question(text: str, active: bool = False) -> Asked:
     if before:
         leading.add((before, ""))
     return Asked(
-        kind="what" if kind == "when" and DATES & set(words) else kind,
+        kind=_what_as_well(kind, set(words)),
         words=tuple(words),
         led_by=tuple(led_by),
         leading=frozenset(leading),
@@ -138,6 +142,7 @@ def read_question(text: str, active: bool = False) -> Asked:
         past_forms=frozenset(past),
         must=bool(_MUST.search(rest)),
         persons=tuple(PERSONS[word] for word in said if word in PERSONS),
+        may=kind in ("what", "count") and bool(_MAY.search(rest)),
         deed=None if asks else kind == "what" and _is_deed(said),
         inverted=kind in ("what", "count") and bool(_DOES.search(rest)),
     )
@@ -166,7 +171,7 @@ def _differs(a: Asked, b: Asked) -> str:
         return "words"
     if _bound(a) != _bound(b) or _conflict(a, b):
         return "relation"
-    if not _same_time(a, b) or a.must != b.must:
+    if not _same_time(a, b) or (a.must, a.may) != (b.must, b.may):
         return "time"
     if a.persons and b.persons and not _same_persons(a.persons, b.persons):
         return "person"
@@ -246,6 +251,13 @@ def _kind(body: str, *, asks: bool, polite: bool) -> tuple[str, str]:
         return ("yes or no" if _WHETHER.match(body) else "what"), _WHETHER.sub("", body)
     first = body.split(" ", 1)[0]
     return ("yes or no" if first in ASKING_FOR_YES and not polite else "what"), body
+
+
+def _what_as_well(kind: str, words: set[str]) -> str:
+    """What is asked of a deadline by "when" and of a fee by "how much", "what" asks too."""
+    if (kind == "when" and DATES & words) or (kind == "cost" and AMOUNTS_OF_MONEY & words):
+        return "what"
+    return kind
 
 
 @lru_cache(65536)
