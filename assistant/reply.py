@@ -209,11 +209,17 @@ def _fitting_history(
 def _with_evidence(
     app: App, db: Database, workspace: Workspace, turn: _Turn, options: ReplyOptions
 ) -> Inputs:
-    passages = retrieve(app, db, workspace, turn.question) if options.use_documents else ()
+    passages = _passages(app, db, workspace, turn.inputs) if options.use_documents else ()
     examples = examples_for(app, db, workspace, turn.question) if options.use_examples else ()
     if options.use_documents and not passages and list_documents(db, workspace.id):
         turn.notices.append("No passage of the documents matched this question.")
     return replace(turn.inputs, passages=passages, examples=examples)
+
+
+def _passages(app: App, db: Database, workspace: Workspace, inputs: Inputs) -> tuple[Passage, ...]:
+    from knowledge.standalone import search_text
+
+    return retrieve(app, db, workspace, search_text(inputs.question, inputs.history))
 
 
 def _wanted_adapter(db: Database, workspace: Workspace, options: ReplyOptions) -> int | None:

@@ -1,0 +1,63 @@
+"""Whether a question can be understood by itself, and what to search for when it cannot.
+
+"And for clubs?" finds nothing in any document. What it is about was said before, so that is
+searched for too. No model is asked: a small one would now and then search for something nobody
+said, and the words of the last question that stood by itself are what a reader would look up too.
+"""
+
+import re
+from collections.abc import Sequence
+
+from knowledge.english import AMOUNTS, BINDING, DENYING, LIGHT, PERSONS, PLACING
+from storage.records import ChatMessage
+
+LOOK_BACK = 3
+"""Earlier questions of the person that are looked at for one that stands by itself."""
+FEWEST_WORDS = 2
+"""Words that say something; with fewer a question is taken to hang on what came before."""
+
+_GOES_ON = re.compile(
+    r"^(?:and|but|or|so|then|also|or else|what about|how about|what if|why not|same for|what else"
+    r"|more|another|again|no|yes|ok|okay|only)\b"
+)
+_POINTS_BACK = re.compile(
+    r"\b(?:they|them|their|theirs|he|him|his|she|hers|its|ones|former|latter|instead|otherwise"
+    r"|(?:this|that|which|each|the(?: \w+)?) ones?"
+    r"|(?:the|that|this) (?:same|other|previous|last) (?:question|answer|order|thing|one)"
+    r"|(?:is|was|does|do|did|about|for|of|to|with|like|after|before|than|mean by)"
+    r" (?:that|those|these)"
+    r"|these|those|such)\b(?! (?:days|times)\b)"
+)
+_IT = re.compile(
+    r"\bit\b(?! (?:possible|allowed|permitted|safe|true|necessary|legal|takes? to|costs? to)\b)"
+)
+_WORD = re.compile(r"\w+")
+_SMALL = LIGHT | PERSONS.keys() | DENYING | BINDING | PLACING | AMOUNTS
+
+
+def stands_alone(question: str) -> bool:
+    """Whether nothing in it points to what was said before.
+
+    It knows English; in another language only a single word is taken to need what came before.
+    """
+    text = " ".join(question.casefold().replace("’", "'").split())
+    if _GOES_ON.match(text) or _POINTS_BACK.search(text) or _IT.search(text):
+        return False
+    return len(telling_words(text)) >= FEWEST_WORDS
+
+
+def telling_words(text: str) -> set[str]:
+    """The words of a text that say something."""
+    return {word for word in _WORD.findall(text.casefold()) if word not in _SMALL}
+
+
+def search_text(question: str, history: Sequence[ChatMessage]) -> str:
+    """What to search the documents for: the question, after the one that it hangs on."""
+    if stands_alone(question):
+        return question
+    asked = [one["content"] for one in history if one["role"] == "user"][-LOOK_BACK:]
+    before = [one for one in asked if one != question]
+    leading = next((one for one in reversed(before) if stands_alone(one)), None)
+    if leading is None:
+        return question
+    return f"{leading}\n{question}"
