@@ -45,7 +45,11 @@ from knowledge.english import (
 
 LONGEST = 400
 """Characters of a question that is compared; a longer one is a text, and only itself."""
-_WORD = re.compile(r"\w+(?:[-+.]\w+)*\+*")
+_WORD = re.compile(
+    r"(?:(?<!\w)[-−])?\w+(?:[-+.]\w+)*[+#]*"
+    r"|[^\w\s.,;:!?'\"()\[\]{}…“”„’‘«»–—−`-]"
+)
+"""Words and numbers with what belongs to them (-5, C#), and signs that say something: < > = / @."""
 _CAPITAL = re.compile(r"(?<=[\w,;)’'\"] )[A-Z][A-Za-z]*(?![\w'’])")
 _FUTURE = re.compile(r"\b(?:will|shall|going to|to be \w+(?:ed|en|t))\b")
 _PAST = re.compile(r"\b(?:was|were|did|had|been|could(?! you\b))\b")
