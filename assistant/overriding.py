@@ -10,7 +10,9 @@ from collections.abc import Sequence
 
 from sqlite_utils import Database
 
+from storage.adapters import serving_adapter
 from storage.overrides import (
+    learned_by,
     override_for,
     overrides_meaning,
     put_meanings,
@@ -55,6 +57,16 @@ def on_hold(db: Database, override: Override) -> bool:
     return rests_on_changed(db, override.feedback_id) and bool(
         stale_passages(db, override.workspace_id, override.feedback_id)
     )
+
+
+def state_of(db: Database, override: Override) -> str:
+    """Whether it answers, in words."""
+    if override.status == "retired":
+        return "stopped"
+    serving = serving_adapter(db, override.workspace_id)
+    if serving and override.id in learned_by(db, override.workspace_id, serving.id):
+        return f"adapter {serving.id} knows it"
+    return "on hold: its document changed" if on_hold(db, override) else "answers"
 
 
 def read_overrides(db: Database, workspace: Workspace, at_most: int = READ_AT_ONCE) -> int:

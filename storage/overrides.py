@@ -182,6 +182,12 @@ def override(db: Database, override_id: int) -> Override:
     return Override(**row)
 
 
+def override_of(db: Database, feedback_id: int) -> Override | None:
+    """The override of this feedback, a retired one too; None when it never had one."""
+    row = one(db, f"select {_COLUMNS} from overrides where feedback_id = ?", feedback_id)
+    return Override(**row) if row else None
+
+
 def list_overrides(
     db: Database, workspace_id: int, *, status: str | None = "active"
 ) -> list[Override]:

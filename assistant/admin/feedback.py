@@ -7,6 +7,7 @@ from sqlite_utils import Database
 
 from assistant.admin.desk import Desk, Refresh, Updates, at_desk, binder, chosen_feedback
 from assistant.admin.feedback_view import STATUS_NAMES, detail, label, notes
+from assistant.admin.override import OverrideForm
 from assistant.admin.paraphrases import ParaphraseForm
 from assistant.review import Reviews
 from assistant.security import may_review
@@ -45,6 +46,7 @@ class FeedbackTab:
                 self._lay_out_list()
             with gr.Column(scale=5, min_width=320):
                 self._lay_out_row()
+                self.override = OverrideForm(app, workspace, self.rows)
                 self.paraphrases = ParaphraseForm(app, workspace, self.rows)
         self._wire(app, workspace)
 
@@ -98,6 +100,7 @@ class FeedbackTab:
             *(self.shown, self.told, self.need, self.reason),
             *(self.actions, self.approve, self.keep, self.reject, self.editor, self.text),
             self.request,
+            *self.override.outputs,
             *self.paraphrases.outputs,
         }
 
@@ -171,6 +174,7 @@ class FeedbackTab:
             return {
                 **nothing,
                 **self._closed(visible=False),
+                **self.override.show(desk, None),
                 **self.paraphrases.show(desk, None),
             }
         item = chosen_feedback(desk, chosen)
@@ -188,6 +192,7 @@ class FeedbackTab:
             self.shown: said,
             self.told: notes(review, stale_passages(desk.db, desk.workspace.id, item.id)),
             **self._closed(visible=True),
+            **self.override.show(desk, item),
             **self.paraphrases.show(desk, item),
             self.reason: gr.update(visible=review.fault is not None, value=""),
             self.approve: gr.update(

@@ -6,10 +6,9 @@ from dataclasses import asdict
 
 from assistant.app import App
 from assistant.commands.who import actor
-from assistant.overriding import on_hold
+from assistant.overriding import state_of
 from assistant.verbs import Event
 from storage import overrides
-from storage.adapters import serving_adapter
 from storage.audit import audit
 from storage.database import write_transaction
 from storage.errors import NotFound
@@ -19,13 +18,8 @@ from storage.workspaces import workspace as workspace_named
 def list_all(app: App, *, workspace: str) -> Iterator[Event]:
     """The overrides of a workspace: `state` says which answer, wait, or rest."""
     with closing(app.db()) as db:
-        known = workspace_named(db, workspace)
-        serving = serving_adapter(db, known.id)
-        resting = overrides.learned_by(db, known.id, serving.id) if serving else set()
-        for item in overrides.list_overrides(db, known.id):
-            learned = f"adapter {serving.id} knows it" if serving and item.id in resting else ""
-            changed = "on hold: its document changed" if on_hold(db, item) else ""
-            yield asdict(item) | {"state": learned or changed or "answers"}
+        for item in overrides.list_overrides(db, workspace_named(db, workspace).id):
+            yield asdict(item) | {"state": state_of(db, item)}
 
 
 def retire(app: App, *, workspace: str, id: int) -> Iterator[Event]:
