@@ -59,14 +59,14 @@ def on_hold(db: Database, override: Override) -> bool:
     )
 
 
-def state_of(db: Database, override: Override) -> str:
-    """Whether it answers, in words."""
+def whether_it_answers(db: Database, override: Override) -> str:
+    """Yes, or no and why."""
     if override.status == "retired":
-        return "stopped"
+        return "no, stopped"
     serving = serving_adapter(db, override.workspace_id)
     if serving and override.id in learned_by(db, override.workspace_id, serving.id):
-        return f"adapter {serving.id} knows it"
-    return "on hold: its document changed" if on_hold(db, override) else "answers"
+        return f"no, adapter {serving.id} knows it"
+    return "no, its document has changed" if on_hold(db, override) else "yes"
 
 
 def read_overrides(db: Database, workspace: Workspace, at_most: int = READ_AT_ONCE) -> int:

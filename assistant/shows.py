@@ -206,7 +206,7 @@ SHOWS: dict[str, Show] = {
     "feedback export": Show(text=lambda row: as_json(row) if "prompt" in row else fields(row)),
     "style import": Show(text=_style),
     "overrides list": Show(
-        columns=("id", "question", "answer", "feedback_id", "state"),
+        columns=("id", "question", "answer", "feedback_id", "answers"),
         empty="There is no override.",
     ),
     "overrides retire": _line("Override {override} is retired."),

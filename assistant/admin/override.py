@@ -6,7 +6,7 @@ import gradio as gr
 
 from assistant.admin.desk import Desk, Updates, binder, chosen_feedback
 from assistant.chat_view import one_line
-from assistant.overriding import state_of
+from assistant.overriding import whether_it_answers
 from assistant.security import may_review
 from storage.audit import audit
 from storage.database import write_transaction
@@ -24,7 +24,7 @@ class OverrideForm:
     def __init__(self, app: "App", workspace: gr.Dropdown, rows: gr.Radio) -> None:
         with gr.Row(visible=False, elem_id="override") as self.whole:
             self.state = gr.Markdown()
-            self.stop = gr.Button("Stop answering at once", size="md", scale=0, min_width=200)
+            self.stop = gr.Button("Stop it", size="md", scale=0, min_width=100)
         self.outputs = {self.whole, self.state, self.stop}
         bind = binder(app, may_review, workspace, self.outputs)
         bind(self.stop.click, self.stop_it, rows)
@@ -34,10 +34,10 @@ class OverrideForm:
         found = override_of(desk.db, item.id) if item and item.status == "approved" else None
         if found is None:
             return {self.whole: gr.update(visible=False)}
-        said = state_of(desk.db, found)
+        said = whether_it_answers(desk.db, found)
         return {
             self.whole: gr.update(visible=True),
-            self.state: f'<p class="note">At once: {one_line(said)}.</p>',
+            self.state: f'<p class="note">Answers at once: {one_line(said)}.</p>',
             self.stop: gr.update(visible=found.status == "active"),
         }
 

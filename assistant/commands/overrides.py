@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from assistant.app import App
 from assistant.commands.who import actor
-from assistant.overriding import state_of
+from assistant.overriding import whether_it_answers
 from assistant.verbs import Event
 from storage import overrides
 from storage.audit import audit
@@ -16,10 +16,10 @@ from storage.workspaces import workspace as workspace_named
 
 
 def list_all(app: App, *, workspace: str) -> Iterator[Event]:
-    """The overrides of a workspace: `state` says which answer, wait, or rest."""
+    """The overrides of a workspace: `answers` says yes, or no and why."""
     with closing(app.db()) as db:
         for item in overrides.list_overrides(db, workspace_named(db, workspace).id):
-            yield asdict(item) | {"state": state_of(db, item)}
+            yield asdict(item) | {"answers": whether_it_answers(db, item)}
 
 
 def retire(app: App, *, workspace: str, id: int) -> Iterator[Event]:

@@ -122,9 +122,9 @@ def test_it_rests_while_that_adapter_serves_and_comes_back_with_a_rollback(app, 
             for one in run_verb(app, "overrides list", workspace="default")[0]
             if one["id"] == override.id
         ]
-        assert listed["state"] == f"adapter {made.id} knows it"
+        assert listed["answers"] == f"no, adapter {made.id} knows it"
         rollback(db, corrected.id, actor="user:1")
         assert answered() == override
         assert {
-            one["state"] for one in run_verb(app, "overrides list", workspace="default")[0]
-        } == {"answers"}
+            one["answers"] for one in run_verb(app, "overrides list", workspace="default")[0]
+        } == {"yes"}

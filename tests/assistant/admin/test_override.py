@@ -33,10 +33,13 @@ def press(office, work, *inputs, who="rita", **more):
 def test_it_answers_until_a_reviewer_stops_it(office, tab_and_form, approved):
     tab, form = tab_and_form
     shown = press(office, tab.show, "approved", None)
-    assert shown[form.whole]["visible"] is True and "At once: answers." in shown[form.state]
+    assert shown[form.whole]["visible"] is True and "Answers at once: yes." in shown[form.state]
     assert shown[form.stop]["visible"] is True
     shown = press(office, form.stop_it, approved.id)
-    assert "At once: stopped." in shown[form.state] and shown[form.stop]["visible"] is False
+    assert (
+        "Answers at once: no, stopped." in shown[form.state]
+        and shown[form.stop]["visible"] is False
+    )
     with closing(office.app.db()) as db:
         assert override_for(db, office.team.id, approved.question) is None
         assert feedback(db, approved.id).status == "approved"
@@ -60,7 +63,7 @@ def test_what_the_adapter_knows_is_said(office, tab_and_form, approved):
         promote(db, made.id, actor="user:1", override_reason="test")
         note_learned(db, made.id, [approved.id])
     shown = press(office, tab.show, "approved", None)
-    assert f"At once: adapter {made.id} knows it." in shown[form.state]
+    assert f"Answers at once: no, adapter {made.id} knows it." in shown[form.state]
 
 
 def test_what_is_not_approved_has_none(office, tab_and_form):
