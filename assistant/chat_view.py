@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
+from assistant.overriding import SERVED
 from storage.records import Feedback, FinishReason, Message, Passage
 
 CORRECT = "Correct this answer"
@@ -17,7 +18,7 @@ _ENDINGS: dict[FinishReason, str] = {
     "interrupted": "Stopped before the end.",
     "length": "Cut off: the longest answer that is allowed here.",
     "error": "An error ended this answer.",
-    "override": "Answered from an approved correction.",
+    "override": SERVED,
 }
 _WAITING = (
     "You corrected this answer. A reviewer looks at it; you will see it here once it is approved."

@@ -6,8 +6,9 @@ adapter says the same by itself, the override rests while that adapter serves; s
 """
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from sqlite_utils import Database
 
@@ -20,6 +21,7 @@ from storage.workspaces import workspace_by_id
 from tuning.bundle import Bundle
 from tuning.checks import judge, usable_check
 from tuning.evaluate import Answer, Case
+from tuning.rows import TrainRow
 from tuning.run import RoundResult
 
 ASKED_AT_MOST = 100
@@ -41,9 +43,11 @@ def with_learned(
     """
     if result.verdict != "promote":
         return result
-    active = frozenset(one.feedback_id for one in list_overrides(db, queued.workspace_id))
-    taught = _cases(app, db, queued, bundle, active)
-    cases = heapq.nlargest(ASKED_AT_MOST, taught, key=lambda case: int(case.id))
+    active = frozenset(str(one.feedback_id) for one in list_overrides(db, queued.workspace_id))
+    taught = (row for row in bundle.train if row.kind == "correction" and row.id in active)
+    newest = heapq.nlargest(ASKED_AT_MOST, taught, key=lambda row: int(row.id))
+    checks = declared_checks(app, workspace_by_id(db, queued.workspace_id))
+    cases = [_case(row, checks) for row in newest]
     said = answer(cases, CANDIDATE) if cases else []
     learned = tuple(
         int(case.id)
@@ -53,18 +57,13 @@ def with_learned(
     return replace(result, learned=learned)
 
 
-def _cases(
-    app: App, db: Database, queued: TuningRound, bundle: Bundle, wanted: frozenset[int]
-) -> Iterator[Case]:
-    checks = declared_checks(app, workspace_by_id(db, queued.workspace_id))
-    for row in bundle.train:
-        if row.kind == "correction" and row.id.isdigit() and int(row.id) in wanted:
-            yield Case(
-                id=row.id,
-                group=row.group,
-                slice="new wordings",
-                messages=row.messages,
-                prompt_ids=row.prompt_ids,
-                expected=row.completion,
-                check=usable_check(row.completion, checks),
-            )
+def _case(row: TrainRow, checks: Sequence[Mapping[str, Any]]) -> Case:
+    return Case(
+        id=row.id,
+        group=row.group,
+        slice="new wordings",
+        messages=row.messages,
+        prompt_ids=row.prompt_ids,
+        expected=row.completion,
+        check=usable_check(row.completion, checks),
+    )

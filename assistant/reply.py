@@ -105,18 +105,14 @@ def reply(
     # No connection is held while a piece is out: whoever reads the pieces may change threads.
     with closing(app.db()) as db:
         turn = _open_turn(app, db, workspace, conversation_id, owner, question, options)
-        if options.use_overrides:
-            turn.override, said = find_override(
-                db,
-                workspace,
-                turn.question,
-                turn.inputs.history,
-                adapter_id=_wanted_adapter(db, workspace, options),
-            )
-            turn.notices += said
+        wanted = _wanted_adapter(db, workspace, options)
+        _look_for_override(db, workspace, turn, options, wanted)
+        if turn.override is None:
+            adapter_id = _loaded(app, workspace, wanted, options, turn.notices)
+            if adapter_id != wanted:  # the base knows nothing of what the adapter has learned
+                _look_for_override(db, workspace, turn, options, adapter_id)
         if turn.override is None:
             turn.inputs = _with_evidence(app, db, workspace, turn, options)
-            adapter_id = _chosen_adapter(app, db, workspace, options, turn.notices)
     if turn.override is not None:
         yield from _serve_override(app, turn, turn.override, options)
     else:
@@ -223,32 +219,46 @@ def _passages(app: App, db: Database, workspace: Workspace, inputs: Inputs) -> t
 
 
 def _wanted_adapter(db: Database, workspace: Workspace, options: ReplyOptions) -> int | None:
-    """Whose answer it would be, by its row alone: an override is given before any engine opens."""
+    """Ask SQLite which adapter serves (pull), or take the one that was asked for; None: the base.
+
+    By its row alone: an override is given before any engine opens.
+    """
     if options.adapter == "serving":
         serving = serving_adapter(db, workspace.id)
         return serving.id if serving else None
     return None if options.adapter == "base" else options.adapter
 
 
-def _chosen_adapter(
-    app: App, db: Database, workspace: Workspace, options: ReplyOptions, notices: list[str]
+def _look_for_override(
+    db: Database, workspace: Workspace, turn: _Turn, options: ReplyOptions, adapter_id: int | None
+) -> None:
+    if options.use_overrides:
+        turn.override, said = find_override(
+            db, workspace, turn.question, turn.inputs.history, adapter_id
+        )
+        turn.notices = list(said) if turn.override else [*turn.notices, *said]
+
+
+def _loaded(
+    app: App,
+    workspace: Workspace,
+    wanted: int | None,
+    options: ReplyOptions,
+    notices: list[str],
 ) -> int | None:
-    """Ask SQLite which adapter serves (pull) and have it loaded; None is the base model."""
-    if options.adapter == "base":
-        return None
-    if isinstance(options.adapter, int):
-        row = app.load_adapter(options.adapter)
-        if row.workspace_id != workspace.id:
-            raise NotFound(f"There is no adapter {options.adapter} in this workspace.")
-        return row.id
-    serving = serving_adapter(db, workspace.id)
-    if serving is None:
+    """The wanted adapter, loaded; None is the base, which answers for one that cannot be."""
+    if wanted is None:
         return None
     try:
-        return app.load_adapter(serving.id).id
+        row = app.load_adapter(wanted)
     except ApprenticeError as error:
-        notices.append(f"Answered by the base model, not by adapter {serving.id}: {error}")
+        if options.adapter != "serving":
+            raise
+        notices.append(f"Answered by the base model, not by adapter {wanted}: {error}")
         return None
+    if row.workspace_id != workspace.id:
+        raise NotFound(f"There is no adapter {wanted} in this workspace.")
+    return row.id
 
 
 def _serve_override(

@@ -13,6 +13,7 @@ from sqlite_utils import Database
 
 from assistant.app import App
 from assistant.declared_checks import declared_checks
+from assistant.overriding import read_overrides
 from assistant.retrieval import retrieve
 from knowledge.contradictions import PageContradiction, page_contradictions
 from knowledge.corrections import add_questions, near_questions, sync_corrections
@@ -167,9 +168,14 @@ class Reviews:
         return done, review
 
     def close(self) -> None:
-        """Give the vectors of what was approved to the index, so that none is computed again."""
+        """Give the vectors of what was approved to the index, so that none is computed again.
+
+        What it asks is read as well, so that it answers in other words from the next question on.
+        """
         import numpy as np
 
+        while read_overrides(self._db, self._workspace):
+            pass
         asked = pair_questions(self._db, self._workspace.id)
         kept = {id: vector for id, vector in self._new.items() if id in asked}
         if kept:

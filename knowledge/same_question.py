@@ -104,11 +104,32 @@ def read_question(text: str, active: bool = False) -> Asked:
     body = _active(body) if active else body
     kind, rest = _kind(body, asks=asks, polite=polite)
     said = _WORD.findall(rest)
-    light = LIGHT | PERSONS.keys()
+    words, led_by, leading = _sorted_out(said, asks=asks)
+    past = {base_form(word) for word in said if _is_past(word)} & set(words)
+    return Asked(
+        kind=_what_as_well(kind, set(words)),
+        words=words,
+        led_by=led_by,
+        leading=leading,
+        denials=sum(word in DENYING for word in _WORD.findall(spelled)),
+        time=_time(spelled, rest, past_form=bool(past)),
+        past_forms=frozenset(past),
+        must=bool(_MUST.search(rest)),
+        persons=tuple(PERSONS[word] for word in said if word in PERSONS),
+        may=kind in ("what", "count") and bool(_MAY.search(rest)),
+        deed=None if asks else kind == "what" and _is_deed(said),
+        inverted=kind in ("what", "count") and bool(_DOES.search(rest)),
+    )
+
+
+def _sorted_out(
+    said: list[str], *, asks: bool
+) -> tuple[tuple[str, ...], tuple[str, ...], frozenset[tuple[str, str]]]:
+    """`words`, `led_by` and `leading` of `Asked`."""
+    light = LIGHT | PERSONS.keys() | DENYING
     words: list[str] = []
     led_by: list[str] = []
     leading: set[tuple[str, str]] = set()
-    past: set[str] = set()
     before, led = "", ""
     for at, given in enumerate(said):
         word = NUMBERS.get(given, given)
@@ -124,32 +145,15 @@ def read_question(text: str, active: bool = False) -> Asked:
             before = word
         elif word in AMOUNTS and asks and not words:
             continue
-        elif SAME_WORDS.get(word, word) not in light and word not in DENYING:
-            base = base_form(word)
-            if _is_past(word):
-                past.add(base)
-            words.append(base)
+        elif word not in light and SAME_WORDS.get(word, word) not in light:
+            words.append(base_form(word))
             led_by.append(led)
-            led = ""
             if before:
-                leading.add((before, base))
-            before = ""
+                leading.add((before, words[-1]))
+            before, led = "", ""
     if before:
         leading.add((before, ""))
-    return Asked(
-        kind=_what_as_well(kind, set(words)),
-        words=tuple(words),
-        led_by=tuple(led_by),
-        leading=frozenset(leading),
-        denials=sum(word in DENYING for word in _WORD.findall(spelled)),
-        time=_time(spelled, rest, past_form=bool(past)),
-        past_forms=frozenset(past),
-        must=bool(_MUST.search(rest)),
-        persons=tuple(PERSONS[word] for word in said if word in PERSONS),
-        may=kind in ("what", "count") and bool(_MAY.search(rest)),
-        deed=None if asks else kind == "what" and _is_deed(said),
-        inverted=kind in ("what", "count") and bool(_DOES.search(rest)),
-    )
+    return tuple(words), tuple(led_by), frozenset(leading)
 
 
 def what_differs(one: str, other: str) -> str:

@@ -43,12 +43,7 @@ def stands_alone(question: str) -> bool:
     text = " ".join(question.casefold().replace("’", "'").split())
     if _GOES_ON.match(text) or _POINTS_BACK.search(text) or _IT.search(text):
         return False
-    return len(telling_words(text)) >= FEWEST_WORDS
-
-
-def telling_words(text: str) -> set[str]:
-    """The words of a text that say something."""
-    return {word for word in _WORD.findall(text.casefold()) if word not in _SMALL}
+    return len(set(_WORD.findall(text)) - _SMALL) >= FEWEST_WORDS
 
 
 def search_text(question: str, history: Sequence[ChatMessage]) -> str:

@@ -12,16 +12,14 @@ again as soon as another adapter serves, or none.
 import hashlib
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Literal
 
 from sqlite_utils import Database
 
+from storage.audit import audit
 from storage.database import NOW, insert, one, rows, write, write_transaction
 from storage.errors import NotFound
 from storage.records import ChatMessage, Override
 from storage.text import clean, to_json
-
-RetiredBecause = Literal["replaced", "rejected", "learned", "asked"]
 
 _COLUMNS = "id, workspace_id, feedback_id, question, answer, status"
 _NOT_LEARNED = """not exists (
@@ -159,16 +157,10 @@ def note_learned(db: Database, adapter_id: int, feedback_ids: Iterable[int]) -> 
             )
 
 
-def learned_by(db: Database, workspace_id: int, adapter_id: int | None) -> set[int]:
-    """The ids of the workspace's overrides that rest while this adapter serves."""
-    found = rows(
-        db,
-        """select o.id from learned_overrides l join overrides o on o.id = l.override_id
-        where o.workspace_id = ? and l.adapter_id = ?""",
-        workspace_id,
-        adapter_id,
-    )
-    return {row["id"] for row in found}
+def has_learned(db: Database, adapter_id: int, override_id: int) -> bool:
+    """Whether this override rests while this adapter serves."""
+    sql = "select 1 from learned_overrides where adapter_id = ? and override_id = ?"
+    return one(db, sql, adapter_id, override_id) is not None
 
 
 def override(db: Database, override_id: int) -> Override:
@@ -241,17 +233,21 @@ def put_override(
     return override(db, override_id)
 
 
-def retire(db: Database, override_id: int, *, because: RetiredBecause = "asked") -> Override:
-    """Serve it no more; a retired one stays as it was. NotFound for an unknown id."""
+def retire(db: Database, override_id: int, *, actor: str) -> Override:
+    """Serve it no more, because somebody asked for that; the correction stays approved.
+
+    A retired one stays as it was. NotFound for an unknown id.
+    """
     with write_transaction(db):
         known = override(db, override_id)
-        write(
-            db,
-            f"""update overrides set status = 'retired', retired_because = ?, retired_at = {NOW}
-            where id = ? and status = 'active'""",
-            because,
-            known.id,
-        )
+        if known.status == "active":
+            write(
+                db,
+                f"""update overrides set status = 'retired', retired_because = 'asked',
+                retired_at = {NOW} where id = ?""",
+                known.id,
+            )
+            audit(db, actor, "override retired", f"override:{known.id}")
     return override(db, override_id)
 
 

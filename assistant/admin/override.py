@@ -8,8 +8,6 @@ from assistant.admin.desk import Desk, Updates, binder, chosen_feedback
 from assistant.chat_view import one_line
 from assistant.overriding import whether_it_answers
 from assistant.security import may_review
-from storage.audit import audit
-from storage.database import write_transaction
 from storage.errors import NotFound
 from storage.overrides import override_of, retire
 from storage.records import Feedback
@@ -47,7 +45,5 @@ class OverrideForm:
         found = override_of(desk.db, item.id)
         if found is None:
             raise NotFound("This correction does not answer at once.")
-        with write_transaction(desk.db):
-            retire(desk.db, found.id)
-            audit(desk.db, desk.person.owner, "override retired", f"override:{found.id}")
+        retire(desk.db, found.id, actor=desk.person.owner)
         return self.show(desk, item)

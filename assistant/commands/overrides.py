@@ -9,8 +9,6 @@ from assistant.commands.who import actor
 from assistant.overriding import whether_it_answers
 from assistant.verbs import Event
 from storage import overrides
-from storage.audit import audit
-from storage.database import write_transaction
 from storage.errors import NotFound
 from storage.workspaces import workspace as workspace_named
 
@@ -30,7 +28,5 @@ def retire(app: App, *, workspace: str, id: int) -> Iterator[Event]:
             raise NotFound(
                 f"There is no override {id} in {workspace!r}: `overrides list` shows them."
             )
-        with write_transaction(db):
-            overrides.retire(db, id)
-            audit(db, actor(), "override retired", f"override:{id}")
+        overrides.retire(db, id, actor=actor())
         yield {"override": id, "status": "retired"}

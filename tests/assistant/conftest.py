@@ -12,6 +12,13 @@ __all__ = ["apprentice"]
 
 
 @pytest.fixture
+def db(app):
+    """The database of `app`."""
+    with closing(app.db()) as db:
+        yield db
+
+
+@pytest.fixture
 def people(app):
     """Everybody who may call, by name."""
     return everybody(app)

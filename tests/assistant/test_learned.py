@@ -9,7 +9,7 @@ from assistant.app import App
 from assistant.learned import ASKED_AT_MOST, with_learned
 from assistant.overriding import find_override
 from storage.adapters import add_adapter, promote, rollback, serving_adapter
-from storage.overrides import learned_by, list_overrides, note_learned, retire
+from storage.overrides import has_learned, list_overrides, note_learned, retire
 from storage.rounds import create_round, finish_round
 from tests.assistant.command_line import run_verb
 from tests.assistant.taught import WORDINGS, teach
@@ -76,7 +76,7 @@ def test_what_it_answers_right_unaided_is_learned(app, corrected):
 
 def test_retired_ones_and_those_of_a_refused_candidate_are_not_asked(app, corrected):
     with closing(app.db()) as db:
-        retire(db, list_overrides(db, corrected.id)[0].id)
+        retire(db, list_overrides(db, corrected.id)[0].id, actor="user:1")
     assert len(judged(app, corrected, {})[1]) == 4
     assert judged(app, corrected, {}, verdict="reject")[1] == []
 
@@ -105,7 +105,7 @@ def test_it_rests_while_that_adapter_serves_and_comes_back_with_a_rollback(app, 
         )
         note_learned(db, made.id, [override.feedback_id, 10_000])
         note_learned(db, made.id, [override.feedback_id])
-        assert learned_by(db, corrected.id, made.id) == {override.id}
+        assert has_learned(db, made.id, override.id)
 
         def answered():
             serving = serving_adapter(db, corrected.id)

@@ -1,7 +1,6 @@
 """How far a round is, told in its rows; and who stands against its candidate."""
 
 import os
-from contextlib import closing
 
 import pytest
 
@@ -11,12 +10,6 @@ from storage.rounds import create_round, metrics
 from tuning.evaluate import Case
 
 STEP = {"step": 5, "steps": 20, "loss": 1.5, "learning_rate": 1e-3, "learned": 3, "pairs": 8}
-
-
-@pytest.fixture
-def db(app):
-    with closing(app.db()) as db:
-        yield db
 
 
 @pytest.fixture

@@ -1,7 +1,5 @@
 """Which approved correction answers at once, which one waits, and which is none of its business."""
 
-from contextlib import closing
-
 import pytest
 
 from assistant.overriding import ON_HOLD, SERVED, find_override, on_hold, read_overrides
@@ -12,12 +10,6 @@ from storage.overrides import list_overrides, retire, unread_overrides
 from storage.records import Inputs, Passage
 from storage.stale import keep
 from storage.workspaces import create_workspace
-
-
-@pytest.fixture
-def db(app):
-    with closing(app.db()) as db:
-        yield db
 
 
 @pytest.fixture
@@ -92,7 +84,7 @@ def test_a_retired_one_and_that_of_another_workspace_do_not_answer(db, workspace
     mine = approved("How much is a week ticket?", "50 euros")
     assert found(db, workspace, "How much is a day ticket?") == (None, ())
     assert found(db, workspace, "What does a week ticket cost?")[0] == "50 euros"
-    retire(db, mine.id)
+    retire(db, mine.id, actor="user:1")
     assert found(db, workspace, "What does a week ticket cost?") == (None, ())
 
 

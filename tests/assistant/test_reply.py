@@ -12,6 +12,7 @@ from storage.adapters import add_adapter, promote
 from storage.conversations import message, messages_of, start_conversation
 from storage.errors import BadInput, NotFound
 from storage.feedback import add_feedback, approve
+from storage.overrides import note_learned
 from storage.workspaces import create_workspace, set_workspace
 
 SHORT = ReplyOptions(max_tokens=8)
@@ -223,6 +224,24 @@ def test_adapter_that_does_not_verify_is_not_served_and_the_reply_says_so(app, w
     _, done = ask(app, workspace, "Which orders?")
     assert done.message.adapter_id is None
     assert f"not by adapter {made}" in done.notices[0]
+
+
+def test_what_an_adapter_has_learned_is_answered_at_once_where_that_cannot_be_loaded(
+    app, workspace, tmp_path
+):
+    _, wrong = ask(app, workspace, "Which orders?")
+    given = correct(app, wrong, "SELECT * FROM sales_orders;")
+    made = make_adapter(app, workspace, tmp_path, seed=3)
+    with closing(app.db()) as db:
+        promote(db, made, actor="user:1", override_reason="test")
+        note_learned(db, made, [given.id])
+    assert ask(app, workspace, "Which orders?")[1].message.adapter_id == made
+    app.forget_adapter(made)
+    weights = app.adapter_folder(made) / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-100])
+    text, done = ask(app, workspace, "Which orders?")
+    assert text == "SELECT * FROM sales_orders;"
+    assert done.notices == ("Answered from an approved correction.",)
 
 
 def test_documents_are_shown_to_the_model_and_named(app, workspace, tmp_path):

@@ -141,7 +141,7 @@ def test_hard_near_misses_and_true_paraphrases(name, recalled):
 
 
 def test_no_two_of_the_corrected_questions_are_the_same_one():
-    questions = sorted({pair[0] for pair in (*pairs("near_misses.jsonl")[0],)})
+    questions = sorted({question for question, _ in pairs("near_misses.jsonl")[0]})
     taken = [
         (one, other)
         for at, one in enumerate(questions)

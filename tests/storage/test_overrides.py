@@ -109,7 +109,7 @@ def test_the_newest_approval_answers_and_the_older_returns_when_it_is_rejected(
 
 def test_one_that_was_retired_by_hand_does_not_return(db, workspace, corrected):
     corrected("orders", "one", yes=True)
-    retired = retire(db, override_for(db, workspace.id, "orders").id)
+    retired = retire(db, override_for(db, workspace.id, "orders").id, actor="user:1")
     assert retired.status == "retired"
     second = corrected("orders", "two", yes=True)
     reject(db, second.id, reviewer="user:2")
@@ -124,4 +124,4 @@ def test_approving_again_changes_what_it_says(db, workspace, corrected):
 
 def test_an_unknown_one_is_named(db):
     with pytest.raises(NotFound, match="no override 99.*overrides list"):
-        retire(db, 99)
+        retire(db, 99, actor="user:1")

@@ -13,7 +13,7 @@ from sqlite_utils import Database
 from assistant.admin.desk import at_desk
 from assistant.app import App
 from storage.conversations import add_message, start_conversation
-from storage.feedback import add_feedback
+from storage.feedback import add_feedback, approve
 from storage.records import Feedback, Inputs, Job, Passage, Workspace
 from storage.workspaces import workspace
 from tests.assistant.people import Caller, everybody
@@ -88,3 +88,11 @@ def tab(office):
             return kind(office.app, gr.Dropdown([]))
 
     return build
+
+
+@pytest.fixture
+def approved(office):
+    """A correction that was approved."""
+    given = office.correction("How long may goods be returned?", "45 days.")
+    with closing(office.app.db()) as db:
+        return approve(db, given.id, reviewer="user:1")

@@ -9,7 +9,7 @@ from assistant.admin.feedback import FeedbackTab
 from assistant.security import may_review
 from storage.adapters import add_adapter, promote
 from storage.audit import list_audit
-from storage.feedback import approve, feedback
+from storage.feedback import feedback
 from storage.overrides import note_learned, override_for
 
 
@@ -17,13 +17,6 @@ from storage.overrides import note_learned, override_for
 def tab_and_form(tab):
     made = tab(FeedbackTab)
     return made, made.override
-
-
-@pytest.fixture
-def approved(office):
-    given = office.correction("How long may goods be returned?", "45 days.")
-    with closing(office.app.db()) as db:
-        return approve(db, given.id, reviewer="user:1")
 
 
 def press(office, work, *inputs, who="rita", **more):

@@ -7,7 +7,7 @@ import pytest
 
 from assistant.admin.feedback import FeedbackTab
 from assistant.security import may_review
-from storage.feedback import approve, feedback
+from storage.feedback import feedback
 from storage.paraphrases import list_paraphrases
 
 
@@ -15,13 +15,6 @@ from storage.paraphrases import list_paraphrases
 def tab_and_form(tab):
     made = tab(FeedbackTab)
     return made, made.paraphrases
-
-
-@pytest.fixture
-def approved(office):
-    given = office.correction("How long may goods be returned?", "45 days.")
-    with closing(office.app.db()) as db:
-        return approve(db, given.id, reviewer="user:1")
 
 
 def press(office, work, *inputs, who="rita", **more):
