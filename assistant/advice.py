@@ -119,7 +119,8 @@ def _where(app: App, db: Database, workspace: Workspace, lesson: Lesson) -> str:
         return "read" if own else ""
     if _hold(own, retrieve(app, db, workspace, question)):
         return "now"
-    if _hold(own, search(db, app.index, app.embedder, workspace.id, question, top_k=5)):
+    found = search(db, app.index, app.lexical, app.embedder, workspace.id, question, top_k=5)
+    if _hold(own, found):
         return "hidden"
     return "nowhere" if had else ""
 

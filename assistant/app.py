@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from assistant.tokens import ChatTokenizer
     from knowledge.dense import DenseIndex
     from knowledge.embedding import Embedder
+    from knowledge.lexical import LexicalIndex
     from storage.models import BaseModel
     from tuning.adapter_kinds import Kind
 
@@ -86,6 +87,11 @@ class App:
     def index(self) -> "DenseIndex":
         """The Chroma folder; a cache of SQLite."""
         return self._once("index", self._open_index)
+
+    @property
+    def lexical(self) -> "LexicalIndex":
+        """The words of the chunks, in memory; a cache of SQLite."""
+        return self._once("lexical", self._open_lexical)
 
     def has(self, part: str) -> bool:
         """Whether `part` ("engine", "index", ...) is open already; opens nothing."""
@@ -221,6 +227,11 @@ class App:
         from knowledge.dense import DenseIndex
 
         return self.former.index if self.former else DenseIndex(self.datadir.chroma)
+
+    def _open_lexical(self) -> "LexicalIndex":
+        from knowledge.lexical import LexicalIndex
+
+        return self.former.lexical if self.former else LexicalIndex()
 
 
 @contextmanager

@@ -26,6 +26,7 @@ def retrieve(app: App, db: Database, workspace: Workspace, question: str) -> tup
     found = search(
         db,
         app.index,
+        app.lexical,
         app.embedder,
         workspace.id,
         question,

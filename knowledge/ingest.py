@@ -6,6 +6,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Literal
@@ -21,13 +22,13 @@ from storage.documents import (
     chunk_hashes,
     chunks_of,
     document_by_name,
+    documents_of,
     list_documents,
-    live_chunks,
     put_document,
     remove_document,
 )
 from storage.errors import ApprenticeError, NotFound, Refused
-from storage.records import Document
+from storage.records import Chunk, Document
 from storage.text import clean
 
 if TYPE_CHECKING:  # their libraries take seconds to import
@@ -35,7 +36,8 @@ if TYPE_CHECKING:  # their libraries take seconds to import
     from knowledge.embedding import Embedder
 
 _READER_VERSION = 1  # raise it when reading or cutting changes: unchanged files are read again
-_AT_ONCE = 64  # chunks between two writes to the index: a question waits for one at most
+_AT_ONCE = 64  # chunks between two writes to the index
+_NEIGHBOURS = 2  # chunks of 96 tokens that the embedder sees beside one
 
 
 @dataclass(frozen=True)
@@ -139,10 +141,9 @@ def sync_index(
     wanted, indexed = chunk_hashes(db, workspace_id), index.hashes(collection)
     index.delete(collection, [chunk_id for chunk_id in indexed if chunk_id not in wanted])
     missing = [chunk_id for chunk_id, hash in wanted.items() if indexed.get(chunk_id) != hash]
-    for start in range(0, len(missing), _AT_ONCE):
-        _embed_chunks(db, index, embedder, workspace_id, missing[start : start + _AT_ONCE])
+    for done in _embed_chunks(db, index, embedder, workspace_id, missing):
         if on_progress:
-            on_progress(min(start + _AT_ONCE, len(missing)), len(missing))
+            on_progress(done, len(missing))
     return len(missing)
 
 
@@ -230,7 +231,8 @@ def _save(
     collection = chunks_collection(work.workspace_id, work.embedder)
     work.index.delete(collection, list(before.difference(after)))
     new = [chunk_id for chunk_id in after if chunk_id not in before]
-    _embed_chunks(work.db, work.index, work.embedder, work.workspace_id, new)
+    for _ in _embed_chunks(work.db, work.index, work.embedder, work.workspace_id, new):
+        pass
     return document
 
 
@@ -240,13 +242,50 @@ def _embed_chunks(
     embedder: "Embedder",
     workspace_id: int,
     ids: Sequence[int],
-) -> None:
-    live = live_chunks(db, workspace_id, ids)
-    if live:
-        passages = list(live.values())
-        vectors = embedder.embed([passage.text for passage in passages])
-        collection = chunks_collection(workspace_id, embedder)
-        index.upsert(collection, list(live), vectors, [passage.hash for passage in passages])
+) -> Iterator[int]:
+    """Put the vectors of the chunks `ids` into the index; yields how many are, now and then.
+
+    Their neighbours get theirs anew, for a vector holds something of what stands around its text.
+    """
+    collection, new, done = chunks_collection(workspace_id, embedder), set(ids), 0
+    stretches = (
+        stretch
+        for document_id in documents_of(db, ids)
+        for stretch in _stretches(chunks_of(db, document_id), new)
+    )
+    for runs in _batches(stretches):
+        chunks = [chunk for run in runs for chunk in run]
+        vectors = embedder.embed_in_context([[chunk.shown for chunk in run] for run in runs])
+        index.upsert(
+            collection, [chunk.id for chunk in chunks], vectors, [chunk.hash for chunk in chunks]
+        )
+        done += sum(chunk.id in new for chunk in chunks)
+        yield done
+
+
+def _stretches(chunks: Iterable[Chunk], new: set[int]) -> Iterator[list[Chunk]]:
+    """Of each section what reaches from its first to its last new chunk, and the neighbours."""
+    for _, group in groupby(chunks, key=lambda chunk: chunk.heading):
+        section = list(group)
+        places = [place for place, chunk in enumerate(section) if chunk.id in new]
+        if places:
+            yield section[max(0, places[0] - _NEIGHBOURS) : places[-1] + 1 + _NEIGHBOURS]
+
+
+def _batches(stretches: Iterable[list[Chunk]]) -> Iterator[list[list[Chunk]]]:
+    """Runs of at most `_AT_ONCE` chunks together."""
+    batch: list[list[Chunk]] = []
+    room = _AT_ONCE
+    for stretch in stretches:
+        for start in range(0, len(stretch), _AT_ONCE):
+            run = stretch[start : start + _AT_ONCE]
+            if len(run) > room:
+                yield batch
+                batch, room = [], _AT_ONCE
+            batch.append(run)
+            room -= len(run)
+    if batch:
+        yield batch
 
 
 def _known(work: _Ingest, source: _Source) -> Document | None:

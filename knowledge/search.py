@@ -1,23 +1,29 @@
-"""Passages for a question: dense and lexical hits, fused by rank, each checked against SQLite."""
+"""Passages for a question: dense and lexical hits, fused by score, each checked against SQLite."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sqlite_utils import Database
 
-from storage.documents import lexical_search, live_chunks
+from storage.documents import live_chunks
 from storage.records import Passage
 
 if TYPE_CHECKING:  # their libraries take seconds to import
     from knowledge.dense import DenseIndex
     from knowledge.embedding import Embedder
+    from knowledge.lexical import LexicalIndex
 
-RRF_K = 60
-"""Of reciprocal rank fusion, the sum of 1 / (k + rank): Cormack, Clarke, Buettcher, SIGIR 2009."""
+DENSE_SHARE = 0.6
+"""What the cosine similarity counts, each score taken as a part of the best one; BM25 the rest.
+
+Such a sum finds more than fusion by rank: Bruch, Gai, Ingber, TOIS 2023. Of Cranfield's queries of
+even id, nDCG@10 is 0.564 with 0.6, 0.558 with 0.5, 0.562 with 0.7, and 0.530 by rank.
+"""
 
 _CANDIDATES = 30  # of each kind: some may be gone from SQLite or under the floor
+_WEIGHED = 200  # lexical hits whose score is known to a dense one; with 30 nDCG@10 is 0.018 lower
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 _WORD_END = re.compile(r"\s+")
 
@@ -30,6 +36,7 @@ def chunks_collection(workspace_id: int, embedder: "Embedder") -> str:
 def search(
     db: Database,
     index: "DenseIndex",
+    lexical: "LexicalIndex",
     embedder: "Embedder",
     workspace_id: int,
     query: str,
@@ -47,18 +54,19 @@ def search(
     most = max(_CANDIDATES, 2 * top_k)
     collection, vector = chunks_collection(workspace_id, embedder), embedder.embed([query])[0]
     dense = index.query(collection, vector, most)
-    lexical = lexical_search(db, workspace_id, query, most)
-    unknown = {chunk_id for chunk_id, _ in lexical} - {chunk_id for chunk_id, _ in dense}
+    weighed = lexical.query(db, workspace_id, query, max(_WEIGHED, most))
+    unknown = {chunk_id for chunk_id, _ in weighed[:most]} - {chunk_id for chunk_id, _ in dense}
     similarity = dict([*dense, *index.query(collection, vector, len(unknown), among=[*unknown])])
     live = live_chunks(db, workspace_id, {*similarity, *unknown})
-    ranks = [_ranks(hits, live) for hits in (dense, lexical)]
+    dense_rank, lexical_rank = (_ranks(hits, live) for hits in (dense, weighed))
+    score = _fused(similarity, dict(weighed))
     passages = [
         replace(
             passage,
-            score=fused_score(*(rank.get(chunk_id) for rank in ranks)),
+            score=score[chunk_id],
             similarity=similarity.get(chunk_id),
-            dense_rank=ranks[0].get(chunk_id),
-            lexical_rank=ranks[1].get(chunk_id),
+            dense_rank=dense_rank.get(chunk_id),
+            lexical_rank=lexical_rank.get(chunk_id),
         )
         for chunk_id, passage in live.items()
         if floor is None or similarity.get(chunk_id, floor) >= floor
@@ -72,9 +80,15 @@ def _ranks(hits: Sequence[tuple[int, float]], live: dict[int, Passage]) -> dict[
     return {chunk_id: rank for rank, chunk_id in enumerate(alive, start=1)}
 
 
-def fused_score(*ranks: int | None) -> float:
-    """The reciprocal rank fusion of ranks from 1; None: not found by that search."""
-    return sum(1.0 / (RRF_K + rank) for rank in ranks if rank is not None)
+def _fused(similarity: Mapping[int, float], bm25: Mapping[int, float]) -> dict[int, float]:
+    """The score by chunk id, from 0 to 1; what one of the two searches does not know counts 0."""
+    shares = (similarity, DENSE_SHARE), (bm25, 1 - DENSE_SHARE)
+    score = dict.fromkeys([*similarity, *bm25], 0.0)
+    for scores, share in shares:
+        best = max(scores.values(), default=0.0)
+        for chunk_id, one in scores.items():
+            score[chunk_id] += share * max(0.0, one) / best if best > 0 else 0.0
+    return score
 
 
 def _best_first(passage: Passage) -> tuple[float, float, int]:

@@ -182,20 +182,6 @@ def _busy() -> DatabaseBusy:
     )
 
 
-@contextmanager
-def search_index_writes(db: Database) -> Iterator[None]:
-    """Wrap what adds or deletes chunks, also by cascade: their triggers write to FTS5.
-
-    SQLite 3.40 calls FTS5 in a trigger unsafe under `trusted_schema = off`. A statement that
-    forgets this fails loudly.
-    """
-    db.conn.execute("pragma trusted_schema = on")
-    try:
-        yield
-    finally:
-        db.conn.execute("pragma trusted_schema = off")
-
-
 def rows(db: Database, sql: str, *parameters: Any) -> list[dict[str, Any]]:
     """What `sql` gives, as dictionaries; fetched at once, so that no read stays open."""
     cursor = db.conn.execute(sql, parameters)

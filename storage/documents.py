@@ -1,18 +1,16 @@
 """Documents and their chunks: what can be found. Chroma is rebuilt from here."""
 
 import hashlib
-import re
 from collections.abc import Iterable, Sequence
 
 from sqlite_utils import Database
 
-from storage.database import NOW, insert, one, rows, search_index_writes, write, write_transaction
+from storage.database import NOW, insert, one, rows, tuples, write, write_transaction
 from storage.errors import NotFound
 from storage.records import Chunk, Document, Passage
 from storage.text import clean, to_json
 
-_WORD = re.compile(r"\w+")
-_MOST_WORDS = 64  # of a query: FTS5 reads one list per word
+_TEXT = "case c.heading when '' then c.text else c.heading || char(10) || c.text end"
 
 _SELECT = """
 select d.id, d.workspace_id, d.name, d.hash, d.media_type, d.created_at, d.updated_at, d.source_url,
@@ -42,7 +40,7 @@ def put_document(
     Chunks whose heading and text are as before keep their ids, the others are removed and added.
     `folder` is the one that it was ingested with; None leaves what is known.
     """
-    with write_transaction(db), search_index_writes(db):
+    with write_transaction(db):
         document_id = _upsert(db, workspace_id, clean(name), hash, media_type, source_url, folder)
         old = _old_ids_by_hash(db, document_id)
         for position, (heading, text) in enumerate(chunks):
@@ -75,7 +73,7 @@ def list_documents(db: Database, workspace_id: int) -> list[Document]:
 
 def remove_document(db: Database, workspace_id: int, name: str) -> list[int]:
     """Remove a document; returns the ids of its chunks, for the dense index to forget."""
-    with write_transaction(db), search_index_writes(db):
+    with write_transaction(db):
         known = document_by_name(db, workspace_id, name)
         gone = [chunk.id for chunk in chunks_of(db, known.id)]
         write(db, "delete from documents where id = ?", known.id)
@@ -101,8 +99,8 @@ def live_chunks(db: Database, workspace_id: int, ids: Iterable[int]) -> dict[int
     """
     found = rows(
         db,
-        """select c.id as chunk_id, c.document_id, d.name as document, c.hash, d.source_url,
-            case c.heading when '' then c.text else c.heading || char(10) || c.text end as text
+        f"""select c.id as chunk_id, c.document_id, d.name as document, c.hash, d.source_url,
+            {_TEXT} as text
         from chunks c join documents d on d.id = c.document_id
         where c.workspace_id = ? and c.id in (select value from json_each(?))""",
         workspace_id,
@@ -117,26 +115,31 @@ def chunk_hashes(db: Database, workspace_id: int) -> dict[int, str]:
     return {row["id"]: row["hash"] for row in found}
 
 
-def lexical_search(
-    db: Database, workspace_id: int, query: str, limit: int
-) -> list[tuple[int, float]]:
-    """(chunk id, bm25) of the best chunks that share a word with `query`, best (lowest) first.
+def documents_of(db: Database, ids: Iterable[int]) -> list[int]:
+    """The ids of the documents that the chunks `ids` belong to, each once."""
+    sql = "select distinct document_id from chunks where id in (select value from json_each(?))"
+    return sorted(document_id for (document_id,) in tuples(db, sql, to_json([*ids])))
 
-    Any text is safe: its words are quoted, so nothing in it is read as FTS5 syntax.
-    """
-    words = list(dict.fromkeys(_WORD.findall(clean(query).casefold())))[:_MOST_WORDS]
-    if not words:
-        return []
-    found = rows(
-        db,
-        """select c.id, bm25(chunks_fts) as rank from chunks_fts
-        join chunks c on c.id = chunks_fts.rowid
-        where chunks_fts match ? and c.workspace_id = ? order by rank, c.id limit ?""",
-        " OR ".join(f'"{word}"' for word in words),
-        workspace_id,
-        limit,
-    )
-    return [(row["id"], row["rank"]) for row in found]
+
+def newest_chunk(db: Database, workspace_id: int) -> int:
+    """The highest id of a chunk in the workspace; 0: it has none. Ids are never used again."""
+    found = one(db, "select max(id) as id from chunks where workspace_id = ?", workspace_id)
+    return (found and found["id"]) or 0
+
+
+def chunk_texts(db: Database, workspace_id: int, *, after: int = 0) -> list[tuple[int, str]]:
+    """(id, text under its heading) of the workspace's chunks with an id above `after`."""
+    sql = f"select id, {_TEXT} from chunks c where workspace_id = ? and id > ?"
+    return tuples(db, sql, workspace_id, after)
+
+
+def chunk_ids(db: Database, workspace_id: int, *, among: Sequence[int] | None = None) -> set[int]:
+    """The ids of the workspace's chunks, or those of `among` that are there."""
+    sql = "select id from chunks where workspace_id = ?"
+    if among is None:
+        return {chunk_id for (chunk_id,) in tuples(db, sql, workspace_id)}
+    sql += " and id in (select value from json_each(?))"
+    return {chunk_id for (chunk_id,) in tuples(db, sql, workspace_id, to_json([*among]))}
 
 
 def _upsert(

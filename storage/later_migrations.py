@@ -255,3 +255,14 @@ def m016_override_meanings(db: Database) -> None:
     ) strict, without rowid; -- the adapter was asked, without it, and was right
     create index learned_overrides_adapter on learned_overrides(adapter_id);
     """)
+
+
+@migrations()
+def m017_words_in_memory(db: Database) -> None:
+    """No FTS5 beside the chunks: `knowledge.lexical` finds words in 1/50 of the time."""
+    db.executescript("""
+    drop trigger chunks_inserted;
+    drop trigger chunks_deleted;
+    drop trigger chunks_updated;
+    drop table chunks_fts;
+    """)

@@ -271,6 +271,11 @@ class Chunk:
     text: str
     hash: str
 
+    @property
+    def shown(self) -> str:
+        """The text under its heading, as in a passage."""
+        return f"{self.heading}\n{self.text}" if self.heading else self.text
+
 
 @dataclass(frozen=True)
 class Job:

@@ -228,9 +228,8 @@ def _nearest(was: str, chunks: list[Chunk]) -> tuple[str, str]:
     wanted = set(was.casefold().split())
     best, text, seen = 0.0, "", ""
     for chunk in chunks:
-        shown = f"{chunk.heading}\n{chunk.text}" if chunk.heading else chunk.text
-        words = set(shown.casefold().split())
+        words = set(chunk.shown.casefold().split())
         shared = len(wanted & words) / max(1, len(wanted | words))
         if shared > best:
-            best, text, seen = shared, shown, chunk.hash
+            best, text, seen = shared, chunk.shown, chunk.hash
     return text, seen

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from sqlite_utils import Database
 
 from storage.audit import audit
-from storage.database import NOW, insert, one, rows, search_index_writes, write, write_transaction
+from storage.database import NOW, insert, one, rows, write, write_transaction
 from storage.errors import BadInput, NotFound, Refused
 from storage.records import Access, Workspace, WorkspaceSettings
 from storage.schedules import PARSERS
@@ -135,7 +135,7 @@ def delete_workspace(db: Database, name: str, *, actor: str = "system") -> Works
         raise Refused(
             f"The workspace {DEFAULT!r} is the one meant when none is named: it cannot be deleted."
         )
-    with write_transaction(db), search_index_writes(db):
+    with write_transaction(db):
         busy = one(
             db,
             "select id, kind from jobs where workspace_id = ? and state in ('queued', 'running')",

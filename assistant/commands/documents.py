@@ -96,7 +96,7 @@ def search(app: App, *, workspace: str, query: str, top_k: int | None = None) ->
             return
         most = top_k or found.settings.top_k
         mend(app, db, found.id)
-        for item in find(db, app.index, app.embedder, found.id, query, top_k=most):
+        for item in find(db, app.index, app.lexical, app.embedder, found.id, query, top_k=most):
             yield passage_event(item)
 
 

@@ -54,3 +54,10 @@ def index(datadir: DataDir):
     opened = DenseIndex(datadir.chroma)
     yield opened
     opened.close()
+
+
+@pytest.fixture
+def lexical():
+    from knowledge.lexical import LexicalIndex
+
+    return LexicalIndex()

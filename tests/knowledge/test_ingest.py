@@ -13,7 +13,6 @@ from storage.documents import (
     chunk_hashes,
     chunks_of,
     document_by_name,
-    lexical_search,
     list_documents,
 )
 from storage.errors import NotFound
@@ -50,7 +49,7 @@ def statuses(events: list[IngestEvent]) -> dict[str, str]:
 
 
 def test_a_folder_of_all_formats_goes_in_and_can_be_found(
-    take, docs, db, index, embedder, workspace, datadir
+    take, docs, db, index, lexical, embedder, workspace, datadir
 ):
     for name in ("warranty.md", "travel.md"):
         (docs / name).unlink()
@@ -70,13 +69,13 @@ def test_a_folder_of_all_formats_goes_in_and_can_be_found(
         ("How long is the warranty of a pump?", "warranty.pdf"),
         ("What do I get a day in Austria?", "travel.docx"),
     ]:
-        assert search(db, index, embedder, workspace.id, query)[0].document == name
+        assert search(db, index, lexical, embedder, workspace.id, query)[0].document == name
     for name in statuses(events):
         assert stored_copy(datadir, workspace.id, name).read_bytes() == (docs / name).read_bytes()
 
 
 def test_unchanged_is_skipped_changed_is_replaced_vanished_is_removed(
-    take, docs, db, index, embedder, workspace, datadir
+    take, docs, db, index, lexical, embedder, workspace, datadir
 ):
     take(docs)
     assert set(statuses(take(docs)).values()) == {"unchanged"}
@@ -87,9 +86,9 @@ def test_unchanged_is_skipped_changed_is_replaced_vanished_is_removed(
         name: status for name, status in statuses(take(docs)).items() if status != "unchanged"
     }
     assert changed == {"returns.md": "replaced", "note.txt": "removed"}
-    found = search(db, index, embedder, workspace.id, "return goods days", top_k=9)
+    found = search(db, index, lexical, embedder, workspace.id, "return goods days", top_k=9)
     assert "60 days" in str(found) and "30 days" not in str(found)
-    assert lexical_search(db, workspace.id, "filter", 9) == []
+    assert lexical.query(db, workspace.id, "filter", 9) == []
     assert not stored_copy(datadir, workspace.id, "note.txt").exists()
     # what stayed the same keeps its id, and the index holds exactly what SQLite does
     assert costs in chunks_of(db, document_by_name(db, workspace.id, "returns.md").id)
@@ -182,7 +181,7 @@ def test_a_folder_that_was_moved_is_followed(take, docs, tmp_path):
 
 
 def test_remove_removes_everything_of_a_document(
-    take, docs, db, index, embedder, workspace, datadir
+    take, docs, db, index, lexical, embedder, workspace, datadir
 ):
     take(docs)
     other = chunks_collection(workspace.id, embedder) + "-of-an-earlier-embedder"
@@ -192,7 +191,7 @@ def test_remove_removes_everything_of_a_document(
     remove(db, datadir, index, workspace.id, "travel.md")
     for collection in (other, chunks_collection(workspace.id, embedder)):
         assert set(index.hashes(collection)) == set(ids) - set(gone)
-    assert lexical_search(db, workspace.id, "Austria", 9) == []
+    assert lexical.query(db, workspace.id, "Austria", 9) == []
     assert one(db, "select * from chunks where text like '%Austria%'") is None
     assert not stored_copy(datadir, workspace.id, "travel.md").exists()
     assert "travel.md" not in [document.name for document in list_documents(db, workspace.id)]
@@ -218,10 +217,13 @@ def test_stored_copies_lie_in_their_folder_whatever_the_name(datadir):
 
 
 def hits(db, index, embedder, workspace_id: int) -> list[tuple[str, str, int | None, int | None]]:
+    from knowledge.lexical import LexicalIndex
+
+    lexical = LexicalIndex()
     return [
         (query, passage.text, passage.dense_rank, passage.lexical_rank)
         for query in ("return goods", "warranty of pumps", "when are you open", "Austria")
-        for passage in search(db, index, embedder, workspace_id, query)
+        for passage in search(db, index, lexical, embedder, workspace_id, query)
     ]
 
 
@@ -241,7 +243,7 @@ def garbage(folder: Path) -> None:
 
 @pytest.mark.parametrize("damage", [shutil.rmtree, wipe, truncate, garbage])
 def test_a_lost_index_comes_back_from_sqlite_with_the_same_hits(
-    take, docs, db, index, embedder, workspace, datadir, damage
+    take, docs, db, index, lexical, embedder, workspace, datadir, damage
 ):
     take(docs)
     before = hits(db, index, embedder, workspace.id)
@@ -251,7 +253,7 @@ def test_a_lost_index_comes_back_from_sqlite_with_the_same_hits(
     again = DenseIndex(datadir.chroma)
     assert again.hashes(chunks_collection(workspace.id, embedder)) == {}
     # until it is filled the words still find, and nothing fails
-    assert search(db, again, embedder, workspace.id, "Austria")[0].document == "travel.md"
+    assert search(db, again, lexical, embedder, workspace.id, "Austria")[0].document == "travel.md"
     seen = []
     filled = sync_index(
         db, again, embedder, workspace.id, on_progress=lambda *counts: seen.append(counts)

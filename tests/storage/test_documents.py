@@ -1,16 +1,16 @@
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from storage.database import one
 from storage.documents import (
     chunk_hash,
     chunk_hashes,
+    chunk_ids,
+    chunk_texts,
     chunks_of,
     document_by_name,
-    lexical_search,
+    documents_of,
     list_documents,
     live_chunks,
+    newest_chunk,
     put_document,
     remove_document,
 )
@@ -88,66 +88,29 @@ def test_removing_says_which_chunks_are_gone(db, workspace, put):
     ids = [chunk.id for chunk in chunks_of(db, put("a.md", "apples", "pears").id)]
     assert remove_document(db, workspace.id, "a.md") == ids
     assert chunk_hashes(db, workspace.id) == {}
-    assert lexical_search(db, workspace.id, "apples", 5) == []
     with pytest.raises(NotFound):
         remove_document(db, workspace.id, "a.md")
 
 
-def _texts(db, workspace, query, limit=5):
-    found = lexical_search(db, workspace.id, query, limit)
-    passages = live_chunks(db, workspace.id, [chunk_id for chunk_id, _ in found])
-    return [passages[chunk_id].text for chunk_id, _ in found]
-
-
-def test_words_find_chunks_best_first(db, workspace, put):
-    put("a.md", "the order was closed", "closed orders of the month", "nothing of the kind")
-    put("b.md", "closed orders", workspace_id=create_workspace(db, "other").id)
-    found = _texts(db, workspace, "Closed orders this MONTH?")
-    assert found == ["closed orders of the month", "the order was closed"]
-    assert _texts(db, workspace, "closed", limit=1) == ["the order was closed"]
-    scores = [score for _, score in lexical_search(db, workspace.id, "closed orders month", 5)]
-    assert scores == sorted(scores)
-
-
-def test_names_with_underscores_headings_and_accents_are_found(db, workspace, put):
-    put("a.md", "select * from sales_orders", "Le café est fermé")
-    assert _texts(db, workspace, "sales_orders") == ["select * from sales_orders"]
-    assert _texts(db, workspace, "cafe ferme") == ["Le café est fermé"]
-    put("b.md", "seven days", heading="Returning goods")
-    assert _texts(db, workspace, "return") == ["Returning goods\nseven days"]
-
-
-@pytest.mark.parametrize("query", ["", "   ", "?!*", '"', "\0", "\ud800", "()" * 50])
-def test_a_query_without_words_finds_nothing(db, workspace, put, query):
-    put("a.md", "one")
-    assert lexical_search(db, workspace.id, query, 5) == []
-
-
-@settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(query=st.text(max_size=60) | st.text(alphabet='"*:^-+(){} ANDORNEAR\0text', max_size=40))
-def test_no_query_is_syntax(db, workspace, query):
-    lexical_search(db, workspace.id, query, 5)
-
-
-def test_a_query_of_ten_thousand_words_is_answered(db, workspace, put):
-    put("a.md", "word7 here")
-    query = " ".join(f"word{n}" for n in range(10_000))
-    assert len(lexical_search(db, workspace.id, query, 5)) == 1
-
-
-def test_the_index_follows_the_chunks(db, workspace, put):
+def test_chunks_newer_than_one_that_is_known(db, workspace, put):
+    assert newest_chunk(db, workspace.id) == 0
     put("a.md", "apples", "pears")
-    put("a.md", "pears", "plums")
-    counts = {
-        word: one(db, "select count(*) as count from chunks_fts where chunks_fts match ?", word)[
-            "count"
-        ]
-        for word in ("apples", "pears", "plums")
-    }
-    assert counts == {"apples": 0, "pears": 1, "plums": 1}
-    db.conn.execute("insert into chunks_fts(chunks_fts, rank) values ('integrity-check', 1)")
+    known = newest_chunk(db, workspace.id)
+    put("b.md", "plums", heading="Fruit")
+    put("c.md", "figs", workspace_id=create_workspace(db, "other").id)
+    texts = [text for _, text in chunk_texts(db, workspace.id)]
+    assert texts == ["apples", "pears", "Fruit\nplums"]
+    [(newest, text)] = chunk_texts(db, workspace.id, after=known)
+    assert (newest, text) == (newest_chunk(db, workspace.id), "Fruit\nplums")
+    assert chunk_ids(db, workspace.id, among=[known, newest, 999]) == {known, newest}
+    assert len(chunk_ids(db, workspace.id)) == 3
+
+
+def test_the_documents_of_chunks(db, put):
+    first, other = put("a.md", "apples", "pears"), put("b.md", "plums")
+    ids = [chunk.id for document in (first, other) for chunk in chunks_of(db, document.id)]
+    assert documents_of(db, [*ids, 999]) == [first.id, other.id]
+    assert documents_of(db, ids[:2]) == [first.id]
 
 
 def test_a_failed_replacement_leaves_the_old_one(db, workspace, put):
