@@ -53,9 +53,6 @@ WORKSPACE_SETTINGS = {
     # Short questions, each for itself: prompts stay under 160 tokens, a round takes minutes.
     "passage_tokens": 80,
     "history_tokens": 0,
-    # A passage is shown only when it is clearly about the question; a question for the database
-    # must not get a page about invoices.
-    "relevance_floor": 0.6,
 }
 
 

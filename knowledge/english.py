@@ -238,3 +238,16 @@ SAME_WORDS = {
     "forbid": "prohibit", "quick": "fast", "journey": "travel",
 }  # fmt: skip
 """Words of one meaning in nearly every question, by their base forms."""
+
+SMALL = LIGHT | PERSONS.keys() | DENYING | BINDING | PLACING | AMOUNTS
+"""Words that say nothing by themselves."""
+FILLERS = _words(
+    "above again also as because below between but during few further give here if just let might "
+    "more most now once only or other own same show so such tell then through to too very when "
+    "whether while why"
+)
+"""Words of a question that need not stand where its answer does."""
+HOW_MUCH = re.compile(
+    r"\bhow (?:big|deep|far|fast|heavy|high|large|long|many|much|often|old|soon|tall|thick|wide)\b"
+)
+"""What asks for a number; the answer has the number instead."""

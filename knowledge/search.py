@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlite_utils import Database
 
+from knowledge.lexical import stems
 from storage.documents import live_chunks
 from storage.records import Passage
 
@@ -46,12 +47,14 @@ def search(
 ) -> list[Passage]:
     """At most `top_k` passages of the workspace, best first.
 
-    With a `floor`, those with a lower cosine similarity to `query` are left out. A chunk that the
-    dense index does not know yet, as while it is being rebuilt, has no similarity and stays.
+    With a `floor`, those of a lower relevance are left out: it is the mean of the cosine similarity
+    to `query` and of the share of its words, rare ones counting more, that the passage has. A
+    chunk that the dense index does not know yet, as while it is being rebuilt, has no similarity;
+    there the words alone count.
     """
     if top_k < 1 or not query.strip():
         return []
-    most = max(_CANDIDATES, 2 * top_k)
+    most = max(_CANDIDATES, top_k)
     collection, vector = chunks_collection(workspace_id, embedder), embedder.embed([query])[0]
     dense = index.query(collection, vector, most)
     weighed = lexical.query(db, workspace_id, query, max(_WEIGHED, most))
@@ -59,19 +62,20 @@ def search(
     similarity = dict([*dense, *index.query(collection, vector, len(unknown), among=[*unknown])])
     live = live_chunks(db, workspace_id, {*similarity, *unknown})
     dense_rank, lexical_rank = (_ranks(hits, live) for hits in (dense, weighed))
-    score = _fused(similarity, dict(weighed))
+    score, rarity = _fused(similarity, dict(weighed)), lexical.rarity(db, workspace_id, query)
     passages = [
         replace(
             passage,
             score=score[chunk_id],
             similarity=similarity.get(chunk_id),
+            relevance=_relevance(similarity.get(chunk_id), rarity, passage.text),
             dense_rank=dense_rank.get(chunk_id),
             lexical_rank=lexical_rank.get(chunk_id),
         )
         for chunk_id, passage in live.items()
-        if floor is None or similarity.get(chunk_id, floor) >= floor
     ]
-    return sorted(passages, key=_best_first)[:top_k]
+    kept = [one for one in passages if floor is None or (one.relevance or 0.0) >= floor]
+    return sorted(kept, key=_best_first)[:top_k]
 
 
 def _ranks(hits: Sequence[tuple[int, float]], live: dict[int, Passage]) -> dict[int, int]:
@@ -89,6 +93,15 @@ def _fused(similarity: Mapping[int, float], bm25: Mapping[int, float]) -> dict[i
         for chunk_id, one in scores.items():
             score[chunk_id] += share * max(0.0, one) / best if best > 0 else 0.0
     return score
+
+
+def _relevance(similarity: float | None, rarity: Mapping[str, float], text: str) -> float:
+    shares = [] if similarity is None else [similarity]
+    if rarity:
+        own = stems(text)
+        shared = sum(weight for stem, weight in rarity.items() if stem in own)
+        shares.append(shared / sum(rarity.values()))
+    return sum(shares) / max(1, len(shares))
 
 
 def _best_first(passage: Passage) -> tuple[float, float, int]:

@@ -8,7 +8,7 @@ said, and the words of the last question that stood by itself are what a reader 
 import re
 from collections.abc import Sequence
 
-from knowledge.english import AMOUNTS, BINDING, DENYING, LIGHT, PERSONS, PLACING
+from knowledge.english import SMALL
 from storage.records import ChatMessage
 
 LOOK_BACK = 3
@@ -32,7 +32,6 @@ _IT = re.compile(
     r"\bit\b(?! (?:possible|allowed|permitted|safe|true|necessary|legal|takes? to|costs? to)\b)"
 )
 _WORD = re.compile(r"\w+")
-_SMALL = LIGHT | PERSONS.keys() | DENYING | BINDING | PLACING | AMOUNTS
 
 
 def stands_alone(question: str) -> bool:
@@ -43,7 +42,7 @@ def stands_alone(question: str) -> bool:
     text = " ".join(question.casefold().replace("’", "'").split())
     if _GOES_ON.match(text) or _POINTS_BACK.search(text) or _IT.search(text):
         return False
-    return len(set(_WORD.findall(text)) - _SMALL) >= FEWEST_WORDS
+    return len(set(_WORD.findall(text)) - SMALL) >= FEWEST_WORDS
 
 
 def search_text(question: str, history: Sequence[ChatMessage]) -> str:

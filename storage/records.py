@@ -39,8 +39,8 @@ class WorkspaceSettings:
     """Tokens of earlier messages kept in one prompt; the oldest are dropped first."""
     top_k: int = 3
     """Passages at most in one prompt."""
-    relevance_floor: float = 0.35
-    """Cosine similarity under which a passage is not shown."""
+    relevance_floor: float = 0.54
+    """Relevance under which a passage is not shown: half similarity, half words in common."""
     max_tokens: int = 256
     """Tokens of one reply at most."""
     temperature: float = 0.0
@@ -90,7 +90,11 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A chunk as retrieved. `score` is the fused rank score; `similarity` the cosine, if known."""
+    """A chunk as retrieved.
+
+    `score` ranks it among those found with it; `similarity` is the cosine, if known, and
+    `relevance` says how likely it is about the question at all, from 0 to 1.
+    """
 
     chunk_id: int
     document_id: int
@@ -99,6 +103,7 @@ class Passage:
     hash: str
     score: float
     similarity: float | None = None
+    relevance: float | None = None
     dense_rank: int | None = None
     lexical_rank: int | None = None
     source_url: str | None = None

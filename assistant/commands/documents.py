@@ -117,6 +117,7 @@ def passage_event(passage: Passage) -> Event:
         "dense_rank": passage.dense_rank,
         "lexical_rank": passage.lexical_rank,
         "similarity": passage.similarity,
+        "relevance": passage.relevance,
     }
 
 

@@ -51,6 +51,14 @@ def test_names_with_underscores_headings_and_accents_are_found(put, texts):
     assert texts("return") == ["Returning goods\nseven days"]
 
 
+def test_a_rare_word_counts_more_and_a_small_one_nothing(db, lexical, workspace, put):
+    put("a.md", "the pumps", "a pump", "a pump and a filter", "doors")
+    rarity = lexical.rarity(db, workspace.id, "Which of the pumps has a filter or a zeppelin?")
+    assert rarity["zeppelin"] > rarity["filter"] > rarity["pump"] > 0
+    assert len(rarity) == 3
+    assert lexical.rarity(db, workspace.id, "who is it?") == {}
+
+
 @pytest.mark.parametrize("query", ["", "   ", "?!*", '"', "\0", "\ud800", "()" * 50])
 def test_a_query_without_words_finds_nothing(put, texts, query):
     put("a.md", "one")

@@ -68,9 +68,20 @@ def test_the_floor_keeps_out_what_has_nothing_to_do_with_it(find, workspace, put
     # it shares words with chunks ("the", "is"), so that the lexical search alone would find some
     question = "Who is the president of the United States?"
     assert find(question)
-    assert find(question, floor=0.35) == []
-    wanted = find("When is the shop open?", floor=0.35)
+    assert find(question, floor=0.5) == []
+    wanted = find("When is the shop open?", floor=0.5)
     assert [passage.text.splitlines()[0] for passage in wanted] == ["Opening hours"]
+
+
+def test_relevance_is_half_similarity_half_words_in_common(find, workspace, put):
+    put(workspace.id, "shop.md", TEXTS)
+    [hit, *_] = find("Is the shop open on Tuesday?")
+    assert hit.relevance == pytest.approx((hit.similarity + 1) / 2)
+    [hit, *_] = find("Is the shop open on Monday?")  # a word that no document has counts most
+    assert hit.text.startswith("Opening hours")
+    assert hit.similarity / 2 < hit.relevance < (hit.similarity + 0.7) / 2
+    [hit, *_] = find("Who is it?")  # no word that says something
+    assert hit.relevance == pytest.approx(hit.similarity)
 
 
 def test_every_hit_has_its_similarity_even_beyond_the_dense_candidates(find, workspace, put):
@@ -126,7 +137,7 @@ def test_another_workspaces_chunks_never_come(find, db, index, embedder, workspa
 def test_while_the_index_is_empty_words_still_find(find, index, embedder, workspace, put):
     put(workspace.id, "shop.md", TEXTS)
     index.drop(chunks_collection(workspace.id, embedder))
-    [hit] = find("filter", floor=0.35)
+    [hit] = find("filter", floor=0.5)
     assert hit.text.startswith("Errors\nE4711")
     assert (hit.similarity, hit.dense_rank, hit.lexical_rank) == (None, None, 1)
 
