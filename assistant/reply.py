@@ -14,10 +14,11 @@ from typing import Literal
 from sqlite_utils import Database
 
 from assistant.app import App
+from assistant.declining import SILENT, decline
+from assistant.fitting import checked_question, fitting_history, rendered
 from assistant.likeliest import GREEDY, stream, weighing
 from assistant.overriding import find_override
-from assistant.prompt import build_messages
-from assistant.retrieval import examples_for, retrieve
+from assistant.retrieval import Found, examples_for, look_up
 from storage.adapters import serving_adapter
 from storage.conversations import (
     add_message,
@@ -28,10 +29,8 @@ from storage.conversations import (
     thread_to,
 )
 from storage.database import write_transaction
-from storage.documents import list_documents
-from storage.errors import ApprenticeError, BadInput, NotFound
+from storage.errors import ApprenticeError, NotFound
 from storage.records import (
-    ChatMessage,
     FinishReason,
     Inputs,
     Message,
@@ -39,7 +38,6 @@ from storage.records import (
     Passage,
     Workspace,
 )
-from storage.text import clean
 
 
 @dataclass(frozen=True)
@@ -83,6 +81,9 @@ class _Turn:
     parent: Message
     inputs: Inputs
     override: Override | None = None
+    relevance: float | None = None
+    declined: str = ""
+    """What is said because the documents do not say."""
     notices: list[str] = field(default_factory=list)
 
 
@@ -112,9 +113,9 @@ def reply(
             if adapter_id != wanted:  # the base knows nothing of what the adapter has learned
                 _look_for_override(db, workspace, turn, options, adapter_id)
         if turn.override is None:
-            turn.inputs = _with_evidence(app, db, workspace, turn, options)
-    if turn.override is not None:
-        yield from _serve_override(app, turn, turn.override, options)
+            _look_up(app, db, workspace, turn, options)
+    if turn.override is not None or turn.declined:
+        yield from _say(app, turn, options)
     else:
         yield from _generate(app, workspace, turn, adapter_id, options, cancel)
 
@@ -136,7 +137,7 @@ def _open_turn(
         parent = _question_of(db, conversation_id, options.variant_of)
         question, before = parent.content, thread_to(db, parent.id)[:-1]
     else:
-        question = _checked(app, workspace, question)
+        question = checked_question(app, workspace, question)
         before = _latest_thread(db, conversation_id)
         last = before[-1].id if before else None
         parent = add_message(db, conversation_id, "user", question, parent_id=last)
@@ -144,7 +145,7 @@ def _open_turn(
         question=question,
         instructions=workspace.instructions,
         instructions_version=workspace.instructions_version,
-        history=_fitting_history(app, workspace, before),
+        history=fitting_history(app, workspace, before),
     )
     return _Turn(question, parent, inputs)
 
@@ -161,61 +162,23 @@ def _latest_thread(db: Database, conversation_id: str) -> list[Message]:
     return thread_to(db, everything[-1].id) if everything else []
 
 
-def _checked(app: App, workspace: Workspace, question: str) -> str:
-    question = clean(question).strip()
-    if not question:
-        raise BadInput("The question is empty; type something to ask.")
-    room = app.settings.context - workspace.settings.max_tokens
-    # A token is at least one byte of text, so a text under the room in bytes fits unmeasured.
-    spent = len((workspace.instructions + question).encode()) + 64
-    if spent > room:
-        if len(question) > 64 * room:
-            spent = len(question) // 16
-        else:
-            bare: list[ChatMessage] = [
-                {"role": "system", "content": workspace.instructions},
-                {"role": "user", "content": question},
-            ]
-            spent = len(app.tokenizer.render(bare))
-    if spent > room:
-        raise BadInput(
-            f"The question is about {spent} tokens long, but only {room} fit beside the reply; "
-            "shorten it or put the text into a document."
-        )
-    return question
-
-
-def _fitting_history(
-    app: App, workspace: Workspace, before: list[Message]
-) -> tuple[ChatMessage, ...]:
-    """The newest whole turns within the workspace's history budget, oldest first."""
-    kept: list[ChatMessage] = []
-    room = workspace.settings.history_tokens
-    for item in reversed(before):
-        room -= app.tokenizer.count(item.content) + 8
-        if room < 0:
-            break
-        kept.append({"role": item.role, "content": item.content})
-    kept.reverse()
-    while kept and kept[0]["role"] != "user":
-        kept.pop(0)
-    return tuple(kept)
-
-
-def _with_evidence(
+def _look_up(
     app: App, db: Database, workspace: Workspace, turn: _Turn, options: ReplyOptions
-) -> Inputs:
-    passages = _passages(app, db, workspace, turn.inputs) if options.use_documents else ()
-    examples = examples_for(app, db, workspace, turn.question) if options.use_examples else ()
-    if options.use_documents and not passages and list_documents(db, workspace.id):
-        turn.notices.append("No passage of the documents matched this question.")
-    return replace(turn.inputs, passages=passages, examples=examples)
-
-
-def _passages(app: App, db: Database, workspace: Workspace, inputs: Inputs) -> tuple[Passage, ...]:
+) -> None:
+    """Put passages and examples into the inputs, or find that the reply is to be declined."""
     from knowledge.standalone import search_text
 
-    return retrieve(app, db, workspace, search_text(inputs.question, inputs.history))
+    found = Found()
+    if options.use_documents:
+        sought = search_text(turn.inputs.question, turn.inputs.history)
+        found = look_up(app, db, workspace, sought)
+    examples = examples_for(app, db, workspace, turn.question) if options.use_examples else ()
+    turn.inputs = replace(turn.inputs, passages=found.passages, examples=examples)
+    turn.relevance = found.relevance
+    if found.relevance is not None and not found.passages:
+        turn.declined = decline(app, db, workspace, turn.question, found)
+        if not turn.declined:
+            turn.notices.append(SILENT)
 
 
 def _wanted_adapter(db: Database, workspace: Workspace, options: ReplyOptions) -> int | None:
@@ -261,10 +224,11 @@ def _loaded(
     return row.id
 
 
-def _serve_override(
-    app: App, turn: _Turn, override: Override, options: ReplyOptions
-) -> Iterator[ReplyEvent]:
+def _say(app: App, turn: _Turn, options: ReplyOptions) -> Iterator[ReplyEvent]:
+    """What is known without a model: an approved correction, or that the documents do not say."""
     started = time.perf_counter()
+    override = turn.override
+    text = override.answer if override else turn.declined
     with closing(app.db()) as db, write_transaction(db):
         saved = add_message(
             db,
@@ -274,20 +238,22 @@ def _serve_override(
             parent_id=turn.parent.id,
             variant_of=options.variant_of,
             inputs=turn.inputs,
-            override_id=override.id,
+            override_id=override.id if override else None,
+            relevance=turn.relevance,
+            declined=override is None,
         )
         took = (time.perf_counter() - started) * 1000
         done = finish_message(
             db,
             saved.id,
-            content=override.answer,
-            finish_reason="override",
+            content=text,
+            finish_reason="override" if override else "stop",
             prompt_tokens=0,
             completion_tokens=0,
             latency_ms=took,
             ttft_ms=took,
         )
-    yield Delta(override.answer)
+    yield Delta(text)
     yield Done(done, (), override, tuple(turn.notices))
 
 
@@ -302,7 +268,8 @@ def _generate(
     from assistant.engines.protocol import Sampling
 
     started = time.perf_counter()
-    ids = _rendered(app, workspace, turn)
+    turn.inputs, ids, said_of_it = rendered(app, workspace, turn.inputs)
+    turn.notices += said_of_it
     saved = _save_opening(app, turn, ids, adapter_id, options)
     sampling = Sampling(
         max_tokens=options.max_tokens or workspace.settings.max_tokens,
@@ -361,26 +328,5 @@ def _save_opening(
             base_fingerprint=app.base.fingerprint,
             adapter_id=adapter_id,
             engine=app.engine_for(adapter_id).name,
+            relevance=turn.relevance,
         )
-
-
-def _rendered(app: App, workspace: Workspace, turn: _Turn) -> list[int]:
-    """Token ids that fit; what does not is dropped and said: examples, passages, then history."""
-    room = app.settings.context - workspace.settings.max_tokens
-    less: dict[str, Inputs] = {
-        "": turn.inputs,
-        "examples": (bare := replace(turn.inputs, examples=())),
-        "passages": (bare := replace(bare, passages=())),
-        "history": replace(bare, history=()),
-    }
-    for dropped, inputs in less.items():
-        if dropped and inputs != turn.inputs:
-            turn.notices.append(f"The prompt was too long; its {dropped} were left out.")
-        turn.inputs = inputs
-        ids = app.tokenizer.render(build_messages(turn.inputs))
-        if len(ids) <= room:
-            return ids
-    raise BadInput(
-        f"The question and the workspace's instructions are {len(ids)} tokens long, but only "
-        f"{room} fit beside the reply; shorten one of them."
-    )

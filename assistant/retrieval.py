@@ -1,6 +1,7 @@
 """What is found for a question: passages of the documents, and near corrections as examples."""
 
 import re
+from dataclasses import dataclass
 
 from sqlite_utils import Database
 
@@ -9,6 +10,9 @@ from storage.documents import list_documents
 from storage.records import Example, Passage, Workspace
 from tuning.augment import bare_words
 
+CANDIDATES = 30
+"""Passages that are looked at; the first of those above the floor are shown."""
+NEAREST = 3
 EXAMPLES_AT_MOST = 3
 NEAR = 8
 """Near corrections whose answers are weighed; among eight the right one is nearly always."""
@@ -16,24 +20,37 @@ NEAR_TOKENS = 2000
 """Tokens of those corrections at most; exact answers are short."""
 
 
+@dataclass(frozen=True)
+class Found:
+    """What the documents have on a question: passages to show, and the nearest whatever they are.
+
+    `relevance` is that of the best one, 0 for none; None: there was nothing to search.
+    """
+
+    passages: tuple[Passage, ...] = ()
+    nearest: tuple[Passage, ...] = ()
+    relevance: float | None = None
+
+
 def retrieve(app: App, db: Database, workspace: Workspace, question: str) -> tuple[Passage, ...]:
     """The passages that service shows for `question`: above the floor, within the budget."""
+    return look_up(app, db, workspace, question).passages
+
+
+def look_up(app: App, db: Database, workspace: Workspace, question: str) -> Found:
+    """What service shows for `question`, and what it is judged by."""
     settings = workspace.settings
     if not settings.passage_tokens or not list_documents(db, workspace.id):
-        return ()
+        return Found()
     from knowledge.search import fit_passages, search
 
-    found = search(
-        db,
-        app.index,
-        app.lexical,
-        app.embedder,
-        workspace.id,
-        question,
-        top_k=settings.top_k,
-        floor=settings.relevance_floor,
+    hits = search(
+        *(db, app.index, app.lexical, app.embedder, workspace.id, question), top_k=CANDIDATES
     )
-    return tuple(fit_passages(found, settings.passage_tokens, app.tokenizer.count))
+    relevant = [hit for hit in hits if (hit.relevance or 0.0) >= settings.relevance_floor]
+    shown = fit_passages(relevant[: settings.top_k], settings.passage_tokens, app.tokenizer.count)
+    best = max((hit.relevance or 0.0 for hit in hits), default=0.0)
+    return Found(tuple(shown), tuple(hits[:NEAREST]), best)
 
 
 def examples_for(

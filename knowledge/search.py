@@ -23,7 +23,7 @@ Such a sum finds more than fusion by rank: Bruch, Gai, Ingber, TOIS 2023. Of Cra
 even id, nDCG@10 is 0.564 with 0.6, 0.558 with 0.5, 0.562 with 0.7, and 0.530 by rank.
 """
 
-_CANDIDATES = 30  # of each kind: some may be gone from SQLite or under the floor
+_CANDIDATES = 30  # of each kind: some may be gone from SQLite
 _WEIGHED = 200  # lexical hits whose score is known to a dense one; with 30 nDCG@10 is 0.018 lower
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
 _WORD_END = re.compile(r"\s+")
@@ -43,14 +43,12 @@ def search(
     query: str,
     *,
     top_k: int = 3,
-    floor: float | None = None,
 ) -> list[Passage]:
     """At most `top_k` passages of the workspace, best first.
 
-    With a `floor`, those of a lower relevance are left out: it is the mean of the cosine similarity
-    to `query` and of the share of its words, rare ones counting more, that the passage has. A
-    chunk that the dense index does not know yet, as while it is being rebuilt, has no similarity;
-    there the words alone count.
+    The relevance of each is the mean of its cosine similarity to `query` and of the share of the
+    query's words, rare ones counting more, that it has. A chunk that the dense index does not know
+    yet, as while it is being rebuilt, has no similarity; there the words alone count.
     """
     if top_k < 1 or not query.strip():
         return []
@@ -74,8 +72,7 @@ def search(
         )
         for chunk_id, passage in live.items()
     ]
-    kept = [one for one in passages if floor is None or (one.relevance or 0.0) >= floor]
-    return sorted(kept, key=_best_first)[:top_k]
+    return sorted(passages, key=_best_first)[:top_k]
 
 
 def _ranks(hits: Sequence[tuple[int, float]], live: dict[int, Passage]) -> dict[int, int]:

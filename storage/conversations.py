@@ -24,7 +24,8 @@ TITLE_LENGTH = 80
 _CONVERSATION = "id, workspace_id, owner, title, created_at"
 _MESSAGE = """m.id, m.conversation_id, m.role, m.content, m.created_at, m.parent_id, m.variant_of,
 m.inputs, m.sent_ids, m.base_fingerprint, m.adapter_id, m.engine, m.prompt_tokens,
-m.completion_tokens, m.finish_reason, m.override_id, m.latency_ms, m.ttft_ms"""
+m.completion_tokens, m.finish_reason, m.override_id, m.latency_ms, m.ttft_ms, m.relevance,
+m.declined"""
 
 
 def start_conversation(
@@ -115,6 +116,8 @@ def add_message(
     sent_ids: Sequence[int] = (),
     finish_reason: str | None = None,
     override_id: int | None = None,
+    relevance: float | None = None,
+    declined: bool = False,
 ) -> Message:
     """Save one message; a reply may be saved empty and finished later by `finish_message`.
 
@@ -142,6 +145,8 @@ def add_message(
             sent_ids=to_json(list(sent_ids)) if len(sent_ids) else None,
             finish_reason=finish_reason,
             override_id=override_id,
+            relevance=relevance,
+            declined=int(declined),
         )
         _touch(db, known, role, content)
     return message(db, message_id)
@@ -262,7 +267,8 @@ def _touch(db: Database, known: Conversation, role: str, content: str) -> None:
 def _message(row: dict[str, Any]) -> Message:
     inputs = inputs_from_json(row["inputs"]) if row["inputs"] else None
     sent_ids = tuple(json.loads(row["sent_ids"])) if row["sent_ids"] else ()
-    return Message(**{**row, "inputs": inputs, "sent_ids": sent_ids})
+    declined = bool(row["declined"])
+    return Message(**{**row, "inputs": inputs, "sent_ids": sent_ids, "declined": declined})
 
 
 def last_reply(db: Database) -> str | None:

@@ -266,3 +266,14 @@ def m017_words_in_memory(db: Database) -> None:
     drop trigger chunks_updated;
     drop table chunks_fts;
     """)
+
+
+@migrations()
+def m018_what_documents_do_not_say(db: Database) -> None:
+    """Which questions the documents leave open: how relevant the best passage was, if they were
+    searched, and whether the reply is that they do not say."""
+    db.executescript("""
+    alter table messages add column relevance real; -- null: not searched
+    alter table messages add column declined integer not null default 0
+        check (declined in (0, 1));
+    """)

@@ -41,6 +41,9 @@ class WorkspaceSettings:
     """Passages at most in one prompt."""
     relevance_floor: float = 0.54
     """Relevance under which a passage is not shown: half similarity, half words in common."""
+    decline: str = ""
+    """What is said where the documents are silent, instead of asking the model ("": it is asked).
+    A question that a correction was approved for, or a near one, is answered all the same."""
     max_tokens: int = 256
     """Tokens of one reply at most."""
     temperature: float = 0.0
@@ -163,6 +166,10 @@ class Message:
     override_id: int | None = None
     latency_ms: float | None = None
     ttft_ms: float | None = None
+    relevance: float | None = None
+    """Of the best passage that was found, shown or not; None: the documents were not searched."""
+    declined: bool = False
+    """It says that the documents do not say; no model was asked."""
 
 
 @dataclass(frozen=True)

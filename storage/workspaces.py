@@ -25,6 +25,7 @@ _BOUNDS: dict[str, tuple[float, float]] = {
     "alternatives": (0, 100),
 }
 _ANY_COUNT = (0, 1_000_000)
+LONGEST_SENTENCE = 500
 _LIST_EXAMPLES = {
     "checks": '[{"type": "sql"}]',
     "embed_origins": '["https://example.com"]',
@@ -253,6 +254,8 @@ def _parse(key: str, value: str) -> Any:
         return PARSERS[key](value)
     if key == "dials":
         return parse_dials(value)
+    if isinstance(defaults[key], str):
+        return _parse_sentence(key, value)
     return _parse_number(key, value, type(defaults[key]))
 
 
@@ -270,6 +273,15 @@ def parse_dials(value: str) -> dict[str, Any]:
             '{"wordings": 0, "rank": 8}, or {} for none.'
         )
     return parsed
+
+
+def _parse_sentence(key: str, value: str) -> str:
+    text = clean(value).strip()
+    if len(text) > LONGEST_SENTENCE:
+        raise BadInput(
+            f"{key} cannot have {len(text)} characters: give at most {LONGEST_SENTENCE}."
+        )
+    return text
 
 
 def _parse_number(key: str, value: str, number: type) -> int | float:

@@ -203,6 +203,8 @@ def result(app: App, done: Done) -> Event:
         "base_model": app.base.name if app.has("base") else app.settings.base_model,
         "engine": message.engine,
         "finish_reason": message.finish_reason,
+        "declined": message.declined,
+        "relevance": message.relevance,
         "prompt_tokens": message.prompt_tokens,
         "completion_tokens": message.completion_tokens,
         "latency_ms": message.latency_ms,

@@ -40,6 +40,8 @@ def test_passages_are_those_of_the_documents_within_the_budget(app, shop):
     with closing(app.db()) as db:
         (found,) = retrieve(app, db, shop, "Within how many days may goods be returned?")
         assert found.document == "returns.md" and "30 days" in found.text
+        # it shares words with the page, so that the lexical search alone finds it
+        assert retrieve(app, db, shop, "Who delivered the speech within 30 minutes?") == ()
         none = set_workspace(db, "default", "passage_tokens", "0")
         assert retrieve(app, db, none, "May goods be returned?") == ()
         little = set_workspace(db, "default", "passage_tokens", "3")

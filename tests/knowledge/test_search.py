@@ -63,16 +63,6 @@ def test_what_both_find_comes_before_what_one_finds(find, workspace, put):
     assert found[: len(both)] == both
 
 
-def test_the_floor_keeps_out_what_has_nothing_to_do_with_it(find, workspace, put):
-    put(workspace.id, "shop.md", TEXTS)
-    # it shares words with chunks ("the", "is"), so that the lexical search alone would find some
-    question = "Who is the president of the United States?"
-    assert find(question)
-    assert find(question, floor=0.5) == []
-    wanted = find("When is the shop open?", floor=0.5)
-    assert [passage.text.splitlines()[0] for passage in wanted] == ["Opening hours"]
-
-
 def test_relevance_is_half_similarity_half_words_in_common(find, workspace, put):
     put(workspace.id, "shop.md", TEXTS)
     [hit, *_] = find("Is the shop open on Tuesday?")
@@ -137,9 +127,10 @@ def test_another_workspaces_chunks_never_come(find, db, index, embedder, workspa
 def test_while_the_index_is_empty_words_still_find(find, index, embedder, workspace, put):
     put(workspace.id, "shop.md", TEXTS)
     index.drop(chunks_collection(workspace.id, embedder))
-    [hit] = find("filter", floor=0.5)
+    [hit] = find("filter")
     assert hit.text.startswith("Errors\nE4711")
     assert (hit.similarity, hit.dense_rank, hit.lexical_rank) == (None, None, 1)
+    assert hit.relevance == 1
 
 
 def words(text: str) -> int:

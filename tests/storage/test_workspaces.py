@@ -60,6 +60,7 @@ def test_a_taken_name_and_an_unknown_access_are_refused(db):
         ("checks", "[]", ()),
         ("dials", '{"wordings": 0, "method": "lora"}', {"wordings": 0, "method": "lora"}),
         ("dials", "", {}),
+        ("decline", "Our documents do not say.", "Our documents do not say."),
     ],
 )
 def test_a_setting_is_read_back_as_its_type(db, key, value, stored):
@@ -78,6 +79,7 @@ def test_a_setting_is_read_back_as_its_type(db, key, value, stored):
         ("temperature", "nan", "temperature cannot be 'nan': give a number from 0.0 to 2.0"),
         ("temperature", "3", "from 0.0 to 2.0"),
         ("alternatives", "101", "from 0 to 100"),
+        ("decline", "no " * 200, "decline cannot have 599 characters: give at most 500"),
         ("checks", "sql", "checks cannot be 'sql': give a JSON list"),
         ("checks", '[{"database": "x"}]', "JSON list"),
         ("checks", '{"type": "sql"}', "JSON list"),
