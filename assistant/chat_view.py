@@ -6,6 +6,7 @@ from html import escape
 from typing import Any
 
 from assistant.overriding import SERVED
+from knowledge.support import used, with_sources
 from storage.records import Feedback, FinishReason, Message, Passage
 
 CORRECT = "Correct this answer"
@@ -20,6 +21,7 @@ _ENDINGS: dict[FinishReason, str] = {
     "error": "An error ended this answer.",
     "override": SERVED,
 }
+UNSUPPORTED = "No sentence of this reply was found in the passages that it was made from:"
 _WAITING = (
     "You corrected this answer. A reviewer looks at it; you will see it here once it is approved."
 )
@@ -52,7 +54,7 @@ def show(
     for message in thread:
         said = by_message.get(message.id, [])
         under = _under(message, said, (notices or {}).get(message.id, ()))
-        messages.append(entry(message.role, message.content, under))
+        messages.append(entry(message.role, _text(message), under))
         if message.role == "assistant":
             thumbs.append(_thumb(said))
     return Shown(messages, tuple(message.id for message in thread), thumbs)
@@ -81,13 +83,32 @@ def _under(message: Message, said: Sequence[Feedback], notices: Sequence[str]) -
     if message.adapter_id is not None:
         notes.append(f"Adapter {message.adapter_id}")
     parts = [f'<p class="note">{one_line(note)}</p>' for note in notes]
-    if message.inputs and message.override_id is None:
-        parts += [
-            _source(number, passage)
-            for number, passage in enumerate(message.inputs.passages, start=1)
-        ]
-    parts += _correction(said)
+    parts += [*_sources(message), *_correction(said)]
     return UNDER + "".join(parts) + "</div>" if parts else ""
+
+
+def _text(message: Message) -> str:
+    """What was said, with the number of its source after each sentence that rests on one."""
+    return with_sources(message.content, [passage.text for passage in _passages(message)])
+
+
+def _passages(message: Message) -> tuple[Passage, ...]:
+    """Those that the model saw."""
+    return message.inputs.passages if message.inputs and message.override_id is None else ()
+
+
+def _sources(message: Message) -> list[str]:
+    """The passages that a sentence rests on; where none does, all of them, and that it is so."""
+    passages = _passages(message)
+    numbers = used(message.content, [passage.text for passage in passages])
+    shown = [
+        _source(number, passage)
+        for number, passage in enumerate(passages, start=1)
+        if number in numbers or not numbers
+    ]
+    if shown and not numbers and message.content:
+        return [f'<p class="note">{UNSUPPORTED}</p>', *shown]
+    return shown
 
 
 def _source(number: int, passage: Passage) -> str:

@@ -24,10 +24,13 @@ def _answer(row: Row) -> str:
 
 
 def _below(row: Row) -> str:
-    """Sources and notices, as they stand under a reply."""
-    lines = [
+    """Sources and notices, as they stand under a reply: those that it rests on, or else all."""
+    rests = any(source["used"] for source in row["sources"])
+    lines = ["  (no sentence was found in these passages)"] * bool(row["sources"] and not rests)
+    lines += [
         f"  [{number}] {source['document']}: {_short(source['text'])}"
         for number, source in enumerate(row["sources"], start=1)
+        if source["used"] or not rests
     ]
     return "\n".join(lines + [f"  ({notice})" for notice in row["notices"]])
 

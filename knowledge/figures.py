@@ -44,6 +44,7 @@ _KINDS = (
     ("percent", re.compile(rf"{_NUMBER}\s?(?:%|percent\b|per cent\b)")),
 )
 _COUNT = re.compile(rf"(?<![\w.,-])({_NUMBER}|{'|'.join(_WORDS)})\b(?:[\s-]+([a-z]+))?")
+_ANY_NUMBER = re.compile(rf"(?<![\w.,]){_NUMBER}|\b(?:{'|'.join(_WORDS)})\b")
 _ORDINAL = re.compile(r"(?<=\d)(?:st|nd|rd|th)\b")
 
 
@@ -59,6 +60,11 @@ def figures(text: str) -> Figures:
     for number, unit in _COUNT.findall(rest):
         found.setdefault(f"number of {_singular(unit)}", set()).add(_number(number))
     return found
+
+
+def numbers(text: str) -> set[str]:
+    """Every number of `text`, in digits or as a word up to twelve and in tens, written one way."""
+    return {_number(found) for found in _ANY_NUMBER.findall(text.casefold())}
 
 
 def _plain(kind: str, text: str) -> str:

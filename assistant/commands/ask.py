@@ -184,8 +184,11 @@ def add_history(db: Database, conversation_id: str, turns: Turns) -> str | None:
 
 def result(app: App, done: Done) -> Event:
     """A finished reply as `ask --json` prints it."""
+    from knowledge.support import used
+
     message = done.message
     assert message.inputs is not None
+    rests_on = used(message.content, [passage.text for passage in done.passages])
     return {
         "question": message.inputs.question,
         "answer": message.content,
@@ -195,8 +198,9 @@ def result(app: App, done: Done) -> Event:
                 "chunk_id": passage.chunk_id,
                 "text": passage.text,
                 "score": passage.score,
+                "used": number in rests_on,
             }
-            for passage in done.passages
+            for number, passage in enumerate(done.passages, start=1)
         ],
         "override": message.override_id,
         "adapter": message.adapter_id,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from assistant.chat_view import UNDER, entry, one_line, show
+from assistant.chat_view import UNDER, UNSUPPORTED, entry, one_line, show
 from storage.records import Feedback, Inputs, Message, Passage
 
 UI = Path(__file__).parent.parent.parent / "assistant" / "ui"
@@ -87,6 +87,25 @@ def test_sources_are_numbered_and_hold_the_passage():
     assert "<summary>[1] a.md</summary>" in found
     assert "<summary>[2] b &lt;b&gt;.md</summary>" in found
     assert "1&#10;&#10;2" in found
+
+
+def test_a_sentence_has_the_number_of_the_passage_that_it_rests_on():
+    passages = passage(text="Boats cost much."), passage(text="Open from Tuesday to Friday.")
+    inputs = Inputs("When?", "", 1, passages=passages)
+    said = reply("We are open from Tuesday [7]. Welcome!", inputs=inputs)
+    shown = show((user(), said)).messages[-1]["content"][0]["text"]
+    assert shown == "We are open from Tuesday. [2] Welcome!"
+    assert "[2] a.md" in under(user(), said)
+    # what was shown to the model and says nothing of it is no source
+    assert "[1] a.md" not in under(user(), said) and UNSUPPORTED not in under(user(), said)
+
+
+def test_where_no_sentence_rests_on_a_passage_all_are_shown_and_it_is_said():
+    inputs = Inputs("When?", "", 1, passages=(passage(), passage()))
+    found = under(user(), reply("We are open on Sunday.", inputs=inputs))
+    assert found.index(UNSUPPORTED) < found.index("[1] a.md") < found.index("[2] a.md")
+    assert UNSUPPORTED not in under(user(), reply("We are open on Sunday."))
+    assert UNSUPPORTED not in under(user(), reply("", inputs=inputs))
 
 
 def test_an_override_shows_no_sources():

@@ -1,0 +1,114 @@
+"""Which passage a sentence of an answer rests on, by what both say. Pure.
+
+A passage supports a sentence if it has every number and name of it, and most of its other words
+that say something. That a passage was shown to the model is no support.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from knowledge.english import FILLERS, SMALL
+from knowledge.figures import numbers
+from knowledge.lexical import stems
+
+LEAST_SHARED = 0.6
+"""Of a sentence's words that say something, the share that its passage must have."""
+
+_END = re.compile(r"(?<=[.!?])[\"'”’)]*(?:\s*\[\d{1,2}\])*(?=\s|$)|\n+")
+_ABBREVIATION = re.compile(
+    r"(?:\b(?:e\.g|i\.e|etc|Dr|Mr|Mrs|Ms|No|St|approx)|^\W*(?:\d{1,2}|[a-zA-Z]))\.$"
+)
+_NUMBERED = re.compile(r"\s?\[(\d{1,2})\]")
+_MARK = re.compile(r"^\s*(?:[-*•]|\d{1,2}[.)])\s+")
+_NAME = re.compile(r"\b[^\W\d_]\w*")
+_SMALL = frozenset(stem for word in SMALL | FILLERS for stem in stems(word))
+_ONE = {"1"}  # "one" mostly means somebody or something
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence as it stands in the answer, and the number of the passage that it rests on."""
+
+    text: str
+    end: int
+    """Where it ends in the answer."""
+    source: int | None
+    """From 1; None: no passage supports it, or it says nothing that could be looked up."""
+
+
+def sentences(answer: str, passages: Sequence[str]) -> list[Sentence]:
+    """The sentences of `answer`, each with the passage that supports it best."""
+    known = [(numbers(text), {*_words(text)}, stems(text)) for text in passages]
+    return [
+        Sentence(text, end, _source(_NUMBERED.sub("", text), known)) for text, end in _split(answer)
+    ]
+
+
+def used(answer: str, passages: Sequence[str]) -> list[int]:
+    """The numbers of the passages that a sentence of `answer` rests on, in their order."""
+    found = {one.source for one in sentences(answer, passages)}
+    return sorted(number for number in found if number is not None)
+
+
+def with_sources(answer: str, passages: Sequence[str]) -> str:
+    """The answer with the number of its passage after each sentence that rests on one.
+
+    Numbers that the model wrote go: it also cites what does not say so, and what there is not.
+    They stay in code, and where one may be an index, as in `rows[1]`.
+    """
+    if not passages or "```" in answer:
+        return answer
+    parts, start = [], 0
+    for one in sentences(answer, passages):
+        bare = _NUMBERED.sub(lambda found: _kept(found, len(passages)), answer[start : one.end])
+        mark = f" [{one.source}]" if one.source else ""
+        parts.append(f"{bare.rstrip()}{mark}")
+        start = one.end
+    return "".join([*parts, answer[start:]])
+
+
+def _kept(found: re.Match[str], most: int) -> str:
+    may_be_index = found.string[: found.start()][-1:].isalnum() and found.group()[0] == "["
+    return found.group() if may_be_index and 1 <= int(found[1]) <= most else ""
+
+
+def _split(answer: str) -> Iterator[tuple[str, int]]:
+    start = 0
+    for match in _END.finditer(answer):
+        said = answer[start : match.end()]
+        if _ABBREVIATION.search(answer[start : match.start()].rstrip()):
+            continue
+        if said.strip():
+            yield said.strip(), match.end() - (len(said) - len(said.rstrip()))
+        start = match.end()
+    if answer[start:].strip():
+        yield answer[start:].strip(), len(answer.rstrip())
+
+
+def _source(sentence: str, known: Sequence[tuple[set[str], set[str], set[str]]]) -> int | None:
+    body = _MARK.sub("", sentence)
+    wanted, names = numbers(body) - _ONE, _names(body)
+    words = {word for word in stems(body) - _SMALL if len(word) > 1 or word.isdigit()}
+    if not words and not wanted:
+        return None
+    shares = {
+        place: len(words & own) / len(words) if words else 1.0
+        for place, (figures, written, own) in enumerate(known, start=1)
+        if wanted <= figures and names <= written
+    }
+    best = max(shares, key=lambda place: shares[place], default=None)
+    return best if best and shares[best] >= LEAST_SHARED else None
+
+
+def _names(sentence: str) -> set[str]:
+    """Words with a capital that do not begin the sentence, but for "I"."""
+    return {
+        match.group().casefold()
+        for match in _NAME.finditer(sentence)
+        if match.start() and match.group()[0].isupper() and match.group() != "I"
+    }
+
+
+def _words(text: str) -> Iterator[str]:
+    return (match.group().casefold() for match in _NAME.finditer(text))

@@ -1,0 +1,62 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from knowledge.support import sentences, used, with_sources
+
+PASSAGES = [
+    "Returns\nGoods may be returned within 45 days of delivery, unused.",
+    "Opening hours\nThe shop in Port Ellis is open from Tuesday to Saturday, 9:00 to 18:00.",
+]
+
+
+@pytest.mark.parametrize(
+    ("answer", "sources"),
+    [
+        ("You may return unused goods within 45 days.", [1]),
+        ("You may return unused goods within forty days.", []),  # another number
+        ("You may return unused goods within 30 days.", []),
+        ("We are open from Tuesday to Saturday.", [2]),
+        ("We are open from Monday to Saturday.", []),  # another name
+        ("The shop in Port Ellis sells boats and pumps to sailors.", []),  # other words
+        ("45 days.", [1]),
+        ("Yes.", []),
+        ("Hello! Goods may be returned within 45 days. We open on Tuesday.", [1, 2]),
+        ("- returned within 45 days\n- open from Tuesday", [1, 2]),
+        ("It is e.g. 45 days. See No. 5 of the shop.", [1]),
+        ("", []),
+        ("SELECT * FROM returns;", []),
+    ],
+)
+def test_a_passage_supports_what_it_says(answer, sources):
+    assert used(answer, PASSAGES) == sources
+
+
+def test_numbers_stand_after_what_they_support():
+    said = "Goods may be returned within 45 days. Come in! The shop is open on Tuesday\n"
+    assert with_sources(said, PASSAGES) == (
+        "Goods may be returned within 45 days. [1] Come in! The shop is open on Tuesday [2]\n"
+    )
+    assert with_sources(said, []) == said
+
+
+@pytest.mark.parametrize(
+    ("answer", "shown"),
+    [
+        ("Goods may be returned within 45 days [2].", "Goods may be returned within 45 days. [1]"),
+        ("Goods may be returned within 45 days. [7]", "Goods may be returned within 45 days. [1]"),
+        ("We sell boats [1]. And pumps[9].", "We sell boats. And pumps."),
+        ("Take rows[1] of them.", "Take rows[1] of them."),
+        ("```\nrows [1]\n```", "```\nrows [1]\n```"),
+    ],
+)
+def test_every_number_is_one_that_supports(answer, shown):
+    assert with_sources(answer, PASSAGES) == shown
+
+
+@given(st.text("aB1. [2]!\n45days", max_size=60))
+def test_no_text_is_lost(answer):
+    bare = with_sources(answer, PASSAGES)
+    assert [c for c in bare if c.isalpha()] == [c for c in answer if c.isalpha()]
+    ends = [one.end for one in sentences(answer, PASSAGES)]
+    assert ends == sorted(ends) and all(end <= len(answer) for end in ends)
