@@ -1,7 +1,8 @@
 """Which passage a sentence of an answer rests on, by what both say. Pure.
 
-A passage supports a sentence if it has every number and name of it, and most of its other words
-that say something. That a passage was shown to the model is no support.
+A passage supports a sentence if it has every number and name of it and most of its other words that
+say something, and if its sentence that is most like it does not deny what this one says, or the
+other way round. That a passage was shown to the model is no support.
 """
 
 import re
@@ -23,6 +24,9 @@ _NUMBERED = re.compile(r"\s?\[(\d{1,2})\]")
 _MARK = re.compile(r"^\s*(?:[-*•]|\d{1,2}[.)])\s+")
 _NAME = re.compile(r"\b[^\W\d_]\w*")
 _SMALL = frozenset(stem for word in SMALL | FILLERS for stem in stems(word))
+_DENIAL = re.compile(
+    r"\b(?:not|no|never|none|neither|nor|without|cannot|nobody|nothing)\b|n['’]t\b", re.IGNORECASE
+)
 _ONE = {"1"}  # "one" mostly means somebody or something
 
 
@@ -37,9 +41,29 @@ class Sentence:
     """From 1; None: no passage supports it, or it says nothing that could be looked up."""
 
 
+@dataclass(frozen=True)
+class _Known:
+    """What a passage says."""
+
+    figures: set[str]
+    written: set[str]
+    stems: set[str]
+    said: list[tuple[set[str], bool]]
+    """Of each sentence its stems, and whether it denies."""
+
+    @staticmethod
+    def of(text: str) -> "_Known":
+        said = [(stems(one), bool(_DENIAL.search(one))) for one, _ in _split(text)]
+        return _Known(numbers(text), {*_words(text)}, stems(text), said)
+
+    def denies(self, words: set[str]) -> bool:
+        """Whether the sentence that has most of the words does."""
+        return max(self.said, key=lambda one: len(words & one[0]), default=(set(), False))[1]
+
+
 def sentences(answer: str, passages: Sequence[str]) -> list[Sentence]:
     """The sentences of `answer`, each with the passage that supports it best."""
-    known = [(numbers(text), {*_words(text)}, stems(text)) for text in passages]
+    known = [_Known.of(text) for text in passages]
     return [
         Sentence(text, end, _source(_NUMBERED.sub("", text), known)) for text, end in _split(answer)
     ]
@@ -86,16 +110,16 @@ def _split(answer: str) -> Iterator[tuple[str, int]]:
         yield answer[start:].strip(), len(answer.rstrip())
 
 
-def _source(sentence: str, known: Sequence[tuple[set[str], set[str], set[str]]]) -> int | None:
+def _source(sentence: str, passages: Sequence[_Known]) -> int | None:
     body = _MARK.sub("", sentence)
-    wanted, names = numbers(body) - _ONE, _names(body)
+    wanted, names, denial = numbers(body) - _ONE, _names(body), bool(_DENIAL.search(body))
     words = {word for word in stems(body) - _SMALL if len(word) > 1 or word.isdigit()}
     if not words and not wanted:
         return None
     shares = {
-        place: len(words & own) / len(words) if words else 1.0
-        for place, (figures, written, own) in enumerate(known, start=1)
-        if wanted <= figures and names <= written
+        place: len(words & one.stems) / len(words) if words else 1.0
+        for place, one in enumerate(passages, start=1)
+        if wanted <= one.figures and names <= one.written and one.denies(words) == denial
     }
     best = max(shares, key=lambda place: shares[place], default=None)
     return best if best and shares[best] >= LEAST_SHARED else None

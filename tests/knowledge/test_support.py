@@ -7,6 +7,7 @@ from knowledge.support import sentences, used, with_sources
 PASSAGES = [
     "Returns\nGoods may be returned within 45 days of delivery, unused.",
     "Opening hours\nThe shop in Port Ellis is open from Tuesday to Saturday, 9:00 to 18:00.",
+    "Ropes cannot be sent back. We measure and cut them for you.",
 ]
 
 
@@ -20,6 +21,10 @@ PASSAGES = [
         ("We are open from Monday to Saturday.", []),  # another name
         ("The shop in Port Ellis sells boats and pumps to sailors.", []),  # other words
         ("45 days.", [1]),
+        ("Goods may not be returned within 45 days.", []),  # a denial
+        ("Ropes can't be sent back.", [3]),
+        ("No, ropes cannot be sent back.", [3]),
+        ("Ropes can be sent back.", []),
         ("Yes.", []),
         ("Hello! Goods may be returned within 45 days. We open on Tuesday.", [1, 2]),
         ("- returned within 45 days\n- open from Tuesday", [1, 2]),
