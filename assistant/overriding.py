@@ -13,6 +13,7 @@ from sqlite_utils import Database
 from storage.adapters import serving_adapter
 from storage.overrides import (
     has_learned,
+    history_before,
     override_for,
     overrides_meaning,
     put_meanings,
@@ -37,12 +38,15 @@ def find_override(
 ) -> tuple[Override | None, tuple[str, ...]]:
     """The override that answers `question` after `history`, and what is to be said about it.
 
-    None with a notice where one would have answered but is on hold. `adapter_id` would answer
-    else.
+    That of the very question after the same history, or of the same question elsewhere, where
+    nothing that was said before can change what either asks. None with a notice where
+    one would have answered but is on hold. `adapter_id` would answer else.
     """
+    from knowledge.standalone import opens_anew
+
     exact = override_for(db, workspace.id, question, history, adapter_id=adapter_id)
     found = [exact] if exact else []
-    if not history:
+    if not history or opens_anew(question, history):
         known = {one.id for one in found}
         others = _in_other_words(db, workspace, question, adapter_id)
         found += [one for one in others if one.id not in known]
@@ -73,10 +77,18 @@ def read_overrides(db: Database, workspace: Workspace, at_most: int = READ_AT_ON
     """Work out what up to `at_most` new overrides ask, so that they are found; returns how many."""
     new = unread_overrides(db, workspace.id, at_most)
     if new:
-        from knowledge.same_question import meaning_key
-
-        put_meanings(db, {one.id: meaning_key(one.question) for one in new})
+        put_meanings(db, {one.id: _meaning(db, one) for one in new})
     return len(new)
+
+
+def _meaning(db: Database, override: Override) -> str:
+    """Its key; '' where its question may not mean the same anywhere else."""
+    from knowledge.same_question import meaning_key
+    from knowledge.standalone import opens_anew
+
+    before = history_before(db, override)
+    anew = not before or opens_anew(override.question, before)
+    return meaning_key(override.question) if anew else ""
 
 
 def _in_other_words(

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 
 from knowledge.english import SMALL
+from knowledge.figures import numbers
 from storage.records import ChatMessage
 
 LOOK_BACK = 3
@@ -31,6 +32,13 @@ _POINTS_BACK = re.compile(
 _IT = re.compile(
     r"\bit\b(?! (?:possible|allowed|permitted|safe|true|necessary|legal|takes? to|costs? to)\b)"
 )
+_ASKS = re.compile(
+    r"\?\s*\Z|^\s*(?:please |can you |could you )?(?:what|when|where|which|who|whose|why|how|is|are"
+    r"|was|were|do|does|did|can|could|may|must|should|will|would|has|have|list|show|give|tell|count"
+    r"|find|name|explain|describe)\b",
+    re.IGNORECASE,
+)
+_NAME = re.compile(r"\b[^\W\d_a-z]\w*")
 _WORD = re.compile(r"\w+")
 
 
@@ -43,6 +51,26 @@ def stands_alone(question: str) -> bool:
     if _GOES_ON.match(text) or _POINTS_BACK.search(text) or _IT.search(text):
         return False
     return len(set(_WORD.findall(text)) - SMALL) >= FEWEST_WORDS
+
+
+def opens_anew(question: str, history: Sequence[ChatMessage]) -> bool:
+    """Whether `question` asks what it would ask as the first of a conversation.
+
+    It stands by itself, and nothing that the person said before can narrow it: each of that was a
+    question too, and held no number or name that this one has not. Carefully so: "I mean the shop
+    in Bristol" or "Which orders are there in May?" may well be meant to go on.
+    """
+    if not stands_alone(question):
+        return False
+    own = _figures_and_names(question)
+    said = [one["content"] for one in history if one["role"] == "user"]
+    return all(_ASKS.search(one) and _figures_and_names(one) <= own for one in said)
+
+
+def _figures_and_names(text: str) -> set[str]:
+    """Months and days count as names where they have their capital."""
+    names = {found.group().casefold() for found in _NAME.finditer(text) if found.start()}
+    return numbers(text) | names - {"i"}
 
 
 def search_text(question: str, history: Sequence[ChatMessage]) -> str:

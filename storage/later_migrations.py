@@ -277,3 +277,13 @@ def m018_what_documents_do_not_say(db: Database) -> None:
     alter table messages add column declined integer not null default 0
         check (declined in (0, 1));
     """)
+
+
+@migrations()
+def m019_overrides_of_later_questions(db: Database) -> None:
+    """A question that nothing before can change may be corrected in the midst of a conversation."""
+    db.executescript("""
+    drop index overrides_meaning;
+    create index overrides_meaning on overrides(workspace_id, meaning_key)
+        where status = 'active';
+    """)

@@ -18,6 +18,7 @@ from sqlite_utils import Database
 from storage.audit import audit
 from storage.database import NOW, insert, one, rows, write, write_transaction
 from storage.errors import NotFound
+from storage.inputs import inputs_from_json
 from storage.records import ChatMessage, Override
 from storage.text import clean, to_json
 
@@ -92,14 +93,14 @@ def override_for(
 def overrides_meaning(
     db: Database, workspace_id: int, meaning_key: str, *, adapter_id: int | None = None
 ) -> list[Override]:
-    """The active overrides of opening questions with this key, newest first.
+    """The active overrides with this key, newest first.
 
     Without those whose own question the adapter that will answer has learned.
     """
     found = rows(
         db,
         f"""select {_COLUMNS} from overrides where workspace_id = ? and meaning_key = ?
-        and status = 'active' and history_key = '' and {_NOT_LEARNED} order by id desc""",
+        and status = 'active' and {_NOT_LEARNED} order by id desc""",
         workspace_id,
         meaning_key,
         adapter_id,
@@ -107,12 +108,23 @@ def overrides_meaning(
     return [Override(**row) for row in found]
 
 
+def history_before(db: Database, override: Override) -> tuple[ChatMessage, ...]:
+    """What was said before the question that the override is of; () for an opening one."""
+    row = one(
+        db,
+        """select m.inputs from feedback f join messages m on m.id = f.message_id
+        where f.id = ? and m.inputs is not null""",
+        override.feedback_id,
+    )
+    return inputs_from_json(row["inputs"]).history if row else ()
+
+
 def unread_overrides(db: Database, workspace_id: int, limit: int) -> list[Override]:
-    """Up to `limit` active overrides of opening questions that have no second key yet."""
+    """Up to `limit` active overrides that have no second key yet."""
     found = rows(
         db,
         f"""select {_COLUMNS} from overrides where workspace_id = ? and meaning_key is null
-        and status = 'active' and history_key = '' order by id desc limit ?""",
+        and status = 'active' order by id desc limit ?""",
         workspace_id,
         limit,
     )
@@ -120,7 +132,7 @@ def unread_overrides(db: Database, workspace_id: int, limit: int) -> list[Overri
 
 
 def put_meanings(db: Database, meaning_keys: Mapping[int, str]) -> None:
-    """Give overrides, by id, their second key."""
+    """Give overrides, by id, their second key; '' for one that no other question is to find."""
     with write_transaction(db):
         for override_id, key in meaning_keys.items():
             write(db, "update overrides set meaning_key = ? where id = ?", key, override_id)

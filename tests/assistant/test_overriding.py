@@ -61,14 +61,38 @@ def test_a_near_question_is_another_one(db, workspace, approved, near):
     assert found(db, workspace, near) == (None, ())
 
 
-def test_in_a_conversation_only_the_very_question_after_the_same_history(db, workspace, approved):
+def test_what_hangs_on_a_history_is_answered_after_that_one_alone(db, workspace, approved):
     before = [{"role": "user", "content": "Orders in May?"}, {"role": "assistant", "content": "41"}]
     approved("And how many last month?", "39", history=before)
-    approved("How many tools are free?", "3")
     assert found(db, workspace, "And how many last month?", before)[0] == "39"
     assert found(db, workspace, "And how many last month?")[0] is None
-    assert found(db, workspace, "How many free tools are there?", before)[0] is None
+
+
+def test_what_is_corrected_later_in_a_conversation_answers_elsewhere(db, workspace, approved):
+    asked = [
+        {"role": "user", "content": "Is a bench free?"},
+        {"role": "assistant", "content": "no"},
+    ]
+    said = [{"role": "user", "content": "I am in Leeds."}, {"role": "assistant", "content": "Ah."}]
+    approved("How many tools are free?", "3", history=asked)
+    approved("How many rooms are free?", "8", history=said)
     assert found(db, workspace, "How many free tools are there?")[0] == "3"
+    assert found(db, workspace, "How many tools are free?")[0] == "3"
+    assert found(db, workspace, "How many rooms are free?")[0] is None  # those in Leeds, perhaps
+    assert found(db, workspace, "How many rooms are free?", said)[0] == "8"
+
+
+def test_in_a_conversation_what_nothing_before_can_change(db, workspace, approved):
+    approved("How many tools are free?", "3")
+    said = [{"role": "user", "content": "Orders in May?"}, {"role": "assistant", "content": "41"}]
+    asked = [
+        {"role": "user", "content": "Is a bench free?"},
+        {"role": "assistant", "content": "no"},
+    ]
+    for question in ("How many tools are free?", "How many free tools are there?"):
+        assert found(db, workspace, question, asked)[0] == "3"
+        assert found(db, workspace, question, said)[0] is None  # those of May, perhaps
+    assert found(db, workspace, "How many of them are free?", asked)[0] is None
 
 
 def test_the_newest_of_two_wordings_answers_a_third(db, workspace, approved):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knowledge.standalone import search_text, stands_alone
+from knowledge.standalone import opens_anew, search_text, stands_alone
 
 
 def asked(*questions):
@@ -78,3 +78,36 @@ def test_without_such_a_question_it_is_searched_for_as_it_is():
 @given(st.text(), st.lists(st.text(), max_size=4))
 def test_the_question_is_always_part_of_it(question, before):
     assert search_text(question, asked(*before)).endswith(question)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        [],
+        ["How long is the warranty on sails?"],
+        ["List the open orders.", "Can you name the suppliers"],
+        ["When does the night shift start in Leeds?", "And in Leeds?"],
+    ],
+)
+def test_it_asks_what_it_would_ask_at_the_beginning(before):
+    assert opens_anew("When does the day shift start in Leeds?", asked(*before))
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        ["I mean the shop in Bristol."],
+        ["I work in the warehouse."],
+        ["Is there a shop in Bristol?"],
+        ["Which shifts are there in May?", "How long is the warranty on sails?"],
+        ["What was it like in 2019?"],
+        ["Is there work for three?"],
+    ],
+)
+def test_what_was_said_before_may_narrow_it(before):
+    assert not opens_anew("When does the day shift start?", asked(*before))
+
+
+def test_what_hangs_on_something_never_asks_anew():
+    assert not opens_anew("And when does it start?", [])
+    assert not opens_anew("And last month?", asked("Which orders are closed?"))
