@@ -14,7 +14,7 @@ from assistant.lessons import Lesson, judging_questions
 from assistant.prompt import build_messages, cited, renumbered
 from assistant.replay import ordinary_questions
 from assistant.written import NOTHING, Written
-from knowledge.search import fit_passages
+from knowledge.showing import fit_passages
 from storage.documents import chunk_hashes, live_chunks
 from storage.records import ChatMessage, Inputs, Passage, Workspace
 from tuning.augment import Needs, same_words, telling_tokens, variants

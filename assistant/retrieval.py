@@ -42,13 +42,16 @@ def look_up(app: App, db: Database, workspace: Workspace, question: str) -> Foun
     settings = workspace.settings
     if not settings.passage_tokens or not list_documents(db, workspace.id):
         return Found()
-    from knowledge.search import fit_passages, search
+    from knowledge.search import search
+    from knowledge.showing import distinct, fit_passages, with_neighbours
 
     hits = search(
         *(db, app.index, app.lexical, app.embedder, workspace.id, question), top_k=CANDIDATES
     )
     relevant = [hit for hit in hits if (hit.relevance or 0.0) >= settings.relevance_floor]
-    shown = fit_passages(relevant[: settings.top_k], settings.passage_tokens, app.tokenizer.count)
+    room, count = settings.passage_tokens, app.tokenizer.count
+    shown = fit_passages(distinct(relevant)[: settings.top_k], room, count)
+    shown = with_neighbours(db, shown, room, count)
     best = max((hit.relevance or 0.0 for hit in hits), default=0.0)
     return Found(tuple(shown), tuple(hits[:NEAREST]), best)
 

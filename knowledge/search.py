@@ -1,7 +1,6 @@
 """Passages for a question: dense and lexical hits, fused by score, each checked against SQLite."""
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -25,8 +24,6 @@ even id, nDCG@10 is 0.564 with 0.6, 0.558 with 0.5, 0.562 with 0.7, and 0.530 by
 
 _CANDIDATES = 30  # of each kind: some may be gone from SQLite
 _WEIGHED = 200  # lexical hits whose score is known to a dense one; with 30 nDCG@10 is 0.018 lower
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|\n+")
-_WORD_END = re.compile(r"\s+")
 
 
 def chunks_collection(workspace_id: int, embedder: "Embedder") -> str:
@@ -103,36 +100,3 @@ def _relevance(similarity: float | None, rarity: Mapping[str, float], text: str)
 
 def _best_first(passage: Passage) -> tuple[float, float, int]:
     return -passage.score, -(passage.similarity or 0.0), passage.chunk_id
-
-
-def fit_passages(
-    passages: Sequence[Passage], budget: int, count_tokens: Callable[[str], int]
-) -> list[Passage]:
-    """The first passages that fit into `budget` tokens, whole. Pure.
-
-    If the very first is too long, it alone is given, cut after the last sentence that fits (or
-    word, when not even one sentence does).
-    """
-    fitting: list[Passage] = []
-    left = budget
-    for passage in passages:
-        left -= count_tokens(passage.text)
-        if left < 0:
-            break
-        fitting.append(passage)
-    if fitting or not passages:
-        return fitting
-    text = _cut(passages[0].text, budget, count_tokens)
-    return [replace(passages[0], text=text)] if text else []
-
-
-def _cut(text: str, budget: int, count_tokens: Callable[[str], int]) -> str:
-    """The longest beginning within `budget` that ends a sentence, or else a word.
-
-    A sentence's end in the first half of the budget does not count: that may be the heading alone.
-    """
-    for boundary, least in ((_SENTENCE_END, budget // 2), (_WORD_END, 0)):
-        for end in reversed([match.start() for match in boundary.finditer(text)]):
-            if least <= count_tokens(text[:end]) <= budget:
-                return text[:end].rstrip()
-    return ""

@@ -12,6 +12,10 @@ from storage.text import clean, to_json
 
 _TEXT = "case c.heading when '' then c.text else c.heading || char(10) || c.text end"
 
+_PASSAGE = f"""
+select c.id as chunk_id, c.document_id, d.name as document, c.hash, d.source_url, {_TEXT} as text
+from chunks c join documents d on d.id = c.document_id
+"""
 _SELECT = """
 select d.id, d.workspace_id, d.name, d.hash, d.media_type, d.created_at, d.updated_at, d.source_url,
     d.folder, (select count(*) from chunks c where c.document_id = d.id) as chunk_count
@@ -99,14 +103,23 @@ def live_chunks(db: Database, workspace_id: int, ids: Iterable[int]) -> dict[int
     """
     found = rows(
         db,
-        f"""select c.id as chunk_id, c.document_id, d.name as document, c.hash, d.source_url,
-            {_TEXT} as text
-        from chunks c join documents d on d.id = c.document_id
-        where c.workspace_id = ? and c.id in (select value from json_each(?))""",
+        f"{_PASSAGE} where c.workspace_id = ? and c.id in (select value from json_each(?))",
         workspace_id,
         to_json([int(chunk_id) for chunk_id in ids]),
     )
     return {row["chunk_id"]: Passage(**row, score=0.0) for row in found}
+
+
+def neighbour(db: Database, chunk_id: int, step: int) -> Passage | None:
+    """The chunk that many places after `chunk_id`, if it is of the same section; score 0."""
+    row = one(
+        db,
+        f"""{_PASSAGE} join chunks n on n.document_id = c.document_id and n.heading = c.heading
+        where n.id = ? and c.position = n.position + ?""",
+        chunk_id,
+        step,
+    )
+    return Passage(**row, score=0.0) if row else None
 
 
 def chunk_hashes(db: Database, workspace_id: int) -> dict[int, str]:

@@ -2,13 +2,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from knowledge.ingest import sync_index
-from knowledge.search import chunks_collection, fit_passages, search
+from knowledge.search import chunks_collection, search
 from storage.documents import put_document, remove_document
-from storage.records import Passage
 from storage.workspaces import create_workspace
 
 TEXTS = [
@@ -131,45 +128,3 @@ def test_while_the_index_is_empty_words_still_find(find, index, embedder, worksp
     assert hit.text.startswith("Errors\nE4711")
     assert (hit.similarity, hit.dense_rank, hit.lexical_rank) == (None, None, 1)
     assert hit.relevance == 1
-
-
-def words(text: str) -> int:
-    return len(text.split())
-
-
-def passage(text: str) -> Passage:
-    return Passage(1, 1, "a.md", text, "hash", 1.0)
-
-
-def test_passages_are_taken_whole_while_they_fit():
-    one, two, three = passage("a b c"), passage("d e"), passage("f")
-    assert fit_passages([one, two, three], 5, words) == [one, two]
-    assert fit_passages([one, two, three], 99, words) == [one, two, three]
-    # the order says what matters: a later one does not overtake
-    assert fit_passages([one, passage("d e f g"), three], 5, words) == [one]
-
-
-@pytest.mark.parametrize(
-    ("text", "budget", "cut"),
-    [
-        ("One two three. Four five six.", 5, "One two three."),
-        ("Head\nOne two three four. Five six seven eight.", 7, "Head\nOne two three four."),
-        ("Head\nOne two three four five six.", 5, "Head\nOne two three four"),
-        ("One two three", 2, "One two"),
-    ],
-)
-def test_a_first_passage_that_is_too_long_is_cut_at_a_sentence_or_word(text, budget, cut):
-    assert [part.text for part in fit_passages([passage(text)], budget, words)] == [cut]
-
-
-@pytest.mark.parametrize("budget", [0, -5])
-def test_no_budget_fits_nothing(budget):
-    assert fit_passages([passage("a b c")], budget, words) == []
-    assert fit_passages([], 10, words) == []
-
-
-@given(st.lists(st.text("ab .\n", min_size=1, max_size=30), max_size=4), st.integers(0, 12))
-def test_the_budget_is_never_exceeded(texts, budget):
-    fitting = fit_passages([passage(text) for text in texts], budget, len)
-    assert sum(len(part.text) for part in fitting) <= budget
-    assert all(whole.startswith(part.text) for whole, part in zip(texts, fitting, strict=False))
