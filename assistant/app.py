@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from knowledge.dense import DenseIndex
     from knowledge.embedding import Embedder
     from knowledge.lexical import LexicalIndex
+    from knowledge.reranking import Reranker
     from storage.models import BaseModel
     from tuning.adapter_kinds import Kind
 
@@ -82,6 +83,11 @@ class App:
     def embedder(self) -> "Embedder":
         """What turns text into vectors."""
         return self._once("embedder", self._open_embedder)
+
+    @property
+    def reranker(self) -> "Reranker | None":
+        """What weighs passages again, if a setting names it."""
+        return self._once("reranker", self._open_reranker)
 
     @property
     def index(self) -> "DenseIndex":
@@ -222,6 +228,13 @@ class App:
         from knowledge.embedding import Embedder
 
         return self.former.embedder if self.former else Embedder(self.settings.embedder)
+
+    def _open_reranker(self) -> "Reranker | None":
+        if self.former or not self.settings.reranker:
+            return self.former.reranker if self.former else None
+        from knowledge.reranking import Reranker
+
+        return Reranker(self.settings.reranker)
 
     def _open_index(self) -> "DenseIndex":
         from knowledge.dense import DenseIndex

@@ -13,6 +13,8 @@ from tuning.augment import bare_words
 CANDIDATES = 30
 """Passages that are looked at; the first of those above the floor are shown."""
 NEAREST = 3
+RERANKED = 20
+"""Passages that a reranker weighs again, where there is one."""
 EXAMPLES_AT_MOST = 3
 NEAR = 8
 """Near corrections whose answers are weighed; among eight the right one is nearly always."""
@@ -49,6 +51,8 @@ def look_up(app: App, db: Database, workspace: Workspace, question: str) -> Foun
         *(db, app.index, app.lexical, app.embedder, workspace.id, question), top_k=CANDIDATES
     )
     relevant = [hit for hit in hits if (hit.relevance or 0.0) >= settings.relevance_floor]
+    if app.reranker:
+        relevant = app.reranker.rerank(question, relevant[:RERANKED])
     room, count = settings.passage_tokens, app.tokenizer.count
     shown = fit_passages(distinct(relevant)[: settings.top_k], room, count)
     shown = with_neighbours(db, shown, room, count)

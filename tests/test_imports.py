@@ -24,7 +24,8 @@ MUST_NOT = {
 ONLY_IN = {
     "trl": {"tuning/train.py"},
     "chromadb": {"knowledge/dense.py"},
-    "sentence_transformers": {"knowledge/embedding.py"},
+    "tantivy": {"knowledge/lexical.py"},
+    "sentence_transformers": {"knowledge/embedding.py", "knowledge/reranking.py"},
 }
 
 

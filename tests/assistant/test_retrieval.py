@@ -4,11 +4,12 @@ from contextlib import closing
 
 import pytest
 
-from assistant.retrieval import EXAMPLES_AT_MOST, approved_near, examples_for, retrieve
+from assistant.retrieval import EXAMPLES_AT_MOST, approved_near, examples_for, look_up, retrieve
 from storage.pairs import each_pair
 from storage.workspaces import set_workspace
 from tests.assistant.command_line import run_verb
 from tests.assistant.taught import teach
+from tests.cross_encoder import make_cross_encoder
 
 ASKED = "Which orders are closed now?"
 
@@ -46,6 +47,19 @@ def test_passages_are_those_of_the_documents_within_the_budget(app, shop):
         assert retrieve(app, db, none, "May goods be returned?") == ()
         little = set_workspace(db, "default", "passage_tokens", "3")
         assert retrieve(app, db, little, "May goods be returned?") == ()
+
+
+def test_a_reranker_says_which_passage_comes_first(app, shop, tmp_path):
+    other = tmp_path / "more.md"
+    other.write_text("# Returns abroad\n\nGoods from abroad may be returned within 60 days.")
+    run_verb(app, "ingest", workspace="default", paths=[str(other)])
+    app.settings = app.settings.model_copy(update={"reranker": make_cross_encoder(tmp_path)})
+    with closing(app.db()) as db:
+        one = set_workspace(db, "default", "top_k", "1")
+        found = look_up(app, db, one, "Within how many days may goods be returned?")
+    assert {passage.document for passage in found.nearest} == {"returns.md", "more.md"}
+    best, _ = app.reranker.rerank("Within how many days may goods be returned?", found.nearest)
+    assert found.passages[0].chunk_id == best.chunk_id
 
 
 def test_examples_are_near_few_and_never_of_a_group_left_out(app, taught):

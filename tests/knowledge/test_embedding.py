@@ -107,9 +107,9 @@ def test_torch_keeps_its_number_of_threads(embedder):
 
 
 def test_a_local_folder_is_a_model_too(embedder):
-    from knowledge.embedding import Embedder, _folder
+    from knowledge.embedding import Embedder, model_folder
 
-    folder = str(_folder(embedder.name))
+    folder = str(model_folder(embedder.name))
     other = Embedder(folder)
     try:
         assert np.allclose(other.embed(["a pump"]), embedder.embed(["a pump"]), atol=1e-5)
