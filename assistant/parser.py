@@ -130,7 +130,9 @@ def _adapter(parser: Parser) -> None:
 
 def _feedback(verbs: Verbs) -> None:
     group = noun(
-        verbs, "feedback", "judgements: import, list, show, approve, stale, keep, reject, export"
+        verbs,
+        "feedback",
+        "judgements: import, list, show, approve, gaps, stale, keep, reject, export",
     )
     load = add(group, "import", "feedback import", "take feedback in from a file", workspace=True)
     load.add_argument("file", metavar="FILE.jsonl", type=Path)
@@ -157,6 +159,8 @@ def _feedback(verbs: Verbs) -> None:
     approve.add_argument(
         "--despite-check", metavar="REASON", help="why it may be taught although its check fails"
     )
+    gaps = add(group, "gaps", "feedback gaps", "what to teach next, by topic", workspace=True)
+    gaps.add_argument("--days", metavar="N", type=count, default=30, help="looked back (30)")
     add(group, "stale", "feedback stale", "those whose documents have changed", workspace=True)
     keep = add(group, "keep", "feedback keep", "keep stale ones as they are", workspace=True)
     keep.add_argument("ids", metavar="ID", nargs="+", type=int)

@@ -53,6 +53,14 @@ def _stale(row: Row) -> str:
     )
 
 
+def _topic(row: Row) -> str:
+    """Questions of one kind that were not answered well."""
+    why = ", ".join(f"{row[name]} {name}" for name in ("declined", "disliked") if row[name])
+    first, *others = map(_short, row["questions"])
+    said = f"{row['asked']}x {first}{f' ({why})' if why else ''}"
+    return "\n    ".join([said, *others])
+
+
 def _round(row: Row) -> str:
     """The end of a round: verdict first, then why, then the numbers."""
     if "verdict" not in row:
@@ -198,6 +206,7 @@ SHOWS: dict[str, Show] = {
     "feedback show": DONE,
     "feedback approve": Show(text=_approved),
     "feedback stale": Show(text=_stale),
+    "feedback gaps": Show(text=_topic, empty="No question is open."),
     "feedback keep": _line("Feedback {feedback} is kept as it is."),
     "feedback reject": _line("Feedback {feedback} is rejected."),
     "feedback paraphrase": _line("Paraphrase {paraphrase} of feedback {feedback}: {status}."),

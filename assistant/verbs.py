@@ -60,6 +60,7 @@ VERBS: dict[str, Verb] = {
     "feedback show": Verb("feedback:show", owns=True),
     "feedback approve": Verb("feedback:approve", owns=True),
     "feedback stale": Verb("feedback:stale"),
+    "feedback gaps": Verb("gaps:list_topics", owns=True),
     "feedback keep": Verb("feedback:keep"),
     "feedback reject": Verb("feedback:reject"),
     "feedback paraphrase": Verb("paraphrases:paraphrase"),

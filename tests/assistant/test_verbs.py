@@ -25,6 +25,7 @@ TYPED = {
     "feedback list": "--status new --limit 3",
     "feedback show": "1",
     "feedback stale": "",
+    "feedback gaps": "--days 7",
     "feedback keep": "1 2",
     "feedback approve": "1 2 --group g",
     "feedback reject": "1",
