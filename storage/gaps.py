@@ -24,7 +24,7 @@ def gaps(
 ) -> list[Gap]:
     """The newest replies that were declined, disliked, or made without a relevant passage.
 
-    Of the last `days`; one that was liked, or corrected with an approved correction, is none.
+    Of the last `days`. One that was liked is none, nor one with a correction that was not rejected.
     What was imported was asked elsewhere and is left out.
     """
     found = rows(
@@ -36,14 +36,14 @@ def gaps(
         join messages q on q.id = m.parent_id
         left join (
             select message_id, min(rating) as least, max(rating) as most,
-                max(status = 'approved' and approved_correction != '') as taught
+                max(status in ('new', 'approved') and correction != '') as corrected
             from feedback where workspace_id = ? group by message_id
         ) f on f.message_id = m.id
         where c.workspace_id = ? and c.owner != 'import' and m.role = 'assistant'
         and m.override_id is null and m.finish_reason in ('stop', 'length')
         and m.created_at >= strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ?)
         and (m.declined or m.relevance < ? or f.least = -1)
-        and coalesce(f.taught, 0) = 0 and coalesce(f.most, 0) < 1
+        and coalesce(f.corrected, 0) = 0 and coalesce(f.most, 0) < 1
         order by m.rowid desc limit ?""",
         workspace_id,
         workspace_id,

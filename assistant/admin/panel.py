@@ -11,6 +11,7 @@ from assistant.admin.desk import QUIET, Refresh
 from assistant.admin.documents import DocumentsTab
 from assistant.admin.erasure import ErasureTab
 from assistant.admin.feedback import FeedbackTab
+from assistant.admin.gaps import GapsTab
 from assistant.admin.rounds import RoundsTab
 from assistant.security import identify, may_administer, may_review
 from storage.workspaces import DEFAULT, list_workspaces
@@ -36,6 +37,8 @@ def build_admin(app: "App") -> gr.Blocks:
         with gr.Tabs(elem_id="tabs"):
             with gr.Tab("Feedback") as feedback_tab:
                 feedback = FeedbackTab(app, workspace)
+            with gr.Tab("Gaps") as gaps_tab:
+                gaps = GapsTab(app, workspace)
             with gr.Tab("Documents", visible=False) as documents_tab:
                 documents = DocumentsTab(app, workspace)
             with gr.Tab("Checks", visible=False) as checks_tab:
@@ -48,6 +51,7 @@ def build_admin(app: "App") -> gr.Blocks:
                 erasure = ErasureTab(app, workspace, erasure_tab)
         tabs = {
             feedback_tab: feedback.refresh,
+            gaps_tab: gaps.refresh,
             documents_tab: documents.refresh,
             checks_tab: checks.refresh,
             rounds_tab: rounds.refresh,
@@ -64,7 +68,7 @@ def _wire(app: "App", page: gr.Blocks, workspace: gr.Dropdown, tabs: dict[gr.Tab
 
     The first tab at once, and the last, whose label says how many people wait.
     """
-    first, *admins_only = tabs
+    first, _, *admins_only = tabs  # reviewers see the first two
 
     def load(request: gr.Request) -> dict[Any, Any]:
         person = identify(request, app)

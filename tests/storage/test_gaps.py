@@ -2,7 +2,7 @@ import pytest
 
 from storage.conversations import add_message, start_conversation
 from storage.database import write, write_transaction
-from storage.feedback import add_feedback, approve
+from storage.feedback import add_feedback, reject
 from storage.gaps import gaps
 from storage.records import Inputs
 from storage.workspaces import create_workspace
@@ -56,13 +56,13 @@ def test_what_was_declined_disliked_or_found_little_for(db, workspace, ask, judg
 
 def test_what_was_liked_taught_imported_or_broken_off_is_none(db, workspace, ask, judge):
     judge(ask("Liked?", relevance=0.1), rating=1)
-    given = judge(ask("Taught?", relevance=0.1), correction="So it is.")
+    given = judge(ask("Corrected?", relevance=0.1), correction="So it is.")
     ask("Imported?", relevance=0.1, owner="import")
     ask("Broken off?", relevance=0.1, finish_reason="interrupted")
     ask("Another workspace?", relevance=0.1, where=create_workspace(db, "other"))
-    assert [gap.question for gap in gaps(db, workspace.id, floor=FLOOR)] == ["Taught?"]
-    approve(db, given.id, reviewer="user:2")
     assert gaps(db, workspace.id, floor=FLOOR) == []
+    reject(db, given.id, reviewer="user:2")
+    assert [gap.question for gap in gaps(db, workspace.id, floor=FLOOR)] == ["Corrected?"]
 
 
 def test_only_the_last_days_count(db, workspace, ask):
