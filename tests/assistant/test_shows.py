@@ -4,7 +4,13 @@ import pytest
 
 from assistant.shows import SHOWS
 
-SOURCE = {"document": "returns.md", "chunk_id": 3, "text": "Within\n30 days. " * 20, "score": 0.5}
+SOURCE = {
+    "document": "returns.md",
+    "chunk_id": 3,
+    "text": "Within\n30 days. " * 20,
+    "score": 0.5,
+    "used": True,
+}
 ANSWER = {"question": "How long?", "answer": "30 days.", "sources": [SOURCE], "notices": ["Old."]}
 ROUND = {
     "round": 4,
@@ -64,3 +70,21 @@ def test_text_of_a_result(verb, row, parts):
 def test_sources_stand_under_an_answer_that_was_printed_piece_by_piece():
     assert SHOWS["ask"].after(ANSWER).splitlines()[-1] == "  (Old.)"
     assert all(len(line) < 200 for line in SHOWS["ask"].after(ANSWER).splitlines())
+
+
+def test_only_what_an_answer_rests_on_stands_under_it_or_else_all():
+    other = SOURCE | {"document": "hours.md", "used": False}
+    said = SHOWS["ask"].after(ANSWER | {"sources": [other, SOURCE]})
+    assert "[2] returns.md" in said and "hours.md" not in said
+    said = SHOWS["ask"].after(ANSWER | {"sources": [other, other]})
+    assert said.splitlines()[0] == "  (no sentence was found in these passages)"
+    assert "[1] hours.md" in said and "[2] hours.md" in said
+
+
+def test_open_questions_are_shown_by_topic():
+    row = {"questions": ["Do you ship?", "Is there shipping?"], "asked": 3, "declined": 3}
+    assert SHOWS["feedback gaps"].text(row | {"disliked": 0}) == (
+        "3x Do you ship? (3 declined)\n    Is there shipping?"
+    )
+    once = {"questions": ["Why?"], "asked": 1, "declined": 0, "disliked": 0}
+    assert SHOWS["feedback gaps"].text(once) == "1x Why?"
