@@ -6,7 +6,7 @@ from html import escape
 from typing import Any
 
 from assistant.overriding import SERVED
-from knowledge.support import used, with_sources
+from knowledge.support import Cited, cite
 from storage.records import Feedback, FinishReason, Message, Passage
 
 CORRECT = "Correct this answer"
@@ -53,8 +53,9 @@ def show(
     messages, thumbs = [], []
     for message in thread:
         said = by_message.get(message.id, [])
-        under = _under(message, said, (notices or {}).get(message.id, ()))
-        messages.append(entry(message.role, _text(message), under))
+        cited = cite(message.content, [passage.text for passage in _passages(message)])
+        under = _under(message, cited, said, (notices or {}).get(message.id, ()))
+        messages.append(entry(message.role, cited.text, under))
         if message.role == "assistant":
             thumbs.append(_thumb(said))
     return Shown(messages, tuple(message.id for message in thread), thumbs)
@@ -73,7 +74,7 @@ def _thumb(said: Sequence[Feedback]) -> str | None:
     return _THUMBS[ratings[-1]] if ratings else None
 
 
-def _under(message: Message, said: Sequence[Feedback], notices: Sequence[str]) -> str:
+def _under(message: Message, cited: Cited, said: Sequence[Feedback], notices: Sequence[str]) -> str:
     if message.role != "assistant":
         return ""
     notes = list(notices)
@@ -83,13 +84,8 @@ def _under(message: Message, said: Sequence[Feedback], notices: Sequence[str]) -
     if message.adapter_id is not None:
         notes.append(f"Adapter {message.adapter_id}")
     parts = [f'<p class="note">{one_line(note)}</p>' for note in notes]
-    parts += [*_sources(message), *_correction(said)]
+    parts += [*_sources(message, cited), *_correction(said)]
     return UNDER + "".join(parts) + "</div>" if parts else ""
-
-
-def _text(message: Message) -> str:
-    """What was said, with the number of its source after each sentence that rests on one."""
-    return with_sources(message.content, [passage.text for passage in _passages(message)])
 
 
 def _passages(message: Message) -> tuple[Passage, ...]:
@@ -97,16 +93,14 @@ def _passages(message: Message) -> tuple[Passage, ...]:
     return message.inputs.passages if message.inputs and message.override_id is None else ()
 
 
-def _sources(message: Message) -> list[str]:
+def _sources(message: Message, cited: Cited) -> list[str]:
     """The passages that a sentence rests on; where none does, all of them, and that it is so."""
-    passages = _passages(message)
-    numbers = used(message.content, [passage.text for passage in passages])
     shown = [
         _source(number, passage)
-        for number, passage in enumerate(passages, start=1)
-        if number in numbers or not numbers
+        for number, passage in enumerate(_passages(message), start=1)
+        if number in cited.used or not cited.used
     ]
-    if shown and not numbers and message.content:
+    if shown and not cited.used and message.content:
         return [f'<p class="note">{UNSUPPORTED}</p>', *shown]
     return shown
 

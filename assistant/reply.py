@@ -109,11 +109,11 @@ def reply(
         wanted = _wanted_adapter(db, workspace, options)
         _look_for_override(db, workspace, turn, options, wanted)
         if turn.override is None:
+            _look_up(app, db, workspace, turn, options)
+        if turn.override is None and not turn.declined:
             adapter_id = _loaded(app, workspace, wanted, options, turn.notices)
             if adapter_id != wanted:  # the base knows nothing of what the adapter has learned
                 _look_for_override(db, workspace, turn, options, adapter_id)
-        if turn.override is None:
-            _look_up(app, db, workspace, turn, options)
     if turn.override is not None or turn.declined:
         yield from _say(app, turn, options)
     else:
@@ -172,13 +172,14 @@ def _look_up(
     if options.use_documents:
         sought = search_text(turn.inputs.question, turn.inputs.history)
         found = look_up(app, db, workspace, sought)
-    examples = examples_for(app, db, workspace, turn.question) if options.use_examples else ()
-    turn.inputs = replace(turn.inputs, passages=found.passages, examples=examples)
     turn.relevance = found.relevance
     if found.relevance is not None and not found.passages:
         turn.declined = decline(app, db, workspace, turn.question, found)
-        if not turn.declined:
-            turn.notices.append(SILENT)
+        if turn.declined:
+            return
+        turn.notices.append(SILENT)
+    examples = examples_for(app, db, workspace, turn.question) if options.use_examples else ()
+    turn.inputs = replace(turn.inputs, passages=found.passages, examples=examples)
 
 
 def _wanted_adapter(db: Database, workspace: Workspace, options: ReplyOptions) -> int | None:
@@ -199,7 +200,8 @@ def _look_for_override(
         turn.override, said = find_override(
             db, workspace, turn.question, turn.inputs.history, adapter_id
         )
-        turn.notices = list(said) if turn.override else [*turn.notices, *said]
+        new = [one for one in said if one not in turn.notices]
+        turn.notices = list(said) if turn.override else [*turn.notices, *new]
 
 
 def _loaded(

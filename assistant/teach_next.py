@@ -8,6 +8,7 @@ from sqlite_utils import Database
 
 from assistant.app import App
 from assistant.likeliest import NEAR_FROM
+from knowledge.corrections import near_questions, sync_corrections
 from storage.gaps import Gap, gaps
 from storage.overrides import normalise
 from storage.pairs import pair_questions
@@ -38,17 +39,25 @@ def teach_next(app: App, db: Database, workspace: Workspace, *, days: int = 30) 
         asked.setdefault(normalise(gap.question), []).append(gap)
     if not asked:
         return []
-    embed = app.embedder.embed
-    vectors = embed([same[0].question for same in asked.values()])
-    taught = embed(list(pair_questions(db, workspace.id).values()))
-    known = (vectors @ taught.T).max(axis=1, initial=-1.0) >= NEAR_FROM
-    topics = _alike(vectors[~known])
-    open_ones = [same for same, is_known in zip(asked.values(), known, strict=True) if not is_known]
-    found = [_topic([open_ones[place] for place in topic]) for topic in topics]
+    vectors = app.embedder.embed([same[0].question for same in asked.values()])
+    sync_corrections(app.index, app.embedder, workspace.id, pair_questions(db, workspace.id))
+    unknown = [
+        (same, vector)
+        for same, vector in zip(asked.values(), vectors, strict=True)
+        if not _is_taught(app, workspace, vector)
+    ]
+    topics = _alike([vector for _, vector in unknown])
+    found = [_topic([unknown[place][0] for place in topic]) for topic in topics]
     return sorted(found, key=lambda topic: -topic.asked)
 
 
-def _alike(vectors: "np.ndarray") -> list[list[int]]:
+def _is_taught(app: App, workspace: Workspace, vector: "np.ndarray") -> bool:
+    """Whether a correction was approved of a question near to this one."""
+    near = near_questions(app.index, app.embedder, workspace.id, vector, 1)
+    return any(similarity >= NEAR_FROM for similarity in near.values())
+
+
+def _alike(vectors: Sequence["np.ndarray"]) -> list[list[int]]:
     """The places of vectors that are near to the first of their group, in their order."""
     groups: list[list[int]] = []
     for place, vector in enumerate(vectors):

@@ -57,6 +57,11 @@ def stems(text: str) -> set[str]:
 _SMALL = frozenset(stem for word in SMALL | FILLERS for stem in stems(word))
 
 
+def telling_stems(text: str) -> set[str]:
+    """Those that say something."""
+    return stems(text) - _SMALL
+
+
 class LexicalIndex:
     """Chunks by their words, for the workspaces of one database. Thread-safe.
 
@@ -89,7 +94,7 @@ class LexicalIndex:
 
     def rarity(self, db: Database, workspace_id: int, query: str) -> dict[str, float]:
         """The words of `query` that say something, as stems, and what each counts: BM25's idf."""
-        words = stems(HOW_MUCH.sub(" ", query.casefold())) - _SMALL
+        words = telling_stems(HOW_MUCH.sub(" ", query.casefold()))
         known = self._words(workspace_id)
         with known.lock:
             _read_new(db, workspace_id, known)

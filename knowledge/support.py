@@ -9,9 +9,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from knowledge.english import FILLERS, SMALL
 from knowledge.figures import numbers
-from knowledge.lexical import stems
+from knowledge.lexical import stems, telling_stems
 
 LEAST_SHARED = 0.6
 """Of a sentence's words that say something, the share that its passage must have."""
@@ -23,7 +22,6 @@ _ABBREVIATION = re.compile(
 _NUMBERED = re.compile(r"\s?\[(\d{1,2})\]")
 _MARK = re.compile(r"^\s*(?:[-*•]|\d{1,2}[.)])\s+")
 _NAME = re.compile(r"\b[^\W\d_]\w*")
-_SMALL = frozenset(stem for word in SMALL | FILLERS for stem in stems(word))
 _DENIAL = re.compile(
     r"\b(?:not|no|never|none|neither|nor|without|cannot|nobody|nothing)\b|n['’]t\b", re.IGNORECASE
 )
@@ -51,41 +49,43 @@ class _Known:
     said: list[tuple[set[str], bool]]
     """Of each sentence its stems, and whether it denies."""
 
-    @staticmethod
-    def of(text: str) -> "_Known":
-        said = [(stems(one), bool(_DENIAL.search(one))) for one, _ in _split(text)]
-        return _Known(numbers(text), {*_words(text)}, stems(text), said)
-
     def denies(self, words: set[str]) -> bool:
         """Whether the sentence that has most of the words does."""
         return max(self.said, key=lambda one: len(words & one[0]), default=(set(), False))[1]
 
 
-def sentences(answer: str, passages: Sequence[str]) -> list[Sentence]:
-    """The sentences of `answer`, each with the passage that supports it best."""
-    known = [_Known.of(text) for text in passages]
-    return [
-        Sentence(text, end, _source(_NUMBERED.sub("", text), known)) for text, end in _split(answer)
-    ]
+@dataclass(frozen=True)
+class Cited:
+    """An answer with the number of its passage after each sentence that rests on one."""
+
+    text: str
+    sentences: tuple[Sentence, ...]
+
+    @property
+    def used(self) -> set[int]:
+        """The numbers of the passages that a sentence rests on."""
+        return {one.source for one in self.sentences if one.source is not None}
 
 
-def used(answer: str, passages: Sequence[str]) -> list[int]:
-    """The numbers of the passages that a sentence of `answer` rests on, in their order."""
-    found = {one.source for one in sentences(answer, passages)}
-    return sorted(number for number in found if number is not None)
-
-
-def with_sources(answer: str, passages: Sequence[str]) -> str:
-    """The answer with the number of its passage after each sentence that rests on one.
+def cite(answer: str, passages: Sequence[str]) -> Cited:
+    """Find the passage that supports each sentence best, and write its number behind it.
 
     Numbers that the model wrote go: it also cites what does not say so, and what there is not.
     They stay in code, and where one may be an index, as in `rows[1]`.
     """
-    if not passages or "```" in answer:
-        return answer
+    if not passages:
+        return Cited(answer, ())
+    known = [_known(text) for text in passages]
+    found = tuple(
+        Sentence(text, end, _source(_NUMBERED.sub("", text), known)) for text, end in _split(answer)
+    )
+    return Cited(answer if "```" in answer else _marked(answer, found, len(passages)), found)
+
+
+def _marked(answer: str, found: Sequence[Sentence], most: int) -> str:
     parts, start = [], 0
-    for one in sentences(answer, passages):
-        bare = _NUMBERED.sub(lambda found: _kept(found, len(passages)), answer[start : one.end])
+    for one in found:
+        bare = _NUMBERED.sub(lambda number: _kept(number, most), answer[start : one.end])
         mark = f" [{one.source}]" if one.source else ""
         parts.append(f"{bare.rstrip()}{mark}")
         start = one.end
@@ -110,10 +110,16 @@ def _split(answer: str) -> Iterator[tuple[str, int]]:
         yield answer[start:].strip(), len(answer.rstrip())
 
 
+def _known(passage: str) -> _Known:
+    said = [(stems(one), bool(_DENIAL.search(one))) for one, _ in _split(passage)]
+    written = {match.group().casefold() for match in _NAME.finditer(passage)}
+    return _Known(numbers(passage), written, stems(passage), said)
+
+
 def _source(sentence: str, passages: Sequence[_Known]) -> int | None:
     body = _MARK.sub("", sentence)
     wanted, names, denial = numbers(body) - _ONE, _names(body), bool(_DENIAL.search(body))
-    words = {word for word in stems(body) - _SMALL if len(word) > 1 or word.isdigit()}
+    words = {word for word in telling_stems(body) if len(word) > 1 or word.isdigit()}
     if not words and not wanted:
         return None
     shares = {
@@ -132,7 +138,3 @@ def _names(sentence: str) -> set[str]:
         for match in _NAME.finditer(sentence)
         if match.start() and match.group()[0].isupper() and match.group() != "I"
     }
-
-
-def _words(text: str) -> Iterator[str]:
-    return (match.group().casefold() for match in _NAME.finditer(text))

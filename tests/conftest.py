@@ -10,8 +10,9 @@ from storage.models import BaseModel
 
 @pytest.fixture(autouse=True)
 def own_surroundings(tmp_path, monkeypatch):
-    """No test may touch the user's data directory, model cache or the network's hubs."""
+    """No test may touch the user's data directory, models or the network's hubs."""
     monkeypatch.setenv("APPRENTICE_DATA", str(tmp_path / "data"))
+    monkeypatch.delenv("APPRENTICE_BASE_MODEL", raising=False)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")

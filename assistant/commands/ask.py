@@ -184,11 +184,11 @@ def add_history(db: Database, conversation_id: str, turns: Turns) -> str | None:
 
 def result(app: App, done: Done) -> Event:
     """A finished reply as `ask --json` prints it."""
-    from knowledge.support import used
+    from knowledge.support import cite
 
     message = done.message
     assert message.inputs is not None
-    rests_on = used(message.content, [passage.text for passage in done.passages])
+    rests_on = cite(message.content, [passage.text for passage in done.passages]).used
     return {
         "question": message.inputs.question,
         "answer": message.content,

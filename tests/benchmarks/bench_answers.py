@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from knowledge.support import sentences
+from knowledge.support import cite
 from tests.benchmarks.grounding import claims, found_in
 from tests.benchmarks.house import House
 
@@ -92,7 +92,7 @@ def right(row: Row, reply: Row) -> bool:
 def citations(reply: Row) -> list[bool]:
     """For each cited sentence, whether its source has every name and number of it."""
     texts = [source["text"] for source in reply["sources"]]
-    cited = [one for one in sentences(reply["answer"], texts) if one.source]
+    cited = cite(reply["answer"], texts).sentences
     return [
         found_in(texts[one.source - 1], wanted := claims(one.text)) == wanted
         for one in cited

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knowledge.support import sentences, used, with_sources
+from knowledge.support import cite
 
 PASSAGES = [
     "Returns\nGoods may be returned within 45 days of delivery, unused.",
@@ -34,15 +34,15 @@ PASSAGES = [
     ],
 )
 def test_a_passage_supports_what_it_says(answer, sources):
-    assert used(answer, PASSAGES) == sources
+    assert sorted(cite(answer, PASSAGES).used) == sources
 
 
 def test_numbers_stand_after_what_they_support():
     said = "Goods may be returned within 45 days. Come in! The shop is open on Tuesday\n"
-    assert with_sources(said, PASSAGES) == (
+    assert cite(said, PASSAGES).text == (
         "Goods may be returned within 45 days. [1] Come in! The shop is open on Tuesday [2]\n"
     )
-    assert with_sources(said, []) == said
+    assert cite(said, []).text == said
 
 
 @pytest.mark.parametrize(
@@ -56,12 +56,12 @@ def test_numbers_stand_after_what_they_support():
     ],
 )
 def test_every_number_is_one_that_supports(answer, shown):
-    assert with_sources(answer, PASSAGES) == shown
+    assert cite(answer, PASSAGES).text == shown
 
 
 @given(st.text("aB1. [2]!\n45days", max_size=60))
 def test_no_text_is_lost(answer):
-    bare = with_sources(answer, PASSAGES)
-    assert [c for c in bare if c.isalpha()] == [c for c in answer if c.isalpha()]
-    ends = [one.end for one in sentences(answer, PASSAGES)]
+    cited = cite(answer, PASSAGES)
+    assert [c for c in cited.text if c.isalpha()] == [c for c in answer if c.isalpha()]
+    ends = [one.end for one in cited.sentences]
     assert ends == sorted(ends) and all(end <= len(answer) for end in ends)
