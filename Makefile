@@ -1,4 +1,4 @@
-# apprentice: make demo | test | run | lint | bench | bench-learning | bench-skills | soak
+# apprentice: make demo | test | run | lint | sbom | audit | docs | docs-serve | bench | bench-learning | bench-skills | soak
 PYTHON ?= python3
 VENV ?= .venv
 # An index for torch alone; empty: pip's own configuration. The small CPU build:
@@ -12,7 +12,7 @@ WORKERS ?= 2
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo run test lint bench bench-learning bench-skills soak clean install
+.PHONY: demo run test lint sbom audit docs docs-serve docs-reference bench bench-learning bench-skills soak clean install
 
 install: $(READY)
 
@@ -22,7 +22,7 @@ $(READY): pyproject.toml constraints.txt
 	@date +%s > .install-started
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) -c constraints.txt torch
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,docs]'
 	@touch $(READY)
 	@echo "Installed in $$(( $$(date +%s) - $$(cat .install-started) )) s."; rm -f .install-started
 
@@ -33,12 +33,31 @@ run: $(READY)
 	$(BIN)/apprentice serve --data $(DATA)
 
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) -m "not slow" --durations=30 -p no:cacheprovider tests
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile -m "not slow" --durations=30 -p no:cacheprovider tests
 
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# What is installed, as CycloneDX
+sbom: $(READY)
+	@mkdir -p build
+	$(BIN)/cyclonedx-py environment --pyproject pyproject.toml --of JSON -o build/sbom.json $(BIN)/python
+
+# Known holes of the pinned versions; asks the package index, and fails where it knows nothing
+audit: $(READY)
+	$(BIN)/pip-audit --strict --no-deps --disable-pip -r constraints.txt
+
+docs: docs-reference
+	$(BIN)/zensical build --strict
+
+docs-serve: docs-reference
+	$(BIN)/zensical serve
+
+# Made from the code; not in git
+docs-reference: $(READY)
+	$(BIN)/python -m docs.reference docs/reference
 
 bench: $(READY)
 	$(BIN)/python -m tests.benchmarks

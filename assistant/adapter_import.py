@@ -16,6 +16,7 @@ from assistant.app import App
 from storage.adapters import add_adapter, copy_of, refuse_tainted_copy
 from storage.audit import audit
 from storage.database import write_transaction
+from storage.durable import put
 from storage.errors import BadInput
 from storage.records import Adapter
 from storage.workspaces import workspace as workspace_named
@@ -74,7 +75,7 @@ def import_adapter(app: App, folder: Path, *, workspace: str, actor: str) -> Ada
                 metrics={},
             )
             shutil.rmtree(app.adapter_folder(made.id), ignore_errors=True)
-            (place / "adapter").rename(app.adapter_folder(made.id))
+            put(place / "adapter", app.adapter_folder(made.id))
             detail = {"manifest": ours, "method": manifest.method}
             audit(db, actor, "adapter imported", f"adapter:{made.id}", detail)
     finally:

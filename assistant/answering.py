@@ -16,6 +16,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, Any
 
+from assistant.decoding import FREE, Decoding
+from assistant.engines.remote_place import RemotePlace, remote_place
 from assistant.likeliest import GREEDY, Approved, Weighing, stream
 from assistant.settings import Settings
 from assistant.tokens import ChatTokenizer
@@ -25,6 +27,9 @@ from tuning.child import step_back
 
 AT_ONCE = 4
 """Requests in flight, the slots of the CPU engine: 1.4 times the tokens a second of one."""
+
+LEAVING_S = 10.0
+"""A child that is not done with a model server by then is killed as any other."""
 
 
 class AnsweringFailed(ApprenticeError):
@@ -53,6 +58,7 @@ class ChildAnswerer:
             "threads": settings.threads,
             "context": settings.context,
             "at_once": at_once,
+            "remote": asdict(remote_place(settings)) if settings.engine == "remote" else None,
         }
         self._log = log_file
         self._child: subprocess.Popen[str] | None = None
@@ -77,7 +83,11 @@ class ChildAnswerer:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        assert self._child is not None
+        assert self._child is not None and self._child.stdin is not None
+        if self._spec["remote"]:  # it unloads there what it loaded
+            with suppress(BrokenPipeError, subprocess.TimeoutExpired):
+                self._child.stdin.close()
+                self._child.wait(LEAVING_S)
         self._child.kill()
         self._child.wait()
         for pipe in (self._child.stdin, self._child.stdout):
@@ -93,6 +103,7 @@ class ChildAnswerer:
         max_tokens: int,
         how: Weighing = GREEDY,
         approved: Sequence[Approved] = (),
+        decoding: Sequence[Decoding] = (),
         temperature: float = 0.0,
         seeds: Sequence[int] = (),
         on_answer: Callable[[int], None] = lambda done: None,
@@ -101,8 +112,9 @@ class ChildAnswerer:
         """One answer per prompt (token ids), in order; greedy at temperature 0.
 
         `adapter` is (id, folder) or None for the base; for `how` see `likeliest`, `approved` is
-        its `approved` of each prompt. At another temperature `seeds`, one a prompt, say how chance
-        falls. Raises AnsweringFailed when the child dies.
+        its `approved` of each prompt; `decoding`, one a prompt too, is FREE where it is not given.
+        At another temperature `seeds`, one a prompt, say how chance falls. Raises AnsweringFailed
+        when the child dies.
         """
         for number, prompt in enumerate(prompts):
             self._send(
@@ -113,6 +125,7 @@ class ChildAnswerer:
                     "folder": str(adapter[1]) if adapter else None,
                     "max_tokens": max_tokens,
                     "how": asdict(replace(how, approved=approved[number]) if approved else how),
+                    "decoding": asdict(decoding[number] if decoding else FREE),
                     "temperature": temperature,
                     "seed": seeds[number] if seeds else None,
                 }
@@ -159,26 +172,41 @@ def main() -> int:
     os.dup2(2, 1)  # whatever libraries print goes to the log, never between our lines
     step_back()
     spec = json.loads(sys.stdin.readline())
+    try:
+        _answer_all(spec, out)
+    except ApprenticeError as error:
+        _say(out, {"error": f"The evaluation could not answer: {error}"})
+        return 1
+    return 0
+
+
+def _answer_all(spec: dict[str, Any], out: IO[str]) -> None:
     engines = _Engines(spec)
     writing = threading.Lock()
-    with ThreadPoolExecutor(spec["at_once"]) as pool:
-        for line in sys.stdin:
-            asked = json.loads(line)
-            engine = engines.of(asked["folder"])
-            if asked["adapter_id"] is not None:
-                engine.load(asked["adapter_id"], Path(asked["folder"]))
-            pool.submit(_answer_one, engine, asked, engines.decode, out, writing)
-    engines.close()
-    return 0
+    try:
+        with ThreadPoolExecutor(spec["at_once"]) as pool:
+            for line in sys.stdin:
+                asked = json.loads(line)
+                engine = engines.of(asked["folder"])
+                if asked["adapter_id"] is not None:
+                    engine.load(asked["adapter_id"], Path(asked["folder"]))
+                pool.submit(_answer_one, engine, asked, engines.decode, out, writing)
+    finally:
+        engines.close()
 
 
 class _Engines:
     """The engine that serves, and beside it, once asked for, the one it would open for others."""
 
     def __init__(self, spec: dict[str, Any]) -> None:
-        self._spec, self._base = spec, _base(spec["base"])
+        from assistant.engines.choose import judging_engine
+
+        self._base = _base(spec["base"])
+        self._remote = RemotePlace(**spec["remote"]) if spec["remote"] else None
+        engine = judging_engine(self._base, spec["engine"], self._remote)
+        self._spec = {**spec, "engine": engine}
         self.decode = ChatTokenizer(self._base.folder).decode
-        self._first = self._open(spec["engine"])
+        self._first = self._open(engine)
         self._beside: dict[str, Any] = {}
 
     def of(self, folder: str | None) -> Any:
@@ -188,7 +216,7 @@ class _Engines:
 
         if folder is None or self._spec["engine"] != "auto":
             return self._first
-        name = engine_beside(self._base, self._first.name, adapter_kind(Path(folder)))
+        name = engine_beside(self._first.name, adapter_kind(Path(folder)))
         if name is None:
             return self._first
         if name not in self._beside:
@@ -209,6 +237,7 @@ class _Engines:
             threads=self._spec["threads"],
             context=self._spec["context"],
             at_once=self._spec["at_once"],
+            remote=self._remote,
         )
 
 
@@ -222,13 +251,21 @@ def _answer_one(
     from assistant.engines.protocol import Sampling
 
     said: dict[str, Any] = {"number": asked["number"]}
+    decoding = asked["decoding"]
     try:
         pieces = stream(
             engine,
             asked["prompt_ids"],
             asked["adapter_id"],
-            Sampling(asked["max_tokens"], asked["temperature"], seed=asked["seed"]),
+            Sampling(
+                asked["max_tokens"],
+                asked["temperature"],
+                seed=asked["seed"],
+                repeat_penalty=decoding["repeat_penalty"],
+                schema=decoding["schema"],
+            ),
             threading.Event(),
+            stop=decoding["stop"],
             how=_weighing(asked["how"]),
             decode=decode,
         )
@@ -236,8 +273,12 @@ def _answer_one(
     except Exception as error:  # noqa: BLE001  the edge of the process: told to the parent
         said["error"] = f"The evaluation could not answer: {error}"
     with writing:
-        out.write(json.dumps(said) + "\n")
-        out.flush()
+        _say(out, said)
+
+
+def _say(out: IO[str], said: dict[str, Any]) -> None:
+    out.write(json.dumps(said) + "\n")
+    out.flush()
 
 
 def _weighing(given: dict[str, Any]) -> Weighing:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from sqlite_utils import Database
 
 from assistant.settings import Settings
+from assistant.under_way import UnderWay
 from storage.adapters import adapter as adapter_row
 from storage.database import open_database
 from storage.datadir import DataDir, open_datadir, own
@@ -47,6 +48,7 @@ class App:
         self.settings = settings
         self.datadir = datadir
         self.progress = progress
+        self.under_way = UnderWay()
         self.former: App | None = None
         """On a base that is only tried: the app on the base that serves meanwhile."""
         self._parts: dict[str, Any] = {}
@@ -68,6 +70,13 @@ class App:
         from storage.models import find_base
 
         return self.base if self.has("base") else find_base(self._base_name(), self.datadir.models)
+
+    def check_base(self) -> None:
+        """Raises Damaged when a base model in a folder of the owner's is cut; fetches nothing."""
+        from storage.models import check_weights, is_local
+
+        if is_local(name := self._base_name()):
+            check_weights(Path(name).expanduser())
 
     @property
     def tokenizer(self) -> "ChatTokenizer":
@@ -141,7 +150,7 @@ class App:
             return self.engine
         from assistant.engines.choose import engine_beside
 
-        beside = engine_beside(self.base, self.engine.name, kind)
+        beside = engine_beside(self.engine.name, kind)
         return self.engine if beside is None else self._once("engine beside", self._open_beside)
 
     def _verified_kind(self, row: Adapter) -> "Kind":
@@ -205,12 +214,14 @@ class App:
 
     def _open_engine(self) -> "Engine":
         from assistant.engines.choose import open_engine
+        from assistant.engines.remote_place import remote_place
 
         return open_engine(
             self.base,
             engine=self.settings.engine,
             threads=self.settings.threads,
             context=self.settings.context,
+            remote=remote_place(self.settings),
         )
 
     def _open_beside(self) -> "Engine":

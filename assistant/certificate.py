@@ -5,8 +5,6 @@ who asked.
 """
 
 import json
-import os
-from pathlib import Path
 from typing import Any
 
 from sqlite_utils import Database
@@ -14,6 +12,7 @@ from sqlite_utils import Database
 from storage.backup import recorded_backups
 from storage.copies import copies_of, feedback_exports
 from storage.datadir import DataDir
+from storage.durable import put_text
 from storage.erased_text import SHORTEST
 from storage.erasure import Erasure
 
@@ -74,8 +73,10 @@ def still_held(db: Database, datadir: DataDir, known: Erasure) -> list[dict[str,
     for item in copies_of(db, known.detail["adapters"], known.detail["rounds"]):
         what = {"export": "exported adapter", "push": "pushed adapter", "bundle": "exported bundle"}
         held.append(_copy(what[item.kind], item.place, item.created_at))
-    if known.detail["feedback"]:
-        for item in feedback_exports(db, before):
+    for item in feedback_exports(db, before):
+        if item.format.startswith("map."):  # of questions, judged or not
+            held.append(_copy("saved map of questions", item.place, item.created_at))
+        elif known.detail["feedback"]:
             held.append(_copy("exported feedback", item.place, item.created_at))
     return held
 
@@ -84,8 +85,8 @@ def write_certificate(db: Database, datadir: DataDir, known: Erasure) -> dict[st
     """Write `certificates/<id>.json` and `.md` anew; returns the facts."""
     facts = certificate(db, datadir, known)
     path = datadir.certificates / f"{known.id}.json"
-    _replace(path, json.dumps(facts, indent=1, ensure_ascii=False))
-    _replace(path.with_suffix(".md"), as_markdown(facts))
+    put_text(path, json.dumps(facts, indent=1, ensure_ascii=False))
+    put_text(path.with_suffix(".md"), as_markdown(facts))
     return facts
 
 
@@ -167,12 +168,3 @@ def _joined(lines: list[str]) -> list[str]:
 
 def _copy(what: str, place: str, at: str) -> dict[str, Any]:
     return {"what": what, "place": place, "at": at, "remedy": "delete it there"}
-
-
-def _replace(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.name}.draft")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(draft, path)

@@ -1,6 +1,7 @@
 """The wish to have one's conversation deleted, with what was learned from it.
 
-It is asked for on the chat page, waits for an admin's yes, and the page says what became of it.
+A conversation of which nothing was said goes at once. Else it is asked for on the chat page,
+waits for an admin's yes, and the page says what became of it.
 """
 
 from collections.abc import Callable
@@ -11,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from assistant.certificate import still_held
-from assistant.chat_layout import Parts
+from assistant.chat_layout import Parts, note_line
 from assistant.chat_visit import View, Visit, own_conversation, view_of, visit
+from assistant.chat_words import Words
+from storage.conversations import delete_conversation, feedback_of
 from storage.erasure import Erasure, erasure
 from storage.erasure_requests import ErasureRequest, file_request, requests_of
 
@@ -24,11 +27,6 @@ Draw = Callable[..., Updates]
 
 TOLD = timedelta(days=7)
 """How long the empty page says that a conversation was deleted; its own address always does."""
-_WAITS = (
-    "You asked for this conversation to be deleted, with whatever has learned from it. "
-    "It stays until an admin agrees; then you read here what was done."
-)
-_REFUSED = "An admin decided on {day} not to delete this conversation. You may ask again."
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class Standing:
 
 
 class ErasureEvents:
-    """The button, the question whether it is meant, and the request."""
+    """The button, the question whether it is meant, and the deletion or the request for it."""
 
     def __init__(self, app: "App", parts: Parts, draw: Draw) -> None:
         self._app = app
@@ -50,7 +48,7 @@ class ErasureEvents:
     def wire(self, quiet: dict[str, Any]) -> None:
         """Bind the handlers."""
         parts, panel = self._parts, self._parts.erase
-        outputs = {*parts.drawn(), panel.whole}
+        outputs = {*parts.drawn(), panel.whole, panel.text, panel.yes}
         parts.side.erase.click(self.ask, parts.view, outputs, **quiet)
         panel.yes.click(self.file, parts.view, outputs, **quiet)
         panel.close.click(self.closed, None, outputs, **quiet)
@@ -59,14 +57,27 @@ class ErasureEvents:
         """Is it meant?"""
         view = view_of(view, request)
         with visit(self._app, request, view.workspace) as caller:
-            own_conversation(caller, view.conversation)
-            return {self._parts.erase.whole: gr.update(visible=True)}
+            mine = own_conversation(caller, view.conversation)
+            judged = bool(feedback_of(caller.db, mine.id))
+            panel, words = self._parts.erase, caller.words
+            return {
+                panel.whole: gr.update(visible=True),
+                panel.text: gr.update(value=words("delete_asks" if judged else "delete_now")),
+                panel.yes: gr.update(value=words("ask_to_delete" if judged else "delete_it")),
+            }
 
     def file(self, view: View, request: gr.Request) -> Updates:
-        """The wish goes to the admin; asking twice is asking once."""
+        """Deleted at once if nothing was said of it, so that nothing can have learned from it.
+
+        Else the wish goes to the admin; asking twice is asking once.
+        """
         view = view_of(view, request)
         with visit(self._app, request, view.workspace) as caller:
             mine = own_conversation(caller, view.conversation)
+            if not feedback_of(caller.db, mine.id):
+                delete_conversation(caller.db, mine.id)
+                said = note_line(caller.words("deleted"))
+                return self._draw(caller, "") | self.closed() | {self._parts.talk.told: said}
             file_request(
                 caller.db,
                 caller.workspace.id,
@@ -91,8 +102,8 @@ def standing(app: "App", caller: Visit, conversation_id: str) -> Standing:
     if newest is None:
         return Standing("", may_ask=True)
     if newest.state == "pending":
-        return Standing(_WAITS, may_ask=False)
-    return Standing(_REFUSED.format(day=_day(newest)), may_ask=True)
+        return Standing(caller.words("delete_waits"), may_ask=False)
+    return Standing(caller.words("delete_refused", day=_day(newest)), may_ask=True)
 
 
 def gone(app: "App", caller: Visit, conversation_id: str) -> str:
@@ -108,25 +119,23 @@ def _asked(caller: Visit) -> list[ErasureRequest]:
 
 def _done(app: "App", caller: Visit, request: ErasureRequest) -> str:
     """What was deleted, what had learned from it, and what is out of reach."""
-    said = f"Your conversation was deleted on {_day(request)}, as you asked."
+    said = caller.words("delete_done", day=_day(request))
     if request.erasure_id is None:
         return said
     known = erasure(caller.db, request.erasure_id)
-    return f"{said} {_learned(known)} {_copies(app, caller, known)}".strip()
+    return f"{said} {_learned(known, caller.words)} {_copies(app, caller, known)}".strip()
 
 
-def _learned(known: Erasure) -> str:
+def _learned(known: Erasure, words: Words) -> str:
     count = len(known.detail["adapters"])
-    if not count:
-        return "No model had learned from it."
-    models = "one model" if count == 1 else f"{count} models"
-    return f"What {models} had learned from it is deleted too."
+    key = {0: "delete_no_model", 1: "delete_one_model"}.get(count, "delete_models")
+    return words(key, count=count)
 
 
 def _copies(app: "App", caller: Visit, known: Erasure) -> str:
     if not still_held(caller.db, app.datadir, known):
         return ""
-    return "Backups or exports from before may still hold it: the admin has a list of them."
+    return caller.words("delete_copies")
 
 
 def _lately(request: ErasureRequest) -> bool:

@@ -5,10 +5,16 @@ from typing import Any
 
 import gradio as gr
 
-from assistant.chat_view import CORRECT, one_line
+from assistant.chat_view import one_line
 from assistant.chat_visit import View
+from assistant.chat_words import ENGLISH, Words, fixed
 
-REASONS = ("Wrong", "Incomplete", "Not what the documents say", "Wrong format", "Wrong tone")
+MATHS: list[dict[str, str | bool]] = [
+    {"left": "$$", "right": "$$", "display": True},
+    {"left": r"\[", "right": r"\]", "display": True},
+    {"left": r"\(", "right": r"\)", "display": False},
+]
+"""What stands between these is a formula. One dollar begins none: it is a price."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +31,27 @@ class Side:
 
     new: gr.Button
     workspace: gr.Dropdown
+    find: gr.Textbox
     recent: gr.Radio
+    nothing: gr.Markdown
+    """Said when the search finds no conversation."""
+    mine: gr.Column
+    """What can be done with the open conversation."""
+    rename: gr.Button
+    markdown: gr.Button
+    json: gr.Button
     erase: gr.Button
+    privacy: gr.Markdown
     who: gr.Markdown
     admin: gr.Button
     account: gr.Button
+
+    def drawn(self) -> set[Any]:
+        """What changes with the open conversation and with who looks at it."""
+        return {
+            *(self.workspace, self.find, self.recent, self.nothing, self.mine, self.markdown),
+            *(self.json, self.erase, self.privacy, self.who, self.admin, self.account),
+        }
 
 
 @dataclass(frozen=True)
@@ -41,6 +63,13 @@ class Talk:
     told: gr.Markdown
     """What became of a wish to have a conversation deleted."""
     problem: gr.Markdown
+    files: gr.Markdown
+    """The conversation's own files (`chat_attachments`)."""
+    attach: gr.Button
+    attached: gr.Textbox
+    """Where `ui/attachments.js` writes in which conversation a file has come or gone, ..."""
+    look: gr.Button
+    """... and what it presses then."""
     box: gr.Textbox
 
 
@@ -63,8 +92,20 @@ class Question:
     """A panel over the page that asks whether it is meant."""
 
     whole: gr.Column
+    text: gr.Markdown
     close: gr.Button
     yes: gr.Button
+
+
+@dataclass(frozen=True)
+class Naming:
+    """A panel over the page for the name of the open conversation."""
+
+    whole: gr.Column
+    text: gr.Textbox
+    problem: gr.Markdown
+    close: gr.Button
+    save: gr.Button
 
 
 @dataclass(frozen=True)
@@ -78,14 +119,15 @@ class Parts:
     comment: Panel
     editor: Panel
     erase: Question
+    naming: Naming
 
     def drawn(self) -> set[Any]:
         """What every handler that shows a conversation may change."""
-        side, talk = self.side, self.talk
+        talk = self.talk
         return {
-            *(self.view, side.workspace, side.recent, side.erase),
-            *(side.who, side.admin, side.account),
+            *(self.view, *self.side.drawn()),
             *(talk.address, talk.chat, talk.told, talk.problem, talk.box),
+            *(talk.files, talk.attach),
         }
 
     def panels(self) -> set[Any]:
@@ -106,21 +148,49 @@ def lay_out() -> Parts:
         _comment_panel(),
         _editor_panel(),
         _erase_panel(),
+        _naming_panel(),
     )
+
+
+def _source_panel() -> None:
+    """Empty and hidden; `ui/chat_sources.js` puts the source into it that somebody pressed."""
+    with gr.Column(elem_id="source-panel"):
+        _title("source", "source-panel")
+        _close_button("close")
 
 
 def _side() -> Side:
     with gr.Sidebar(width=264, elem_id="side"):
         gr.Markdown("Apprentice", elem_id="brand")
-        new = gr.Button("New chat", variant="primary", size="md", elem_id="new-chat")
-        workspace = gr.Dropdown([], label="Workspace", visible=False, elem_id="workspace")
-        recent = gr.Radio([], label="Recent", visible=False, elem_id="recent")
-        erase = gr.Button("Delete this conversation…", size="sm", visible=False, elem_id="erase")
+        new = gr.Button(fixed("new_chat"), variant="primary", size="md", elem_id="new-chat")
+        workspace = gr.Dropdown([], label=fixed("workspace"), visible=False, elem_id="workspace")
+        find = gr.Textbox(
+            label=fixed("search"),
+            placeholder=fixed("search"),
+            container=False,
+            max_lines=1,
+            visible=False,
+            elem_id="find",
+        )
+        recent = gr.Radio([], label=fixed("recent"), visible=False, elem_id="recent")
+        nothing = gr.Markdown(visible=False, elem_id="found-nothing")
+        with gr.Column(visible=False, elem_id="mine") as mine:
+            gr.Markdown(fixed("this_chat"), elem_id="mine-label")
+            rename = gr.Button(fixed("rename"), size="sm", elem_id="rename")
+            gr.Button(fixed("copy_chat"), size="sm", elem_id="copy-chat")
+            markdown = gr.Button(fixed("export_markdown"), size="sm", elem_id="save-markdown")
+            json = gr.Button(fixed("export_json"), size="sm", elem_id="save-json")
+            erase = gr.Button(fixed("delete"), size="sm", visible=False, elem_id="erase")
         with gr.Column(elem_id="account"):
+            privacy = gr.Markdown(visible=False, elem_id="privacy")
             who = gr.Markdown(elem_id="who")
-            admin = gr.Button("Admin", link="/admin", size="sm", visible=False)
-            account = gr.Button("Log in", link="/login", size="sm")
-    return Side(new, workspace, recent, erase, who, admin, account)
+            gr.Button(fixed("dark_or_light"), size="sm", elem_id="dark-or-light")
+            admin = gr.Button(fixed("admin"), link="/admin", size="sm", visible=False)
+            account = gr.Button(fixed("log_in"), link="/login", size="sm")
+    return Side(
+        *(new, workspace, find, recent, nothing, mine, rename, markdown, json, erase, privacy),
+        *(who, admin, account),
+    )
 
 
 def _talk() -> Talk:
@@ -133,63 +203,101 @@ def _talk() -> Talk:
         scale=1,
         layout="bubble",
         buttons=["copy"],
-        feedback_options=["Like", "Dislike", CORRECT],
+        editable="user",
+        feedback_options=feedback_options(ENGLISH),
         allow_tags=False,
-        latex_delimiters=[],
-        placeholder="Ask a question. Correct an answer that is wrong: Apprentice learns from it.",
+        latex_delimiters=MATHS,
+        placeholder=fixed("nothing_yet"),
     )
     told = gr.Markdown(visible=False, elem_id="told")
     problem = gr.Markdown(visible=False, elem_id="problem")
-    box = gr.Textbox(
-        show_label=False,
-        container=False,
-        placeholder="Ask a question",
-        lines=1,
-        max_lines=8,
-        autofocus=True,
-        submit_btn=True,
-        elem_id="question",
-    )
-    return Talk(address, chat, told, problem, box)
+    gr.Markdown(fixed("away"), elem_id="away")  # hidden until `ui/chat_connection.js` shows it
+    files = gr.Markdown(elem_id="files")
+    attached = gr.Textbox(visible="hidden", elem_id="attached")
+    look = gr.Button(visible="hidden", elem_id="attached-look")
+    with gr.Row(elem_id="ask"):
+        attach = gr.Button(fixed("attach"), visible=False, scale=0, min_width=40, elem_id="attach")
+        box = gr.Textbox(
+            label=fixed("ask"),
+            show_label=False,
+            container=False,
+            placeholder=fixed("ask"),
+            lines=1,
+            max_lines=8,
+            autofocus=True,
+            submit_btn=True,
+            elem_id="question",
+        )
+    _source_panel()
+    return Talk(address, chat, told, problem, files, attach, attached, look, box)
+
+
+def feedback_options(words: Words) -> list[str]:
+    """The thumbs by Gradio's own names, and what opens the editor: it sends its text back."""
+    return ["Like", "Dislike", words("correct")]
 
 
 def _comment_panel() -> Panel:
-    with gr.Column(visible=False, elem_id="comment-panel") as whole:
-        gr.Markdown("### What was wrong?")
-        reasons = gr.CheckboxGroup(list(REASONS), show_label=False, container=False)
-        text = gr.Textbox(label="Anything else?", lines=3, max_lines=8, autofocus=True)
+    with gr.Column(visible=False, elem_id="comment-panel", elem_classes="dialog") as whole:
+        _title("what_was_wrong", "comment-panel")
+        reasons = gr.CheckboxGroup([], show_label=False, container=False)
+        text = gr.Textbox(label=fixed("anything_else"), lines=3, max_lines=8, autofocus=True)
         problem = gr.Markdown(visible=False)
-        with gr.Row(elem_id="comment-buttons"):
-            close = gr.Button("Close", elem_id="comment-close", size="md")
-            other = gr.Button(CORRECT, size="md")
-            save = gr.Button("Send", variant="primary", size="md")
+        with gr.Row(elem_classes="dialog-buttons"):
+            close = _close_button("close")
+            other = gr.Button(fixed("correct"), size="md")
+            save = gr.Button(fixed("send"), variant="primary", size="md")
     return Panel(whole, text, reasons, problem, close, save, other)
 
 
 def _editor_panel() -> Panel:
-    with gr.Column(visible=False, elem_id="editor-panel") as whole:
-        gr.Markdown("### Correct this answer\nWrite the whole answer as it should have been.")
+    with gr.Column(visible=False, elem_id="editor-panel", elem_classes="dialog") as whole:
+        _title("correct", "editor-panel")
+        gr.Markdown(fixed("whole_answer"))
         text = gr.Textbox(
-            label="The right answer", lines=8, max_lines=16, autofocus=True, elem_id="correction"
+            label=fixed("right_answer"),
+            lines=8,
+            max_lines=16,
+            autofocus=True,
+            elem_id="correction",
         )
-        why = gr.Textbox(label="Why? (may stay empty)", lines=1, max_lines=4)
+        why = gr.Textbox(label=fixed("why"), lines=1, max_lines=4)
         problem = gr.Markdown(visible=False)
-        with gr.Row(elem_id="editor-buttons"):
-            close = gr.Button("Close", elem_id="editor-close", size="md")
-            save = gr.Button("Save correction", variant="primary", size="md")
+        with gr.Row(elem_classes="dialog-buttons"):
+            close = _close_button("close")
+            save = gr.Button(fixed("save_correction"), variant="primary", size="md")
     return Panel(whole, text, why, problem, close, save)
 
 
 def _erase_panel() -> Question:
-    with gr.Column(visible=False, elem_id="erase-panel") as whole:
-        gr.Markdown(
-            "### Delete this conversation?\nIts questions and answers go, your corrections in it, "
-            "and whatever has learned from those. An admin has to agree first."
-        )
-        with gr.Row(elem_id="erase-buttons"):
-            close = gr.Button("Keep it", elem_id="erase-close", size="md")
-            yes = gr.Button("Ask to delete it", variant="stop", size="md")
-    return Question(whole, close, yes)
+    with gr.Column(visible=False, elem_id="erase-panel", elem_classes="dialog") as whole:
+        _title("delete_title", "erase-panel")
+        text = gr.Markdown()
+        with gr.Row(elem_classes="dialog-buttons"):
+            close = _close_button("keep_it")
+            yes = gr.Button(fixed("delete_it"), variant="stop", size="md")
+    return Question(whole, text, close, yes)
+
+
+def _naming_panel() -> Naming:
+    with gr.Column(visible=False, elem_id="naming-panel", elem_classes="dialog") as whole:
+        _title("rename", "naming-panel")
+        text = gr.Textbox(label=fixed("new_name"), max_lines=1, autofocus=True, elem_id="name")
+        problem = gr.Markdown(visible=False)
+        with gr.Row(elem_classes="dialog-buttons"):
+            close = _close_button("close")
+            save = gr.Button(fixed("save_name"), variant="primary", size="md")
+    return Naming(whole, text, problem, close, save)
+
+
+def _title(key: str, panel: str) -> None:
+    """The line that names a panel, to a screen reader too (`ui/chat.js`)."""
+    gr.Markdown(fixed(key), elem_id=f"{panel}-title", elem_classes="dialog-title")
+
+
+def _close_button(key: str) -> gr.Button:
+    """Escape presses it too (`ui/chat.js`)."""
+    return gr.Button(fixed(key), size="md", elem_classes="dialog-close")
 
 
 def note_line(text: str) -> Any:

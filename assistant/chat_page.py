@@ -8,31 +8,37 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
+from assistant.chat_attachments import AttachmentEvents, files_line
 from assistant.chat_erasure import ErasureEvents, gone, standing
+from assistant.chat_export import export_address
 from assistant.chat_feedback import FeedbackEvents
-from assistant.chat_layout import Parts, lay_out, note_line, problem_line
+from assistant.chat_history import HistoryEvents, choices_of_tries, listing
+from assistant.chat_layout import Parts, feedback_options, lay_out, note_line, problem_line
+from assistant.chat_news import learned_of, news
 from assistant.chat_view import Shown, entry, one_line, show
 from assistant.chat_visit import (
     View,
     Visit,
     message_at,
     own_conversation,
+    own_message,
     own_reply,
     view_of,
     visit,
 )
+from assistant.chat_words import words_for
 from assistant.reply import Delta, Done, ReplyOptions, reply
-from assistant.security import may_review, usable_workspace
-from assistant.streams import Streams
+from assistant.security import may_see, usable_workspace
+from assistant.streams import Streams, Waits
+from storage.attachments import attachments_of, made_with_files
 from storage.conversations import (
     delete_conversation,
     feedback_of,
-    list_conversations,
-    messages_of,
+    open_thread,
     start_conversation,
     thread_to,
 )
-from storage.errors import ApprenticeError, NotFound
+from storage.errors import ApprenticeError, NotFound, Refused
 from storage.records import Message
 from storage.workspaces import list_workspaces
 
@@ -41,10 +47,14 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-RECENT = 30
-"""Conversations in the list."""
 ANSWERS_AT_ONCE = 32
 """Readers served at once; the engine has fewer slots and queues the rest itself."""
+
+PLACE_S = 2.0
+"""How often one who waits is told the place; most replies have begun by then."""
+
+_PLAIN = ReplyOptions()
+_ANSWERING = "An answer is being made here: wait for it, or stop it."
 
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 """For every event: no name in a public API, no veil over the page."""
@@ -59,6 +69,8 @@ def build_chat_page(app: "App") -> gr.Blocks:
         talk = ChatEvents(app, parts)
         _wire(page, parts, talk, FeedbackEvents(app, parts, talk.draw))
         ErasureEvents(app, parts, talk.draw).wire(QUIET)
+        HistoryEvents(app, parts, talk.draw).wire(QUIET)
+        AttachmentEvents(app, parts, talk.opened).wire(QUIET)
     page.queue(default_concurrency_limit=16, max_size=256)
     return page
 
@@ -79,6 +91,7 @@ def _wire(page: gr.Blocks, parts: Parts, talk: "ChatEvents", judging: FeedbackEv
     side.recent.input(talk.open, [side.recent, view], drawn, **QUIET)
     box.submit(talk.send, [box, view], drawn, **answers)
     chat.example_select(talk.send_starter, view, drawn, **answers)
+    chat.edit(talk.edit, view, drawn, **answers)
     chat.retry(talk.retry, view, drawn, **answers)
     box.stop(talk.stop, view, None, **QUIET)
     judging.wire(drawn | parts.panels(), QUIET)
@@ -91,7 +104,7 @@ class _Turn:
     view: View
     owner: str
     question: str
-    variant_of: str | None
+    options: ReplyOptions
     above: list[dict[str, Any]]
 
 
@@ -120,7 +133,7 @@ class ChatEvents:
     def new_chat(self, view: View, request: gr.Request) -> Updates:
         """An empty conversation; its row is made with the first question."""
         with visit(self._app, request, view_of(view, request).workspace) as caller:
-            return {**self.draw(caller, ""), self._parts.talk.box: gr.update(value="")}
+            return self.draw(caller, "")
 
     def change_workspace(self, name: str, request: gr.Request) -> Updates:
         """Another workspace, with an empty conversation."""
@@ -137,9 +150,12 @@ class ChatEvents:
     def send(self, question: str, view: View, request: gr.Request) -> Iterator[Updates]:
         """The question in the box."""
         if not (question or "").strip():
-            yield {self._parts.talk.problem: problem_line("Type a question first.")}
+            yield {self._parts.talk.problem: problem_line(words_for(request)("question_first"))}
             return
-        yield from self._answer(request, view, question)
+        answer, box = self._answer(request, view, question), self._parts.talk.box
+        begun = next(answer)
+        yield {**begun, box: {**begun[box], "value": ""}}
+        yield from answer
 
     def send_starter(
         self, view: View, request: gr.Request, event: gr.SelectData
@@ -151,7 +167,14 @@ class ChatEvents:
         """Another try at the last reply."""
         # Gradio names the question's position; the reply is the entry after it
         position = event.index if isinstance(event.index, int) else event.index[0]
-        yield from self._answer(request, view, "", message_at(view, position + 1))
+        again = ReplyOptions(variant_of=message_at(view, position + 1, words_for(request)))
+        yield from self._answer(request, view, "", again)
+
+    def edit(self, view: View, request: gr.Request, event: gr.EditData) -> Iterator[Updates]:
+        """A question that was changed where it stands: asked in place of the old one."""
+        position = event.index if isinstance(event.index, int) else event.index[0]
+        instead = ReplyOptions(edit_of=message_at(view, position, words_for(request)))
+        yield from self._answer(request, view, str(event.value), instead)
 
     def stop(self, view: View, request: gr.Request) -> None:
         """End the reply that is being made in this conversation."""
@@ -160,83 +183,103 @@ class ChatEvents:
             self._streams.stop(own_conversation(caller, view.conversation).id)
 
     def _answer(
-        self, request: gr.Request, view: View, question: str, variant_of: str | None = None
+        self,
+        request: gr.Request,
+        view: View,
+        question: str,
+        options: ReplyOptions = _PLAIN,
     ) -> Iterator[Updates]:
-        turn = self._begin(request, view_of(view, request), question, variant_of)
+        turn = self._begin(request, view_of(view, request), question, options)
         view, said, problem = turn.view, "", ""
         cancel = self._streams.announce(view.conversation)  # before the page has a stop button
         try:
             yield self._busy(turn)
             for event in self._events(request, turn, cancel):
-                if isinstance(event, Done):
+                if isinstance(event, Waits):
+                    yield {self._parts.talk.problem: self._place(request, cancel)}
+                elif isinstance(event, Done):
                     notices = {**view.notices, event.message.id: event.notices}
                     view = replace(view, notices=notices)
                 else:
+                    waited = {} if said else {self._parts.talk.problem: note_line("")}
                     said += event.text
                     chat = [*turn.above, entry("assistant", said)]
-                    yield {self._parts.talk.chat: gr.update(value=chat)}
+                    yield {self._parts.talk.chat: gr.update(value=chat), **waited}
         except ApprenticeError as error:
-            problem = str(error)
+            problem = words_for(request).of(str(error))
         except Exception:
             log.exception("the reply failed")
-            problem = "An error at the server ended this answer; its log has the details."
+            problem = words_for(request)("server_error")
         finally:
             self._streams.forget(view.conversation, cancel)
         yield self._end(request, replace(turn, view=view), problem)
 
     def _begin(
-        self, request: gr.Request, view: View, question: str, variant_of: str | None
+        self, request: gr.Request, view: View, question: str, options: ReplyOptions
     ) -> _Turn:
         with visit(self._app, request, view.workspace) as caller:
             if view.conversation:
                 found = own_conversation(caller, view.conversation)
+                if self._streams.running(found.id):
+                    raise Refused(_ANSWERING)
             else:
                 found = start_conversation(caller.db, caller.workspace.id, caller.person.owner)
-            if variant_of is None:
-                thread, asked = _latest_thread(caller, found.id), [entry("user", question.strip())]
-            else:
-                thread, asked = thread_to(caller.db, own_reply(caller, variant_of).id)[:-1], []
-            above = show(thread, feedback_of(caller.db, found.id), view.notices).messages + asked
+            thread, asked = _above(caller, found.id, options), [entry("user", question.strip())]
+            feedback = feedback_of(caller.db, found.id)
+            above = show(thread, feedback, view.notices, words=caller.words).messages
             view = replace(view, conversation=found.id)
-            return _Turn(view, caller.person.owner, question, variant_of, above)
+            above += [] if options.variant_of else asked
+            return _Turn(view, caller.person.owner, question, options, above)
 
     def _events(
         self, request: gr.Request, turn: _Turn, cancel: threading.Event
-    ) -> Iterator[Delta | Done]:
+    ) -> Iterator[Delta | Done | Waits]:
         with visit(self._app, request, turn.view.workspace) as caller:
             workspace = caller.workspace
-        return self._streams.run(
+        return self._streams.run_and_wait(
             lambda cancel: reply(
                 self._app,
                 workspace,
                 turn.view.conversation,
                 turn.owner,
                 turn.question,
-                options=ReplyOptions(variant_of=turn.variant_of),
+                options=turn.options,
                 cancel=cancel,
             ),
             cancel,
+            PLACE_S,
         )
+
+    def _place(self, request: gr.Request, cancel: threading.Event) -> Any:
+        """How many questions are before this one, while it waits for its first word."""
+        before = self._app.under_way.before(cancel)
+        return note_line(words_for(request)("before_you", count=before) if before else "")
 
     def _busy(self, turn: _Turn) -> Updates:
         talk = self._parts.talk
         return {
             self._parts.view: turn.view,
+            talk.address: _address(turn.view),  # a lost connection must not lose the conversation
             talk.chat: gr.update(value=turn.above),
             talk.problem: problem_line(""),
-            talk.box: gr.update(value="", submit_btn=False, stop_btn=True),
+            talk.box: gr.update(submit_btn=False, stop_btn=True),
         }
 
     def _end(self, request: gr.Request, turn: _Turn, problem: str) -> Updates:
         """The page after a reply. A question that was refused goes back into the box."""
         with visit(self._app, request, turn.view.workspace) as caller:
             conversation_id = turn.view.conversation
-            thread = _latest_thread(caller, conversation_id)
-            if not thread:
-                delete_conversation(caller.db, conversation_id)
+            thread: list[Message] = []
+            try:
+                thread = open_thread(caller.db, conversation_id)
+                if not (thread or attachments_of(caller.db, conversation_id)):
+                    delete_conversation(caller.db, conversation_id)
+                    conversation_id = ""
+            except NotFound:  # deleted while it was answered
                 conversation_id = ""
             drawn = self.draw(caller, conversation_id, turn.view.notices, problem)
-            refused = problem and not turn.variant_of and len(thread) < len(turn.above)
+            asked = [item.content for item in thread if item.role == "user"][-1:]
+            refused = problem and not turn.options.variant_of and asked != [turn.question.strip()]
             back = {"value": turn.question} if refused else {}
             return {**drawn, self._parts.talk.box: _ready(**back)}
 
@@ -252,27 +295,36 @@ class ChatEvents:
         """The whole page from storage; the caller's right to the conversation is checked."""
         shown = Shown([], (), [])
         if conversation_id:
-            thread = _latest_thread(caller, conversation_id)
-            shown = show(thread, feedback_of(caller.db, conversation_id), notices)
+            shown = _shown(caller, conversation_id, notices or {})
         view = View(caller.workspace.name, conversation_id, shown.ids, dict(notices or {}))
         wish = standing(self._app, caller, conversation_id)
         starters = [{"text": text} for text in caller.workspace.settings.starters]
         talk = self._parts.talk
         return {
-            self._parts.view: view,
-            talk.address: _address(view),
-            talk.told: note_line(wish.said),
+            **self.opened(caller, view),
+            **files_line(self._parts, caller, conversation_id),
+            talk.told: note_line(wish.said or ("" if conversation_id else news(caller))),
             talk.problem: problem_line(problem),
             talk.chat: gr.update(
-                value=shown.messages, feedback_value=shown.thumbs, examples=starters or None
+                value=shown.messages,
+                feedback_options=feedback_options(caller.words),
+                feedback_value=shown.thumbs,
+                examples=starters or None,
             ),
             self._parts.side.erase: gr.update(visible=wish.may_ask),
-            **self._side(caller, conversation_id),
+        }
+
+    def opened(self, caller: Visit, view: View) -> Updates:
+        """What names the open conversation, on the page and beside it."""
+        return {
+            self._parts.view: view,
+            self._parts.talk.address: _address(view),
+            **self._side(caller, view.conversation),
         }
 
     def _side(self, caller: Visit, conversation_id: str) -> Updates:
         side, person = self._parts.side, caller.person
-        listed = list_conversations(caller.db, caller.workspace.id, person.owner, RECENT)
+        listed = listing(caller, conversation_id)
         names = [item.name for item in list_workspaces(caller.db)]
         usable = [name for name in names if usable_workspace(caller.db, name, person)]
         known = person.kind == "user"
@@ -280,15 +332,18 @@ class ChatEvents:
             side.workspace: gr.update(
                 choices=usable, value=caller.workspace.name, visible=len(usable) > 1
             ),
-            side.recent: gr.update(
-                choices=[(item.title or "Untitled", item.id) for item in listed],
-                value=conversation_id or None,
-                visible=bool(listed),
-            ),
+            side.find: gr.update(value="", visible=bool(listed["choices"])),
+            side.recent: listed,
+            side.nothing: gr.update(visible=False),
+            side.mine: gr.update(visible=bool(conversation_id)),
+            side.markdown: gr.update(link=export_address(conversation_id, "md")),
+            side.json: gr.update(link=export_address(conversation_id, "json")),
+            side.privacy: gr.update(value=caller.words("privacy"), visible=not known),
             side.who: gr.update(value=one_line(person.name), visible=known),
-            side.admin: gr.update(visible=may_review(person)),
+            side.admin: gr.update(visible=may_see(person)),
             side.account: gr.update(
-                value="Log out" if known else "Log in", link="/logout" if known else "/login"
+                value=caller.words("log_out" if known else "log_in"),
+                link="/logout" if known else "/login",
             ),
         }
 
@@ -297,10 +352,31 @@ def _ready(**values: Any) -> Any:
     return gr.update(submit_btn=True, stop_btn=False, **values)
 
 
-def _latest_thread(caller: Visit, conversation_id: str) -> list[Message]:
-    """The branch that ends with the newest message."""
-    everything = messages_of(caller.db, conversation_id)
-    return thread_to(caller.db, everything[-1].id) if everything else []
+def _above(caller: Visit, conversation_id: str, options: ReplyOptions) -> list[Message]:
+    """What stands above the question or the reply that is to come."""
+    if options.variant_of:
+        return thread_to(caller.db, own_reply(caller, options.variant_of).id)[:-1]
+    if options.edit_of:
+        return thread_to(caller.db, own_message(caller, options.edit_of, "user").id)[:-1]
+    return open_thread(caller.db, conversation_id)
+
+
+def _shown(caller: Visit, conversation_id: str, notices: Mapping[str, tuple[str, ...]]) -> Shown:
+    """The open branch with everything that is said of it."""
+    thread = open_thread(caller.db, conversation_id)
+    feedback = feedback_of(caller.db, conversation_id)
+    tries, which = choices_of_tries(caller, thread)
+    if which:
+        notices = {**notices, thread[-1].id: (*notices.get(thread[-1].id, ()), which)}
+    return show(
+        thread,
+        feedback,
+        notices,
+        words=caller.words,
+        learned=learned_of(caller, feedback),
+        private=made_with_files(caller.db, [item.id for item in thread]),
+        options=tries,
+    )
 
 
 def _address(view: View) -> str:

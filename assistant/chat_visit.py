@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from sqlite_utils import Database
 
-from assistant.security import HasCookies, Person, identify, may_read, usable_workspace
+from assistant.chat_words import ENGLISH, Words, words_for
+from assistant.security import Person, identify, may_read, usable_workspace
 from storage.conversations import conversation, message
 from storage.errors import ApprenticeError, NotFound, Refused
-from storage.records import Conversation, Message, Workspace
+from storage.records import Conversation, Message, Role, Workspace
 
 if TYPE_CHECKING:
     from assistant.app import App
@@ -41,15 +42,16 @@ class Visit:
     db: Database
     person: Person
     workspace: Workspace
+    words: Words = ENGLISH
 
 
 @contextmanager
-def visit(app: "App", request: HasCookies, workspace: str | None) -> Iterator[Visit]:
+def visit(app: "App", request: Any, workspace: str | None) -> Iterator[Visit]:
     """The visit, if the caller may use the workspace called so (None: their first one).
 
     What the caller may be told becomes a message on the page.
     """
-    person = identify(request, app)
+    person, words = identify(request, app), words_for(request)
     with closing(app.db()) as db:
         try:
             found = usable_workspace(db, workspace or None, person)
@@ -57,9 +59,11 @@ def visit(app: "App", request: HasCookies, workspace: str | None) -> Iterator[Vi
                 raise NotFound("There is nothing here for you: log in, or reload the page.")
             if person.kind == "anonymous":
                 raise Refused("Your browser sent no cookie of this site: allow it and reload.")
-            yield Visit(db, person, found)
+            yield Visit(db, person, found, words)
         except ApprenticeError as error:
-            raise gr.Error(str(error), title="Not done", print_exception=False) from None
+            raise gr.Error(
+                words.of(str(error)), title=words("not_done"), print_exception=False
+            ) from None
 
 
 def view_of(view: View, request: Any) -> View:
@@ -88,24 +92,30 @@ def own_conversation(caller: Visit, conversation_id: str) -> Conversation:
     return found
 
 
-def own_reply(caller: Visit, message_id: str) -> Message:
-    """The assistant's message, if it is in a conversation of the caller's in this workspace."""
+def own_message(caller: Visit, message_id: str, role: Role | None = None) -> Message:
+    """The message, if it is in a conversation of the caller's in this workspace and of this role.
+
+    Raises the same NotFound whatever is the matter.
+    """
     missing = NotFound("There is no such reply in your conversations.")
     try:
         found = message(caller.db, message_id)
         own_conversation(caller, found.conversation_id)
     except NotFound:
         raise missing from None
-    if found.role != "assistant":
+    if role not in (None, found.role):
         raise missing
     return found
 
 
-def message_at(view: View, index: int | list[int]) -> str:
+def own_reply(caller: Visit, message_id: str) -> Message:
+    """The assistant's message, if it is the caller's as `own_message` says."""
+    return own_message(caller, message_id, "assistant")
+
+
+def message_at(view: View, index: int | list[int], words: Words) -> str:
     """The id of the message that a chatbot event names by its position."""
     position = index if isinstance(index, int) else index[0]
     if not 0 <= position < len(view.ids):
-        raise gr.Error(
-            "This page is older than its conversation: reload it.", print_exception=False
-        )
+        raise gr.Error(words("older_page"), title=words("not_done"), print_exception=False)
     return view.ids[position]

@@ -5,6 +5,7 @@ import re
 from sqlite_utils import Database
 
 from assistant.app import App
+from assistant.decoding import format_check
 from assistant.likeliest import NEAR_FROM
 from assistant.retrieval import Found, approved_near
 from storage.records import Workspace
@@ -31,6 +32,8 @@ def decline(app: App, db: Database, workspace: Workspace, question: str, found: 
     if any(similarity >= NEAR_FROM for _, similarity in near):
         return ""
     names = list(dict.fromkeys(passage.document for passage in found.nearest))
+    if format_check(workspace.settings):  # it may be JSON itself, for the program that reads it
+        return said
     return f"{said}\n\nNearest: {', '.join(names)}." if names else said
 
 

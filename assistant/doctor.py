@@ -13,29 +13,28 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
 
 from sqlite_utils import Database
 
+from assistant.doctor_check import Check
+from assistant.doctor_models import base_model, known_bases, model_server, room_for_base
 from assistant.settings import Settings
 from assistant.verbs import Event, Events, run
 from storage.adapters import list_adapters
-from storage.audit import first_altered_entry
+from storage.audit import audit_chain
 from storage.client_databases import copies
 from storage.database import faults, open_database, rows
 from storage.datadir import DataDir, DataDirBusy, open_datadir, own
 from storage.erasure import list_erasures
 from storage.errors import ApprenticeError
 from storage.jobs import mark_dead, running_jobs
-from storage.models import Damaged, find_base, verify
 from storage.records import Adapter
 from storage.users import list_users
 from storage.workspaces import list_workspaces
 
-State = Literal["ok", "warn", "fail"]
 # Lower versions have known holes: code from a crafted config (transformers CVE-2026-4372), from a
 # checkpoint (torch CVE-2025-32434), files read through the web (gradio CVE-2026-28414).
 FLOORS = {"torch": (2, 6), "transformers": (5, 3), "gradio": (6, 7)}
@@ -50,26 +49,20 @@ SPACE_WANTED = 2 * 2**30
 """Bytes: a converted base model of 135M parameters takes 0.5 GB, a round's files far less."""
 
 
-@dataclass(frozen=True)
-class Check:
-    """One finding; `remedy` is what to do, empty when all is well."""
+def examine(settings: Settings, *, bases: bool = False) -> Events:
+    """Every check as an event; the exit code is 1 when something fails.
 
-    check: str
-    state: State
-    detail: str
-    remedy: str = ""
-
-
-def examine(settings: Settings) -> Events:
-    """Every check as an event; the exit code is 1 when something fails."""
+    With `bases` it is asked of the well-known base models alone, whether this machine has room.
+    """
     failed = False
-    for found in _checks(settings):
+    for found in known_bases(settings) if bases else findings(settings):
         failed |= found.state == "fail"
         yield asdict(found)
     return 1 if failed else 0
 
 
-def _checks(settings: Settings) -> Iterator[Check]:
+def findings(settings: Settings) -> Iterator[Check]:
+    """Every check, in order."""
     yield python_version()
     yield packages()
     yield sqlite_version()
@@ -88,11 +81,15 @@ def _checks(settings: Settings) -> Iterator[Check]:
 
 def _on_database(settings: Settings, datadir: DataDir, db: Database) -> Iterator[Check]:
     yield database(db)
-    yield audit_chain(db)
+    yield audit(db)
     yield erasures(db)
     yield admins(db)
     yield base_model(settings, datadir)
+    yield room_for_base(settings, datadir)
+    if settings.engine == "remote":
+        yield model_server(settings, datadir)
     yield from adapters(datadir, db)
+    yield from formats(db)
     yield from client_copies(datadir)
     yield owner(datadir, db)
     yield from index(settings)
@@ -207,13 +204,12 @@ def database(db: Database) -> Check:
     return Check("database", "ok", f"sound, {size[0]['size'] / 2**20:.1f} MB")
 
 
-def audit_chain(db: Database) -> Check:
+def audit(db: Database) -> Check:
     """Every audit row follows from the one before it."""
-    altered = first_altered_entry(db)
-    if altered is None:
-        return Check("audit", "ok", "unaltered")
-    text = f"row {altered} was changed or one before it is gone"
-    return Check("audit", "fail", text, "Find out who can write to the database file.")
+    chain = audit_chain(db)
+    if chain.kept:
+        return Check("audit", "ok", chain.said)
+    return Check("audit", "fail", chain.said, "Find out who can write to the database file.")
 
 
 def erasures(db: Database) -> Check:
@@ -236,23 +232,6 @@ def admins(db: Database) -> Check:
         return Check("admin", "ok", ", ".join(names))
     remedy = "`apprentice users create NAME --role admin`, or the link that `serve` prints."
     return Check("admin", "warn", "there is no admin yet", remedy)
-
-
-def base_model(settings: Settings, datadir: DataDir) -> Check:
-    """The base model is here and its files are what its fingerprint was taken from."""
-    name = settings.base_model
-    try:
-        base = find_base(name, datadir.models)
-    except Damaged as error:
-        return Check("base model", "fail", str(error), "Start the server: it fetches it again.")
-    except (ApprenticeError, OSError) as error:
-        return Check("base model", "fail", str(error), "Correct APPRENTICE_BASE_MODEL.")
-    if base is None:
-        return Check("base model", "ok", f"{name}, not fetched yet: the first answer does")
-    if not verify(base):
-        remedy = f"Delete {base.folder}: it is made again."
-        return Check("base model", "fail", f"{base.folder} has changed", remedy)
-    return Check("base model", "ok", f"{name}, {base.fingerprint[:12]}, files verified")
 
 
 def adapters(datadir: DataDir, db: Database) -> Iterator[Check]:
@@ -283,6 +262,19 @@ def _adapter(datadir: DataDir, workspace: str, item: Adapter) -> Check:
     if item.method in ("dora", "ia3", "bottleneck") and item.status == "serving":
         twice = "; torch_peft answers by it, and beside llamacpp the base is held twice"
     return Check(name, "ok", f"{item.status} in {workspace}, files verified{twice}")
+
+
+def formats(db: Database) -> Iterator[Check]:
+    """Replies are held to every strict format that a workspace has."""
+    from assistant.decoding import format_check, format_fault
+
+    for workspace in list_workspaces(db):
+        if wrong := format_fault(workspace.settings):
+            remedy = "Leave that out of the schema, or set strict_format=false."
+            yield Check("format", "warn", f"{workspace.name}: {wrong}", remedy)
+        elif format_check(workspace.settings):
+            text = f"{workspace.name}: replies are held to the schema of its json check"
+            yield Check("format", "ok", text)
 
 
 def client_copies(datadir: DataDir) -> Iterator[Check]:

@@ -9,20 +9,23 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from assistant.app import App
+from assistant.guards import UPLOAD_PATH
 from assistant.plain_pages import nothing_here_page
 from assistant.security import (
     VISITOR_COOKIE,
     VISITOR_SECONDS,
     Person,
     identify,
-    may_review,
+    may_administer,
+    may_see,
     usable_workspace,
     visitor_cookie,
 )
+from assistant.space import in_space
 
 
 class Doors:
-    """The chat page for who may use its workspace, the admin page for who may review."""
+    """The chat page for who may use its workspace, the admin page for who may see it."""
 
     def __init__(self, app: ASGIApp, house: App) -> None:
         self.app = app
@@ -44,8 +47,10 @@ class Doors:
         await self.app(scope, receive, self._welcome(request, send) if newcomer else send)
 
     def _admin(self, request: Request, person: Person) -> Response | None:
-        """Nothing under /admin without a login as a reviewer or an admin."""
-        if may_review(person):
+        """Nothing under /admin without a role for it; files are taken from admins alone."""
+        if request.url.path.rstrip("/") == UPLOAD_PATH and not may_administer(person):
+            return JSONResponse({"error": "Log in as an admin."}, 401)
+        if may_see(person):
             # the mounted page begins behind the slash
             bare = request.url.path == "/admin"
             return RedirectResponse(request.url.replace(path="/admin/"), 307) if bare else None
@@ -53,30 +58,36 @@ class Doors:
             if person.kind == "user":
                 return nothing_here_page(person.name)
             return RedirectResponse("/login?next=/admin", 303)
-        return JSONResponse({"error": "Log in as a reviewer or an admin."}, 401)
+        return JSONResponse({"error": "Log in as an admin, a reviewer or a viewer."}, 401)
 
     def _chat(self, request: Request, person: Person) -> Response | None:
         """The page is there only for a workspace that this person may use."""
+        asked = request.query_params.get("workspace")
         with closing(self._house.db()) as db:
-            found = usable_workspace(db, request.query_params.get("workspace"), person)
+            found = usable_workspace(db, asked, person)
+        if found is None and asked is None and may_see(person):  # who chats nowhere still looks
+            return RedirectResponse("/admin/", 303)
         return None if found else nothing_here_page(person.name)
 
     def _welcome(self, request: Request, send: Send) -> Send:
         """`send`, which gives a new visitor the cookie that its conversations belong to."""
+        framed = in_space()
         cookie = Response()
         cookie.set_cookie(
             VISITOR_COOKIE,
             visitor_cookie(self._house),
             max_age=VISITOR_SECONDS,
             httponly=True,
-            samesite="lax",
-            secure=request.url.scheme == "https",
+            samesite="none" if framed else "lax",
+            secure=framed or request.url.scheme == "https",
         )
+        # in the frame on the Hub's page browsers keep it only for that page
+        header = cookie.headers["set-cookie"] + ("; Partitioned" if framed else "")
 
         async def sent(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(raw=message["headers"])
-                headers.append("set-cookie", cookie.headers["set-cookie"])
+                headers.append("set-cookie", header)
             await send(message)
 
         return sent

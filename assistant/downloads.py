@@ -5,6 +5,7 @@ here that asks who calls. Nothing lies ready on disk: it is made when it is fetc
 """
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import IO, TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
@@ -13,8 +14,13 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from assistant.plain_pages import nothing_here_page
+from assistant.plot_sources import HOLD_WORDS, NAMES, Wanted, may_have, plot_of
+from assistant.plots import FORMS, Form, as_file
 from assistant.security import identify, may_administer
+from storage.copies import record_copy
 from storage.errors import ApprenticeError, NotFound
+from storage.rounds import tuning_round
+from storage.workspaces import workspace_by_id
 
 if TYPE_CHECKING:
     from assistant.app import App
@@ -33,7 +39,17 @@ def download_routes(app: "App") -> list[Route]:
     async def bundle(request: Request) -> Response:
         return await run_in_threadpool(_bundle, app, request)
 
-    return [Route("/admin/rounds/{id:int}/bundle.zip", bundle, methods=["GET"])]
+    async def plot(request: Request) -> Response:
+        return await run_in_threadpool(_plot, app, request)
+
+    return [
+        Route("/admin/rounds/{id:int}/bundle.zip", bundle, methods=["GET"]),
+        *(
+            Route(f"/admin/plots/{name}.{form}", plot, methods=["GET"], name=f"{name}.{form}")
+            for name in NAMES
+            for form in FORMS
+        ),
+    ]
 
 
 def _bundle(app: "App", request: Request) -> Response:
@@ -50,6 +66,39 @@ def _bundle(app: "App", request: Request) -> Response:
     except ApprenticeError as error:
         return PlainTextResponse(str(error), 404 if isinstance(error, NotFound) else 409)
     return _attachment(file, f"bundle-{round_id}.zip")
+
+
+def _plot(app: "App", request: Request) -> Response:
+    """A plot of `?round=ID` or `?workspace=ID`, drawn now."""
+    person = identify(request, app)
+    file_name = request.url.path.rpartition("/")[2]
+    name, _, ending = file_name.partition(".")
+    form: Form = "svg" if ending == "svg" else "csv"
+    if not may_have(person, name):
+        return nothing_here_page(person.name)
+    try:
+        with closing(app.db()) as db:
+            round_id, workspace_id = _number(request, "round"), _number(request, "workspace")
+            if round_id is not None:
+                workspace_id = tuning_round(db, round_id).workspace_id
+            wanted = Wanted(app, db, workspace_by_id(db, workspace_id or 0))
+            made = as_file(plot_of(wanted, name, round_id), form)
+            if name in HOLD_WORDS:
+                place = f"downloaded by {person.name}"
+                record_copy(db, kind="export", place=place, format=file_name, actor=person.owner)
+    except ApprenticeError as error:
+        return PlainTextResponse(str(error), 404 if isinstance(error, NotFound) else 400)
+    headers = {
+        "Content-Disposition": f'attachment; filename="{file_name}"',
+        "Cache-Control": "no-store",
+        "Content-Security-Policy": "sandbox",
+    }
+    return Response(made, media_type=FORMS[form], headers=headers)
+
+
+def _number(request: Request, name: str) -> int | None:
+    given = request.query_params.get(name, "")
+    return int(given) if given.isascii() and given.isdigit() and len(given) < 16 else None
 
 
 def _attachment(file: IO[bytes], name: str) -> Response:

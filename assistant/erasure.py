@@ -24,6 +24,7 @@ from storage import jobs, rounds
 from storage.adapters import known_adapter, serving_adapter
 from storage.backup import recorded_backups
 from storage.database import compact, write, write_transaction
+from storage.durable import put_text
 from storage.erased_text import chosen, find_in_files, without
 from storage.erasure import Erasure
 from storage.erasure_requests import approve_request, erasure_request
@@ -201,12 +202,7 @@ def _words_file(app: App, known: Erasure) -> Path:
 
 
 def _keep_words(path: Path, scope: Scope) -> None:
-    draft = path.with_suffix(".draft")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        json.dump({"words": scope.words, "replies": scope.replies}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
+    put_text(path, json.dumps({"words": scope.words, "replies": scope.replies}))
 
 
 def _sought(app: App, db: Database, known: Erasure) -> list[str]:

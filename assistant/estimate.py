@@ -16,7 +16,7 @@ from storage.records import TuningRound
 from storage.rounds import measured_trainings
 from tuning.batches import Pass
 from tuning.config import RoundConfig
-from tuning.memory import unpacked_bytes
+from tuning.memory import training_bytes, unpacked_bytes, values_a_token
 
 TOKENS_A_SECOND = {"cpu": 150.0, "cuda": 8000.0}
 """Training speed before a round was measured (135M base; two cores, one H200)."""
@@ -82,13 +82,9 @@ def writing_minutes(task: Task | None, config: RoundConfig, found: Pace) -> floa
 
 
 def assumed_bytes(app: App, config: RoundConfig) -> int:
-    """Bytes on a CPU, by rounds of the sample company (2.5 to 3.3 GB): libraries 1 GB, the weights
-    (a third with the scales in nf4, two fifths in int8), and 1.8 MB of activations for each token
-    of a step."""
-    held = unpacked_bytes(app.base.folder)
-    if config.method == "qlora":
-        held = held // 3 if config.quantization == "nf4" else held * 2 // 5
-    return 1_000_000_000 + held + config.step_tokens * 1_800_000
+    """Bytes on a CPU; see `training_bytes`."""
+    folder = app.base.folder
+    return training_bytes(unpacked_bytes(folder), values_a_token(folder), config)
 
 
 def _speed(done: TuningRound) -> float:

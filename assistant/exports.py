@@ -107,7 +107,7 @@ def _why_not_asked(app: App, known: Adapter) -> str | None:
             "model is not the one that serves here."
         )
     kind = adapter_kind(app.adapter_folder(known.id))
-    if serving_engine(app.base, app.settings.engine, kind) == "torch_peft":
+    if serving_engine(app.base, app.settings.engine, kind, app.settings.context) == "torch_peft":
         return (
             "The files are the adapter's own, byte for byte, and are what the engine that serves "
             "loads too, so they were asked nothing."

@@ -3,6 +3,7 @@
 Plain ASGI, because a reply streams through here and must not be collected first.
 """
 
+import gzip
 import re
 import secrets
 from collections.abc import Awaitable, Callable
@@ -13,9 +14,16 @@ from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from assistant.api.errors import ApiError, error_response
+from assistant.attaching import ATTACHMENT_BYTES
+
 BODY_BYTES = 1 << 20
 UPLOAD_BYTES = 64 << 20
+WORTH_PACKING = 500
+"""Bytes of a page from which it is packed: the chat page's 92 kB become 16."""
 UPLOAD_PATH = "/admin/gradio_api/upload"
+ATTACHMENT_PATH = "/files"
+LIMITS = {UPLOAD_PATH: UPLOAD_BYTES, ATTACHMENT_PATH: ATTACHMENT_BYTES}
 
 _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 # Gradio's pages need inline styles, but no eval as long as we use no gr.HTML and no js= handlers.
@@ -23,11 +31,10 @@ _SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
 _POLICY = (
     "default-src 'self'; script-src 'self' 'nonce-{nonce}'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; font-src 'self' data:; connect-src 'self'; object-src 'none'; "
-    "base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
+    "base-uri 'self'; form-action 'self'; frame-ancestors {frames}"
 )
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
     "Referrer-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -37,22 +44,26 @@ _HEADERS = {
 class SecurityHeaders:
     """Headers on every answer, and a fresh nonce on every script of an HTML page.
 
-    With the nonce a script that comes out of a document or a reply does not run.
+    With the nonce a script that comes out of a document or a reply does not run. Only pages of
+    `framed_by` may show ours in a frame.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, framed_by: str = "") -> None:
         self.app = app
+        self._framed_by = framed_by
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        page = _Page(secrets.token_urlsafe(16), send)
+        packed = "gzip" in Headers(scope=scope).get("accept-encoding", "")
+        page = _Page(secrets.token_urlsafe(16), send, self._framed_by, packed)
         await self.app(_uncompressed_page(scope), receive, page.send)
 
 
 def _uncompressed_page(scope: Scope) -> Scope:
-    """The request without `Accept-Encoding` if it wants a page: nonces go into plain text."""
+    """The request without `Accept-Encoding` if it wants a page: nonces go into plain text, and
+    it is packed after that."""
     if "text/html" not in Headers(scope=scope).get("accept", ""):
         return scope
     kept = [item for item in scope["headers"] if item[0] != b"accept-encoding"]
@@ -62,8 +73,11 @@ def _uncompressed_page(scope: Scope) -> Scope:
 class _Page:
     """One answer on its way out."""
 
-    def __init__(self, nonce: str, send: Send) -> None:
+    def __init__(self, nonce: str, send: Send, framed_by: str, packed: bool) -> None:
         self._nonce = nonce
+        self._packed = packed
+        self._policy = _POLICY.format(nonce=nonce, frames=framed_by or "'none'")
+        self._framed = bool(framed_by)
         self._send = send
         self._held: Message | None = None
         self._body = b""
@@ -73,7 +87,10 @@ class _Page:
             headers = MutableHeaders(raw=message["headers"])
             for name, value in _HEADERS.items():
                 headers.setdefault(name, value)
-            headers.setdefault("Content-Security-Policy", _POLICY.format(nonce=self._nonce))
+            if "content-security-policy" not in headers:  # a page's own says who may frame it
+                headers["Content-Security-Policy"] = self._policy
+                if not self._framed:  # it knows no list of pages
+                    headers.setdefault("X-Frame-Options", "DENY")
             if headers.get("content-type", "").startswith("text/html"):
                 headers["Cache-Control"] = "no-store"
                 self._held = message
@@ -91,6 +108,10 @@ class _Page:
         tag = f'<script nonce="{self._nonce}"'.encode()
         body = re.sub(rb"<script\b", tag, self._body)
         headers = MutableHeaders(raw=self._held["headers"])
+        headers.add_vary_header("Accept-Encoding")
+        if self._packed and len(body) > WORTH_PACKING:
+            body = gzip.compress(body, 6)
+            headers["Content-Encoding"] = "gzip"
         if "content-length" in headers and self._body:
             headers["content-length"] = str(len(body))
         await self._send(self._held)
@@ -107,12 +128,16 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        limit = UPLOAD_BYTES if scope["path"] == UPLOAD_PATH else BODY_BYTES
+        limit = LIMITS.get(scope["path"], BODY_BYTES)
         announced = Headers(scope=scope).get("content-length", "0")
         if not announced.isdecimal() or int(announced) > limit:
-            await _refuse(413, f"The request is larger than {limit} bytes.", scope, receive, send)
+            await _refuse(413, _too_large(limit), scope, receive, send)
             return
         await self.app(scope, _counted(receive, limit), send)
+
+
+def _too_large(limit: int) -> str:
+    return f"This is larger than {limit >> 20} MB: send something smaller, or fewer at once."
 
 
 def _counted(receive: Receive, limit: int) -> Callable[[], Awaitable[Message]]:
@@ -124,7 +149,7 @@ def _counted(receive: Receive, limit: int) -> Callable[[], Awaitable[Message]]:
         message = await receive()
         seen += len(message.get("body", b""))
         if seen > limit:
-            raise HTTPException(413, f"The request is larger than {limit} bytes.")
+            raise HTTPException(413, _too_large(limit))
         return message
 
     return counted
@@ -159,5 +184,7 @@ def _foreign(headers: Headers) -> bool:
     return origin is not None and origin.partition("://")[2] != headers.get("host")
 
 
-async def _refuse(status: int, text: str, *asgi: Any) -> None:
-    await PlainTextResponse(text, status)(*asgi)
+async def _refuse(status: int, text: str, scope: Scope, *asgi: Any) -> None:
+    api = scope["path"].startswith("/v1/")
+    said = error_response(ApiError(status, text)) if api else PlainTextResponse(text, status)
+    await said(scope, *asgi)

@@ -11,13 +11,14 @@ from typing import Any
 from sqlite_utils import Database
 
 from assistant.app import App
+from assistant.fitting import fitted, served_room
 from assistant.lessons import Lesson
 from assistant.likeliest import weighs
 from assistant.opponents import answer_tokens
 from assistant.prompt import build_messages
 from assistant.retrieval import EXAMPLES_AT_MOST, approved_near, examples_for
 from storage.pairs import pair_ids
-from storage.records import Example, Inputs, Split, Workspace
+from storage.records import Example, Split, Workspace
 from tuning.bundle import TrainRow, asked
 from tuning.checks import usable_check
 from tuning.evaluate import Case
@@ -97,31 +98,21 @@ def _case(
             app, db, workspace, question, only_feedback_ids=taught, limit=limit, budget=budget
         )
 
-    served = replace(bare, examples=near(shown, EXAMPLES_AT_MOST))
+    room = served_room(app, workspace)
+    served, served_ids = fitted(app, replace(bare, examples=near(shown, EXAMPLES_AT_MOST)), room)
     few_shot = served if shown else replace(bare, examples=near(FEW_SHOT_TOKENS, FEW_SHOT_EXAMPLES))
+    few_room = app.settings.context - answer_tokens(app, workspace, [lesson.pair.chosen])
     part: Split = "new needs" if lesson.split == "new needs" else "new wordings"
     return Case(
         id="",
         group=lesson.pair.group,
         slice=part,
         messages=tuple(build_messages(served)),
-        prompt_ids=_ids(app, served),
+        prompt_ids=tuple(served_ids),
         expected=lesson.pair.chosen,
-        few_shot_ids=_ids(app, _fitting(app, workspace, few_shot, lesson.pair.chosen)),
-        bare_ids=_ids(app, bare) if shown else (),
+        few_shot_ids=tuple(fitted(app, few_shot, few_room)[1]),
+        bare_ids=tuple(fitted(app, bare, room)[1]) if shown else (),
         approved=approved_near(app, db, workspace, question, only_feedback_ids=taught)
         if weighs(workspace)
         else (),
     )
-
-
-def _ids(app: App, inputs: Inputs) -> tuple[int, ...]:
-    return tuple(app.tokenizer.render(build_messages(inputs)))
-
-
-def _fitting(app: App, workspace: Workspace, inputs: Inputs, wanted: str) -> Inputs:
-    """With as many of the nearest examples as leave room for the answer that is wanted."""
-    room = app.settings.context - answer_tokens(app, workspace, [wanted])
-    while inputs.examples and len(_ids(app, inputs)) > room:
-        inputs = replace(inputs, examples=inputs.examples[1:])
-    return inputs

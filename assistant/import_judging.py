@@ -119,7 +119,8 @@ def _evaluations(
     workspace = workspace_by_id(db, queued.workspace_id)
     how = weighing(app, workspace)
     most = answer_tokens(app, workspace, (one.expected for one in cases))
-    with Opponents(app, folder, watch, count_answers(cases, rows), how, most) as asked:
+    total = count_answers(cases, rows)
+    with Opponents(app, workspace, folder, watch, total, how, most) as asked:
         found = evaluate(cases, asked.answer, rows, cancelled=watch.cancelled)
     if watch.cancelled():
         raise RoundCancelled("The judging was cancelled.")

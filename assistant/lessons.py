@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from sqlite_utils import Database
 
 from assistant.app import App
+from assistant.fitting import fitted, served_room
 from assistant.prompt import build_messages
 from assistant.replay import plain_inputs
 from assistant.retrieval import examples_for
@@ -110,8 +111,8 @@ def lesson_of(
 
     A completion that is not `whole`, a reply that was cut off, is learned without an end.
     """
-    inputs = _as_today(app, db, workspace, pair, taught)
-    prompt_ids = tuple(app.tokenizer.render(build_messages(inputs)))
+    today = _as_today(app, db, workspace, pair, taught)
+    inputs, prompt_ids = fitted(app, today, served_room(app, workspace))
     ids = app.tokenizer.completion_ids(pair.chosen)
     wrong = app.tokenizer.completion_ids(pair.rejected) if pair.rejected else []
     room = min(REJECTED_TOKENS, app.settings.context - len(prompt_ids))
@@ -119,7 +120,7 @@ def lesson_of(
         pair=pair,
         inputs=inputs,
         split=split,
-        prompt_ids=prompt_ids,
+        prompt_ids=tuple(prompt_ids),
         completion_ids=tuple(ids if whole else ids[:-1]),
         kind=kind,
         label=label,

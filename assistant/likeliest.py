@@ -99,6 +99,7 @@ def stream(
     sampling: Sampling,
     cancel: threading.Event,
     *,
+    stop: Sequence[str] = (),
     how: Weighing,
     decode: Callable[[Sequence[int]], str],
 ) -> Iterator[Piece]:
@@ -106,23 +107,27 @@ def stream(
 
     One that passes its checks goes before any that does not: a query that the database refuses is
     no answer (Wang et al. 2018, arXiv:1807.03100). Prose, the base, which was taught no answers,
-    and a temperature above 0 are streamed as they are. Another answer than the greedy one comes as
-    one piece; `decode` gives the text of token ids. Raises what `engine.stream` raises.
+    a temperature above 0 and stop texts: all stream as they are. Another answer than the greedy one
+    comes as one piece; `decode` gives the text of token ids. With a schema other answers are made
+    freely, as no engine can hold one to it from its middle, and none that does not fit is given.
+    Raises what `engine.stream` raises.
     """
 
     def begin(ids: Sequence[int], most: int) -> Iterator[Piece]:
-        told = replace(sampling, max_tokens=most, runners_up=True)
+        schema = None if ids else sampling.schema
+        told = replace(sampling, max_tokens=most, runners_up=True, schema=schema)
         return engine.stream([*prompt_ids, *ids], adapter_id, told, (), cancel)
 
     weighed = how.alternatives and how.checks and adapter_id is not None
-    if not weighed or sampling.temperature > 0:
-        yield from engine.stream(prompt_ids, adapter_id, sampling, (), cancel)
+    if not weighed or sampling.temperature > 0 or stop:
+        yield from engine.stream(prompt_ids, adapter_id, sampling, stop, cancel)
         return
     with closing(begin((), sampling.max_tokens)) as pieces:  # type: ignore[type-var]
         held = _held(pieces, how.checks)
         greedy = _whole(held)
         checks = _attempted(how.checks, _text(held)) if greedy else ()
-        search = _Search(begin, greedy, checks, how.approved, decode)
+        strict = sampling.schema is not None
+        search = _Search(begin, greedy, checks, how.approved, decode, strict)
         better = _better(search, how.alternatives) if checks else None
         if better is None:
             yield from held
@@ -201,6 +206,8 @@ class _Search:
     checks: tuple[Check, ...]
     approved: Approved
     decode: Callable[[Sequence[int]], str]
+    strict: bool = False
+    """Whether an answer in a Markdown fence fails, which a check alone would let pass."""
     _waiting: list[tuple[float, tuple[int, ...], float]] = field(default_factory=list)
     """(minus `_worth`, token ids, natural-log probability)"""
 
@@ -265,6 +272,7 @@ class _Search:
     def _found(self, ids: tuple[int, ...], log_prob: float) -> _Found:
         text = self.decode(ids[:-1])
         passes = all(_passes(check, text) for check in self.checks)
+        passes = passes and not (self.strict and bare(text) != text.strip())
         return passes, self._worth(ids, log_prob), ids
 
     def _worth(self, ids: tuple[int, ...], log_prob: float) -> float:

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from urllib.parse import parse_qs
 
 from starlette.concurrency import run_in_threadpool
@@ -88,15 +88,34 @@ class Attempts:
 
 
 def login_routes(app: "App") -> list[Route]:
-    """The routes `/login`, `/logout` and `/setup`."""
+    """The routes `/login`, `/logout` and `/setup`, where people log in by a password."""
     pages = _LoginPages(app, Attempts())
     return [
         Route("/login", pages.show_login, methods=["GET"]),
         Route("/login", pages.log_in, methods=["POST"]),
-        Route("/logout", pages.show_logout, methods=["GET"]),
-        Route("/logout", pages.log_out, methods=["POST"]),
         Route("/setup", pages.show_setup, methods=["GET"]),
         Route("/setup", pages.set_up, methods=["POST"]),
+        *logout_routes(app),
+    ]
+
+
+def logout_routes(app: "App") -> list[Route]:
+    """The route `/logout`, however one logs in."""
+
+    def show_logout(request: Request) -> Response:
+        person = identify(request, app)
+        return (
+            logout_page(person.name) if person.kind == "user" else RedirectResponse("/login", 303)
+        )
+
+    def log_out(request: Request) -> Response:
+        answer = RedirectResponse("/login", 303)
+        answer.delete_cookie(SESSION_COOKIE, httponly=True, samesite="strict")
+        return answer
+
+    return [
+        Route("/logout", show_logout, methods=["GET"]),
+        Route("/logout", log_out, methods=["POST"]),
     ]
 
 
@@ -108,7 +127,7 @@ class _LoginPages:
         self._attempts = attempts
 
     def show_login(self, request: Request) -> Response:
-        next_path = _local(request.query_params.get("next", ""))
+        next_path = local_path(request.query_params.get("next", ""))
         person = identify(request, self._app)
         if person.kind == "user":
             return RedirectResponse(next_path or "/", 303)
@@ -118,7 +137,7 @@ class _LoginPages:
         return await run_in_threadpool(self._log_in, request, await _form(request))
 
     def _log_in(self, request: Request, form: dict[str, str]) -> Response:
-        name, next_path = form.get("name", ""), _local(form.get("next", ""))
+        name, next_path = form.get("name", ""), local_path(form.get("next", ""))
         address = request.client.host if request.client else ""
         wait = self._attempts.wait(name, address)
         if wait > 0:
@@ -134,18 +153,7 @@ class _LoginPages:
                 return login_page(next_path, name=name, error="Wrong name or password.", status=401)
             audit(db, f"user:{user.id}", "logged in", f"user:{user.id}")
         self._attempts.succeeded(name, address)
-        return self._session(request, user, next_path or "/")
-
-    def show_logout(self, request: Request) -> Response:
-        person = identify(request, self._app)
-        return (
-            logout_page(person.name) if person.kind == "user" else RedirectResponse("/login", 303)
-        )
-
-    def log_out(self, request: Request) -> Response:
-        answer = RedirectResponse("/login", 303)
-        answer.delete_cookie(SESSION_COOKIE, httponly=True, samesite="strict")
-        return answer
+        return open_session(self._app, request, user, next_path or "/")
 
     def show_setup(self, request: Request) -> Response:
         token = request.query_params.get("token", "")
@@ -165,21 +173,30 @@ class _LoginPages:
                 user = create_first_admin(db, name, form.get("password", ""))
             except ApprenticeError as error:
                 return setup_page(token, name=name, error=str(error), status=422)
-        return self._session(request, user, "/admin")
+        return open_session(self._app, request, user, "/admin")
 
-    def _session(self, request: Request, user: User, next_path: str) -> Response:
-        answer = RedirectResponse(next_path, 303)
-        with closing(self._app.db()) as db:
-            value = session_cookie(self._app, db, user)
-        answer.set_cookie(
-            SESSION_COOKIE,
-            value,
-            max_age=SESSION_SECONDS,
-            httponly=True,
-            samesite="strict",
-            secure=request.url.scheme == "https",
-        )
-        return answer
+
+def open_session(
+    app: "App",
+    request: Request,
+    user: User,
+    next_path: str,
+    *,
+    samesite: Literal["strict", "lax"] = "strict",
+) -> Response:
+    """Send somebody who has just logged in to `next_path`, with the cookie of the session."""
+    answer = RedirectResponse(next_path, 303)
+    with closing(app.db()) as db:
+        value = session_cookie(app, db, user)
+    answer.set_cookie(
+        SESSION_COOKIE,
+        value,
+        max_age=SESSION_SECONDS,
+        httponly=True,
+        samesite=samesite,
+        secure=request.url.scheme == "https",
+    )
+    return answer
 
 
 async def _form(request: Request) -> dict[str, str]:
@@ -192,7 +209,7 @@ async def _form(request: Request) -> dict[str, str]:
     return {name: values[0] for name, values in fields.items()}
 
 
-def _local(path: str) -> str:
+def local_path(path: str) -> str:
     """`path` if it is an address of this server, else nothing: no redirect leads elsewhere."""
     ours = path.startswith("/") and not path.startswith("//") and path.isprintable()
     return path if ours and "\\" not in path else ""

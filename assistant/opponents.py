@@ -9,6 +9,7 @@ from sqlite_utils import Database
 
 from assistant.answering import ChildAnswerer
 from assistant.app import App
+from assistant.decoding import decodings
 from assistant.likeliest import Approved, Weighing, as_ids, weighing
 from storage import adapters, jobs, rounds
 from storage.records import TuningRound, Workspace
@@ -84,11 +85,12 @@ def opponents(
     workspace = workspace_by_id(db, queued.workspace_id)
     how = weighing(app, workspace)
     most = answer_tokens(app, workspace, (one.expected for one in bundle.heldout))
-    with Opponents(app, folder, watch, total, how, most) as answering:
+    with Opponents(app, workspace, folder, watch, total, how, most) as answering:
         if app.former is None or serving is None:
             yield rows, answering.answer
             return
-        with Former(app.former, serving.id, folder / "former.log", watch, how, most) as former:
+        log_file = folder / "former.log"
+        with Former(app.former, workspace, serving.id, log_file, watch, how, most) as former:
             yield (
                 {**_with_examples(rows), "serving": FORMER},
                 lambda cases, adapter_id: (
@@ -110,6 +112,7 @@ class Former:
     def __init__(
         self,
         app: App,
+        workspace: Workspace,
         adapter_id: int,
         log_file: Path,
         watch: Watch,
@@ -117,6 +120,7 @@ class Former:
         most: int,
     ) -> None:
         self._app, self._watch, self._how, self._most = app, watch, how, most
+        self._workspace = workspace
         self._adapter = (adapter_id, app.adapter_folder(adapter_id))
         self._child = ChildAnswerer(app.base, app.settings, log_file, at_once=1)
 
@@ -135,6 +139,7 @@ class Former:
             max_tokens=self._most,
             how=self._how,
             approved=_approved(self._app, cases),
+            decoding=decodings(self._workspace, cases),
             cancelled=self._watch.cancelled,
         )
 
@@ -159,9 +164,16 @@ class Opponents:
     """Answers for the evaluation by each opponent, from a child that starts when first asked."""
 
     def __init__(
-        self, app: App, folder: Path, watch: Watch, total: int, how: Weighing, most: int
+        self,
+        app: App,
+        workspace: Workspace,
+        folder: Path,
+        watch: Watch,
+        total: int,
+        how: Weighing,
+        most: int,
     ) -> None:
-        self._app, self._folder, self._watch = app, folder, watch
+        self._app, self._workspace, self._folder, self._watch = app, workspace, folder, watch
         self._how, self._most = how, most
         self._total, self._done = max(total, 1), 0
         self._child: ChildAnswerer | None = None
@@ -196,6 +208,7 @@ class Opponents:
             max_tokens=self._most,
             how=self._how,
             approved=_approved(self._app, cases),
+            decoding=decodings(self._workspace, cases),
             on_answer=told,
             cancelled=self._watch.cancelled,
         )

@@ -13,6 +13,7 @@ from typing import Any
 
 from assistant.answering import ChildAnswerer
 from assistant.app import App
+from assistant.decoding import decodings
 from assistant.lessons import sentinel_cases
 from assistant.opponents import answer_tokens
 from storage.errors import BadInput, NotFound
@@ -99,6 +100,7 @@ def ask_both(
     with closing(app.db()) as db:
         workspace = workspace_by_id(db, known.workspace_id)
     most = answer_tokens(app, workspace, (one.expected for one in cases))
+    decoding = decodings(workspace, cases)
 
     def told(first: float, note: str) -> Callable[[int], None]:
         return lambda done: say(first + 0.5 * done / len(cases), f"{note}: {done} of {len(cases)}")
@@ -108,6 +110,7 @@ def ask_both(
             prompts,
             adapter=(known.id, app.adapter_folder(known.id)),
             max_tokens=most,
+            decoding=decoding,
             on_answer=told(0.0, "asking the adapter"),
         )
     settings = app.settings.model_copy(update={"engine": ENGINES[format]})
@@ -116,6 +119,7 @@ def ask_both(
             prompts,
             adapter=(known.id, files) if files else None,
             max_tokens=most,
+            decoding=decoding,
             on_answer=told(0.5, "asking the exported model"),
         )
     figures = compare(cases, served, said, app.tokenizer.encode)

@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from assistant.verb_parser import Parser, Verbs, add, common, count, noun, share
+from assistant.house_parser import house_verbs
+from assistant.verb_parser import Parser, Verbs, add, common, count, dials, noun, several, share
 
 # What main needs; everything else that was parsed is an argument of the verb.
 COMMON = ("data", "json", "verb", "noun", "wants_workspace", "workspace")
@@ -23,6 +24,7 @@ def build_parser() -> Parser:
     _server(verbs)
     _workspaces(verbs)
     _users(verbs)
+    _keys(verbs)
     _documents(verbs)
     _ask(verbs)
     _feedback(verbs)
@@ -30,7 +32,7 @@ def build_parser() -> Parser:
     _overrides(verbs)
     _tuning(verbs)
     _adapters(verbs)
-    _keeping(verbs)
+    house_verbs(verbs)
     return parser
 
 
@@ -41,7 +43,10 @@ def _server(verbs: Verbs) -> None:
     demo = add(verbs, "demo", "demo", "show the whole loop on the sample company, then serve it")
     demo.add_argument("--no-serve", action="store_true", help="stop after the loop")
     demo.add_argument("--fresh", action="store_true", help="start over in an empty directory")
-    add(verbs, "doctor", "doctor", "check the installation and every invariant of the data")
+    check = add(verbs, "doctor", "doctor", "check the installation and every invariant of the data")
+    check.add_argument(
+        "--bases", action="store_true", help="only: which well-known base models fit this machine"
+    )
 
 
 def _workspaces(verbs: Verbs) -> None:
@@ -66,11 +71,13 @@ def _users(verbs: Verbs) -> None:
     add(group, "list", "users list", "all users with role and workspaces")
     create = add(group, "create", "users create", "add a user; asks for the password")
     create.add_argument("name", metavar="NAME")
-    create.add_argument("--role", default="member", help="admin, reviewer or member (default)")
+    create.add_argument(
+        "--role", default="member", help="admin, reviewer, viewer or member (default)"
+    )
     _password(create)
     change = add(group, "set", "users set", "change role, password or memberships")
     change.add_argument("name", metavar="NAME")
-    change.add_argument("--role", help="admin, reviewer or member")
+    change.add_argument("--role", help="admin, reviewer, viewer or member")
     change.add_argument("--password", action="store_true", help="ask for a new password")
     change.add_argument("--join", metavar="WORKSPACE", help="make a member of a workspace")
     change.add_argument("--leave", metavar="WORKSPACE", help="end the membership of a workspace")
@@ -85,11 +92,52 @@ def _password(parser: Parser) -> None:
     )
 
 
+def _keys(verbs: Verbs) -> None:
+    group = noun(verbs, "keys", "keys of programs and websites: create, list, revoke")
+    create = add(group, "create", "keys create", "make a key; it is shown once", workspace=True)
+    create.add_argument("name", metavar="NAME")
+    several(create, "--scope", "SCOPE", "scopes", "chat, feedback (default: these two) or metrics")
+    create.add_argument(
+        "--all-workspaces", action="store_true", help="of every workspace, not of --workspace alone"
+    )
+    create.add_argument(
+        "--per-minute", metavar="N", type=count, default=60, help="requests a minute (60)"
+    )
+    create.add_argument("--per-day", metavar="N", type=count, help="messages a day (with --embed)")
+    create.add_argument(
+        "--embed", action="store_true", help="a website's key instead of an API key"
+    )
+    several(create, "--origin", "URL", "origins", "a website that may use it (with --embed)")
+    create.add_argument(
+        "--per-visitor",
+        metavar="N",
+        type=count,
+        help="messages a day of one visitor (with --embed)",
+    )
+    add(group, "list", "keys list", "all keys, without their secrets")
+    revoke = add(group, "revoke", "keys revoke", "end a key at once")
+    revoke.add_argument("name", metavar="NAME")
+
+
 def _documents(verbs: Verbs) -> None:
-    ingest = add(verbs, "ingest", "ingest", "take files or folders in", workspace=True)
-    ingest.add_argument("paths", metavar="PATH", nargs="+", type=Path)
-    group = noun(verbs, "documents", "what was taken in: list, remove, reindex")
+    ingest = add(verbs, "ingest", "ingest", "take files or a website in", workspace=True)
+    ingest.add_argument("paths", metavar="PATH", nargs="*", type=Path)
+    ingest.add_argument("--site", metavar="URL", help="one's own website instead of files")
+    ingest.add_argument(
+        "--max-pages", metavar="N", type=count, help="pages visited at most (site_pages; 200)"
+    )
+    ingest.add_argument(
+        "--host",
+        metavar="HOST",
+        dest="hosts",
+        action="append",
+        default=[],
+        help="another host that the website leads to and that may be visited; repeatable",
+    )
+    group = noun(verbs, "documents", "what was taken in: list, show, remove, reindex")
     add(group, "list", "documents list", "all documents of the workspace", workspace=True)
+    shown = add(group, "show", "documents show", "one document's passages", workspace=True)
+    shown.add_argument("name", metavar="NAME")
     remove = add(group, "remove", "documents remove", "remove documents by name", workspace=True)
     remove.add_argument("names", metavar="NAME", nargs="+")
     add(group, "reindex", "documents reindex", "rebuild the search index", workspace=True)
@@ -102,6 +150,9 @@ def _ask(verbs: Verbs) -> None:
     ask = add(verbs, "ask", "ask", "answer a question, or a file of them", workspace=True)
     ask.add_argument("question", metavar="QUESTION", nargs="?")
     ask.add_argument("--file", type=Path, help='JSON lines: {"question" or "messages", "id"?}')
+    ask.add_argument(
+        "--attach", metavar="FILE", type=Path, nargs="+", default=[], help="files to ask about"
+    )
     ask.add_argument(
         "--no-overrides", action="store_true", help="approved corrections do not answer"
     )
@@ -132,7 +183,7 @@ def _feedback(verbs: Verbs) -> None:
     group = noun(
         verbs,
         "feedback",
-        "judgements: import, list, show, approve, gaps, stale, keep, reject, export",
+        "judgements: import, list, show, approve, set, gaps, stale, keep, reject, export",
     )
     load = add(group, "import", "feedback import", "take feedback in from a file", workspace=True)
     load.add_argument("file", metavar="FILE.jsonl", type=Path)
@@ -145,6 +196,7 @@ def _feedback(verbs: Verbs) -> None:
     some = add(group, "list", "feedback list", "the newest feedback", workspace=True)
     some.add_argument("--status", help="quarantined, new, approved or rejected")
     some.add_argument("--limit", metavar="N", type=count, default=50)
+    some.add_argument("--reason", help="only what this was given for, such as wrong_tone")
     show = add(group, "show", "feedback show", "one, with what to know first", workspace=True)
     show.add_argument("id", metavar="ID", type=int)
     approve = add(
@@ -159,6 +211,10 @@ def _feedback(verbs: Verbs) -> None:
     approve.add_argument(
         "--despite-check", metavar="REASON", help="why it may be taught although its check fails"
     )
+    why = add(group, "set", "feedback set", "say why replies were wrong", workspace=True)
+    why.add_argument("ids", metavar="ID", nargs="+", type=int)
+    several(why, "--reason", "REASON", "reasons", "such as wrong_tone or 'Wrong tone'")
+    why.add_argument("--none", action="store_true", help="take the reasons away")
     gaps = add(group, "gaps", "feedback gaps", "what to teach next, by topic", workspace=True)
     gaps.add_argument("--days", metavar="N", type=count, default=30, help="looked back (30)")
     add(group, "stale", "feedback stale", "those whose documents have changed", workspace=True)
@@ -218,14 +274,7 @@ def _tuning(verbs: Verbs) -> None:
     tune.add_argument(
         "--objective", help="auto (default: by what was approved), sft, dpo, or kto (for thumbs)"
     )
-    tune.add_argument(
-        "--set",
-        metavar="KEY=VALUE",
-        dest="dials",
-        action="append",
-        default=[],
-        help="another dial of the round, for example epochs=10",
-    )
+    dials(tune, "another dial of the round, for example epochs=10")
     tune.add_argument(
         "--from",
         dest="start",
@@ -252,11 +301,14 @@ def _adapters(verbs: Verbs) -> None:
     group = noun(
         verbs,
         "adapters",
-        "what rounds made: list, show, promote, rollback, delete, export, import, push",
+        "what rounds made: list, show, compare, promote, rollback, delete, export, import, push",
     )
     add(group, "list", "adapters list", "all adapters of the workspace", workspace=True)
     show = add(group, "show", "adapters show", "one adapter with its metrics")
     show.add_argument("id", metavar="ID", type=int)
+    compare = add(group, "compare", "adapters compare", "two on the questions kept out of both")
+    compare.add_argument("left", metavar="ID|base")
+    compare.add_argument("right", metavar="ID|base")
     promote = add(group, "promote", "adapters promote", "let an adapter serve")
     promote.add_argument("id", metavar="ID", type=int)
     promote.add_argument("--reason", help="why it may serve against the gate's verdict")
@@ -280,9 +332,7 @@ def _adapters(verbs: Verbs) -> None:
         "--base-model", metavar="ID", required=True, help="embedded, a folder or a Hub id"
     )
     rebase.add_argument("--method", help="as for tune")
-    rebase.add_argument(
-        "--set", metavar="KEY=VALUE", dest="dials", action="append", default=[], help="as for tune"
-    )
+    dials(rebase, "as for tune")
     lineage = add(verbs, "lineage", "lineage", "every correction and document an adapter learned")
     lineage.add_argument("id", metavar="ADAPTER_ID", type=int)
 
@@ -301,37 +351,6 @@ def _export(export: Parser) -> None:
         "--least", metavar="SHARE", type=share, help="same verdicts wanted (default: 0.95)"
     )
     export.add_argument("--anyway", metavar="REASON", help="keep it when it answers unlike it")
-
-
-def _keeping(verbs: Verbs) -> None:
-    erase = add(verbs, "erase", "erase", "forget feedback, a conversation or a contributor")
-    erase.add_argument("--feedback", metavar="ID", help="one judgement")
-    erase.add_argument("--conversation", metavar="ID", help="a conversation and all feedback on it")
-    erase.add_argument("--contributor", metavar="ID", help="all that a person wrote")
-    erase.add_argument("--request", metavar="ID", type=int, help="what a person asked to erase")
-    erase.add_argument("--requests", action="store_true", help="list the requests that wait")
-    erase.add_argument("--refuse", action="store_true", help="say no to --request ID")
-    erase.add_argument(
-        "--retrain", action="store_true", help="teach what remains, where an adapter had learned it"
-    )
-    erase.add_argument(
-        "--set",
-        metavar="KEY=VALUE",
-        dest="dials",
-        action="append",
-        default=[],
-        help="a dial of that round, for example epochs=10",
-    )
-    backup = add(verbs, "backup", "backup", "a verified copy while serving; purge deletes old ones")
-    backup.add_argument(
-        "file",
-        metavar="FILE|purge",
-        type=lambda text: text if text == "purge" else Path(text),
-        help="a new file; purge: delete copies made before the last erasure",
-    )
-    backup.add_argument("--yes", action="store_true", help="purge without asking")
-    restore = add(verbs, "restore", "restore", "make an empty data directory from a backup")
-    restore.add_argument("file", metavar="FILE", type=Path)
 
 
 def complete(parser: Parser, argv: list[str] | None) -> argparse.Namespace:

@@ -1,6 +1,7 @@
-"""The few pages that are not Gradio's: log in, log out, set up, nothing here."""
+"""The few pages that are not Gradio's: log in, log out, set up, nothing here, and their frame."""
 
 from html import escape
+from urllib.parse import urlencode
 
 from starlette.responses import HTMLResponse
 
@@ -14,7 +15,19 @@ def login_page(
         + _field("name", "Name", "text", "username", value=name, focus=not name)
         + _field("password", "Password", "password", "current-password", focus=bool(name))
     )
-    return _page("Log in", _form("/login", fields, "Log in", error), status)
+    return page("Log in", _form("/login", fields, "Log in", error), status)
+
+
+def hub_login_page(
+    next_path: str, *, framed: bool = False, error: str = "", status: int = 200
+) -> HTMLResponse:
+    """The way to log in by the Hub; from a frame in a tab of its own, since frames may keep no
+    cookies."""
+    alert = f'<p class="error" role="alert">{escape(error)}</p>' if error else ""
+    address = "/login/huggingface" + (f"?{urlencode({'next': next_path})}" if next_path else "")
+    tab = ' target="_blank" rel="noopener"' if framed else ""
+    link = f'<a class="button" href="{escape(address)}"{tab}>Log in with Hugging Face</a>'
+    return page("Log in", alert + link, status)
 
 
 def setup_page(token: str, *, name: str = "", error: str = "", status: int = 200) -> HTMLResponse:
@@ -26,7 +39,7 @@ def setup_page(token: str, *, name: str = "", error: str = "", status: int = 200
         + _field("again", "The same password again", "password", "new-password")
     )
     intro = "<p>Make the first admin of this assistant.</p>"
-    return _page("Set up", intro + _form("/setup", fields, "Make the admin", error), status)
+    return page("Set up", intro + _form("/setup", fields, "Make the admin", error), status)
 
 
 def setup_closed_page() -> HTMLResponse:
@@ -35,13 +48,13 @@ def setup_closed_page() -> HTMLResponse:
         "<p>This set-up link cannot be used: it is not whole, or the first admin exists already."
         " The server prints the link when it starts without any user.</p>"
     )
-    return _page("Set up", text + _link("/login", "Log in"), 404)
+    return page("Set up", text + _link("/login", "Log in"), 404)
 
 
 def logout_page(name: str) -> HTMLResponse:
     """A button that ends the session."""
     text = f"<p>You are logged in as <strong>{escape(name)}</strong>.</p>"
-    return _page("Log out", text + _form("/logout", "", "Log out", "") + _link("/", "Back"), 200)
+    return page("Log out", text + _form("/logout", "", "Log out", "") + _link("/", "Back"), 200)
 
 
 def nothing_here_page(name: str) -> HTMLResponse:
@@ -58,17 +71,19 @@ def nothing_here_page(name: str) -> HTMLResponse:
         text = "<p>There is nothing at this address for you unless you log in.</p>" + _link(
             "/login", "Log in"
         )
-    return _page("Nothing here", text, 404)
+    return page("Nothing here", text, 404)
 
 
-def _page(title: str, body: str, status: int) -> HTMLResponse:
+def page(title: str, body: str, status: int, *, wide: bool = False) -> HTMLResponse:
+    """A page around `body`, which is HTML; `wide` is for more than a form."""
+    kind = ' class="wide"' if wide else ""
     text = (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
         f"<title>{escape(title)} · Apprentice</title>"
         '<link rel="icon" href="/ui/icon.svg"><link rel="stylesheet" href="/ui/plain.css">'
-        '</head><body><main><p class="brand"><img src="/ui/icon.svg" alt="">Apprentice</p>'
+        f'</head><body><main{kind}><p class="brand"><img src="/ui/icon.svg" alt="">Apprentice</p>'
         f"<h1>{escape(title)}</h1>{body}</main></body></html>"
     )
     return HTMLResponse(text, status)

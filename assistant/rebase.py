@@ -50,9 +50,15 @@ def full_name(base_model: str) -> str:
 def to_teach(app: App, base_model: str) -> tuple[App, list[tuple[Workspace, Adapter]]]:
     """The app on the new base, and the workspaces with the adapters that serve now.
 
-    Fetches the base when it is missing. Raises Refused for the base that serves already and for a
-    house without adapters, BadInput and ModelUnavailable for a base that cannot be had.
+    Fetches the base when it is missing. Raises Refused for the base that serves already, for a
+    house without adapters and for one that a model server answers for, BadInput and
+    ModelUnavailable for a base that cannot be had.
     """
+    if app.settings.engine == "remote":
+        raise Refused(
+            "The model server of APPRENTICE_ENGINE=remote has one base model and would answer for "
+            "both: rebase with APPRENTICE_ENGINE=auto, then start that server on the new base."
+        )
     other = app.on_base(base_model)
     if other.base.fingerprint == app.base.fingerprint:
         raise Refused(f"{base_model} is the base model that serves: name another one.")

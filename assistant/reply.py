@@ -14,18 +14,21 @@ from typing import Literal
 from sqlite_utils import Database
 
 from assistant.app import App
+from assistant.attaching import answers_itself, own_files, with_own
 from assistant.declining import SILENT, decline
+from assistant.decoding import AS_SET, Wish, decoding_of, not_in_format, sampling_of
 from assistant.fitting import checked_question, fitting_history, rendered
 from assistant.likeliest import GREEDY, stream, weighing
 from assistant.overriding import find_override
-from assistant.retrieval import Found, examples_for, look_up
+from assistant.retrieval import REBUILDING, Found, examples_for, look_up
+from knowledge.attached import Own
 from storage.adapters import serving_adapter
 from storage.conversations import (
     add_message,
     conversation,
     finish_message,
     message,
-    messages_of,
+    open_thread,
     thread_to,
 )
 from storage.database import write_transaction
@@ -49,8 +52,13 @@ class ReplyOptions:
     use_documents: bool = True
     adapter: Literal["serving", "base"] | int = "serving"
     max_tokens: int | None = None
+    wish: Wish = AS_SET
+    reply_id: str | None = None
+    """The id that the reply is to have, for a caller that must name it with its first piece."""
     variant_of: str | None = None
     """The id of a reply to answer again; its question is taken from the conversation."""
+    edit_of: str | None = None
+    """The id of a question that this one is asked in place of; both are kept."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +88,10 @@ class _Turn:
     question: str
     parent: Message
     inputs: Inputs
+    before: int = 0
+    """How many messages were said earlier, whether or not the history has room for them."""
+    own: Own = Own()
+    """What the conversation's own files have on the question."""
     override: Override | None = None
     relevance: float | None = None
     declined: str = ""
@@ -101,12 +113,28 @@ def reply(
 
     Closing the iterator or setting `cancel` stops the engine and saves what was said so far as
     `interrupted`. Raises NotFound for somebody else's conversation, and BadInput, before anything
-    is saved, for an empty question or one that does not fit the context.
+    is saved, for an empty question or one that does not fit the context, Stopping while the server
+    is being stopped.
     """
+    cancel = cancel or threading.Event()
+    events = _events(app, workspace, conversation_id, owner, question, options, cancel)
+    yield from app.under_way.follow(events, cancel)
+
+
+def _events(
+    app: App,
+    workspace: Workspace,
+    conversation_id: str,
+    owner: str,
+    question: str,
+    options: ReplyOptions,
+    cancel: threading.Event,
+) -> Iterator[ReplyEvent]:
     # No connection is held while a piece is out: whoever reads the pieces may change threads.
     with closing(app.db()) as db:
         turn = _open_turn(app, db, workspace, conversation_id, owner, question, options)
         wanted = _wanted_adapter(db, workspace, options)
+        turn.own = own_files(app, db, workspace, conversation_id, _sought(turn))
         _look_for_override(db, workspace, turn, options, wanted)
         if turn.override is None:
             _look_up(app, db, workspace, turn, options)
@@ -138,16 +166,22 @@ def _open_turn(
         question, before = parent.content, thread_to(db, parent.id)[:-1]
     else:
         question = checked_question(app, workspace, question)
-        before = _latest_thread(db, conversation_id)
-        last = before[-1].id if before else None
-        parent = add_message(db, conversation_id, "user", question, parent_id=last)
+        before = _said_before(db, conversation_id, options.edit_of)
+        parent = add_message(
+            db,
+            conversation_id,
+            "user",
+            question,
+            parent_id=before[-1].id if before else None,
+            variant_of=options.edit_of,
+        )
     inputs = Inputs(
         question=question,
         instructions=workspace.instructions,
         instructions_version=workspace.instructions_version,
         history=fitting_history(app, workspace, before),
     )
-    return _Turn(question, parent, inputs)
+    return _Turn(question, parent, inputs, len(before))
 
 
 def _question_of(db: Database, conversation_id: str, reply_id: str) -> Message:
@@ -157,22 +191,31 @@ def _question_of(db: Database, conversation_id: str, reply_id: str) -> Message:
     return message(db, old.parent_id)
 
 
-def _latest_thread(db: Database, conversation_id: str) -> list[Message]:
-    everything = messages_of(db, conversation_id)
-    return thread_to(db, everything[-1].id) if everything else []
+def _said_before(db: Database, conversation_id: str, edited: str | None) -> list[Message]:
+    """What a new question follows; for one asked in place of another, what that followed."""
+    if edited is None:
+        return open_thread(db, conversation_id)
+    *before, old = thread_to(db, edited)
+    if old.conversation_id != conversation_id or old.role != "user":
+        raise NotFound(f"There is no question {edited!r} in this conversation.")
+    return before
+
+
+def _sought(turn: _Turn) -> str:
+    from knowledge.standalone import search_text
+
+    return search_text(turn.inputs.question, turn.inputs.history)
 
 
 def _look_up(
     app: App, db: Database, workspace: Workspace, turn: _Turn, options: ReplyOptions
 ) -> None:
     """Put passages and examples into the inputs, or find that the reply is to be declined."""
-    from knowledge.standalone import search_text
-
-    found = Found()
-    if options.use_documents:
-        sought = search_text(turn.inputs.question, turn.inputs.history)
-        found = look_up(app, db, workspace, sought)
+    found = look_up(app, db, workspace, _sought(turn)) if options.use_documents else Found()
+    found = with_own(found, turn.own)
     turn.relevance = found.relevance
+    if found.by_words_alone:
+        turn.notices.append(REBUILDING)
     if found.relevance is not None and not found.passages:
         turn.declined = decline(app, db, workspace, turn.question, found)
         if turn.declined:
@@ -196,7 +239,7 @@ def _wanted_adapter(db: Database, workspace: Workspace, options: ReplyOptions) -
 def _look_for_override(
     db: Database, workspace: Workspace, turn: _Turn, options: ReplyOptions, adapter_id: int | None
 ) -> None:
-    if options.use_overrides:
+    if options.use_overrides and not answers_itself(turn.own, workspace):
         turn.override, said = find_override(
             db, workspace, turn.question, turn.inputs.history, adapter_id
         )
@@ -240,6 +283,7 @@ def _say(app: App, turn: _Turn, options: ReplyOptions) -> Iterator[ReplyEvent]:
             parent_id=turn.parent.id,
             variant_of=options.variant_of,
             inputs=turn.inputs,
+            message_id=options.reply_id,
             override_id=override.id if override else None,
             relevance=turn.relevance,
             declined=override is None,
@@ -265,18 +309,14 @@ def _generate(
     turn: _Turn,
     adapter_id: int | None,
     options: ReplyOptions,
-    cancel: threading.Event | None,
+    cancel: threading.Event,
 ) -> Iterator[ReplyEvent]:
-    from assistant.engines.protocol import Sampling
-
     started = time.perf_counter()
-    turn.inputs, ids, said_of_it = rendered(app, workspace, turn.inputs)
+    turn.inputs, ids, said_of_it = rendered(app, workspace, turn.inputs, before=turn.before)
     turn.notices += said_of_it
     saved = _save_opening(app, turn, ids, adapter_id, options)
-    sampling = Sampling(
-        max_tokens=options.max_tokens or workspace.settings.max_tokens,
-        temperature=workspace.settings.temperature,
-    )
+    decoding = decoding_of(workspace, options.wish)
+    sampling = sampling_of(workspace, decoding, options.max_tokens, options.wish)
     said: list[str] = []
     tokens, first_ms = 0, None
     reason: FinishReason = "interrupted"
@@ -288,7 +328,8 @@ def _generate(
             ids,
             adapter_id,
             sampling,
-            cancel or threading.Event(),
+            cancel,
+            stop=decoding.stop,
             how=weighing(app, workspace, near_to) if weighed else GREEDY,
             decode=app.tokenizer.decode,
         )
@@ -310,6 +351,8 @@ def _generate(
                 latency_ms=(time.perf_counter() - started) * 1000,
                 ttft_ms=first_ms or 0.0,
             )
+    if wrong := not_in_format(workspace, done.content, reason, tokens):
+        turn.notices.append(wrong)
     yield Done(done, turn.inputs.passages, None, tuple(turn.notices))
 
 
@@ -326,6 +369,7 @@ def _save_opening(
             parent_id=turn.parent.id,
             variant_of=options.variant_of,
             inputs=turn.inputs,
+            message_id=options.reply_id,
             sent_ids=tuple(ids),
             base_fingerprint=app.base.fingerprint,
             adapter_id=adapter_id,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlite_utils import Database
 
 from assistant.app import App
-from storage.documents import list_documents
+from storage.documents import newest_chunk
 from storage.records import Example, Passage, Workspace
 from tuning.augment import bare_words
 
@@ -15,6 +15,8 @@ CANDIDATES = 30
 NEAREST = 3
 RERANKED = 20
 """Passages that a reranker weighs again, where there is one."""
+REBUILDING = "The search index is being made anew; until then documents are found by words."
+"""Said under a reply that was made meanwhile."""
 EXAMPLES_AT_MOST = 3
 NEAR = 8
 """Near corrections whose answers are weighed; among eight the right one is nearly always."""
@@ -32,6 +34,8 @@ class Found:
     passages: tuple[Passage, ...] = ()
     nearest: tuple[Passage, ...] = ()
     relevance: float | None = None
+    by_words_alone: bool = False
+    """The index was being made anew, so some passages were found by their words or not at all."""
 
 
 def retrieve(app: App, db: Database, workspace: Workspace, question: str) -> tuple[Passage, ...]:
@@ -42,11 +46,12 @@ def retrieve(app: App, db: Database, workspace: Workspace, question: str) -> tup
 def look_up(app: App, db: Database, workspace: Workspace, question: str) -> Found:
     """What service shows for `question`, and what it is judged by."""
     settings = workspace.settings
-    if not settings.passage_tokens or not list_documents(db, workspace.id):
+    if not settings.passage_tokens or not newest_chunk(db, workspace.id):
         return Found()
-    from knowledge.search import search
+    from knowledge.search import chunks_collection, search
     from knowledge.showing import distinct, fit_passages, with_neighbours
 
+    filling = app.index.is_filling(chunks_collection(workspace.id, app.embedder))
     hits = search(
         *(db, app.index, app.lexical, app.embedder, workspace.id, question), top_k=CANDIDATES
     )
@@ -57,7 +62,7 @@ def look_up(app: App, db: Database, workspace: Workspace, question: str) -> Foun
     shown = fit_passages(distinct(relevant)[: settings.top_k], room, count)
     shown = with_neighbours(db, shown, room, count)
     best = max((hit.relevance or 0.0 for hit in hits), default=0.0)
-    return Found(tuple(shown), tuple(hits[:NEAREST]), best)
+    return Found(tuple(shown), tuple(hits[:NEAREST]), best, filling)
 
 
 def examples_for(

@@ -19,6 +19,7 @@ from knowledge.contradictions import PageContradiction, page_contradictions
 from knowledge.corrections import add_questions, near_questions, sync_corrections
 from knowledge.figures import figures
 from storage import feedback as judgements
+from storage.attachments import NOT_LEARNED, made_with_files
 from storage.database import write_transaction
 from storage.drafted_questions import reword
 from storage.errors import BadInput
@@ -64,6 +65,8 @@ class Review:
     """The need of a pair with the same answer to a near question; None: nothing to suggest."""
     otherwise: tuple[Rival, ...] = ()
     """Pairs that answer the same question differently."""
+    never: str = ""
+    """Why it cannot be approved at all."""
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -107,7 +110,7 @@ class Reviews:
         self._workspace = workspace
         self._looked: dict[tuple[int, str, str], _Looked] = {}
         self._new: dict[int, np.ndarray] = {}
-        sync_corrections(app.index, app.embedder, workspace.id, pair_questions(db, workspace.id))
+        sync_corrections(db, app.index, app.embedder, workspace.id)
 
     def look(
         self, item: Feedback, correction: str | None = None, question: str | None = None
@@ -116,6 +119,8 @@ class Reviews:
 
         The check and the pages are looked at once, so a second call costs little.
         """
+        if made_with_files(self._db, [item.message_id]):
+            return Review("exact", None, never=NOT_LEARNED)
         text = judgements.wanted(item, correction)
         if text is None:
             return Review("exact", None)
@@ -176,7 +181,7 @@ class Reviews:
 
         while read_overrides(self._db, self._workspace):
             pass
-        asked = pair_questions(self._db, self._workspace.id)
+        asked = pair_questions(self._db, self._workspace.id, [*self._new])
         kept = {id: vector for id, vector in self._new.items() if id in asked}
         if kept:
             questions = {id: asked[id] for id in kept}

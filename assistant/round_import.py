@@ -22,6 +22,7 @@ from assistant.opponents import Watch, opponents
 from assistant.rounds import conduct, in_background
 from storage import rounds
 from storage.audit import audit
+from storage.durable import put
 from storage.errors import NotFound, Refused
 from storage.records import TuningRound
 from tuning.adapter_files import Manifest, verify_adapter
@@ -54,7 +55,7 @@ def start_import(app: App, out: Path, *, actor: str) -> TuningRound:
         folder = app.datadir.rounds / str(queued.id)
         shutil.rmtree(folder, ignore_errors=True)  # one left there by a crash has no row
         folder.mkdir()
-        taken.rename(folder / "out")
+        put(taken, folder / "out")
         audit(db, actor, "round imported", f"round:{queued.id}", {"trained from": origin.id})
     in_background(queued, lambda: _judge(app, queued, bundle, manifest.method))
     return queued

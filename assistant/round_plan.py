@@ -12,7 +12,8 @@ from sqlite_utils import Database
 
 from assistant.app import App
 from assistant.dials import with_own_dials
-from assistant.engines.choose import best_engine, engine_beside, has_cuda
+from assistant.engines.choose import best_engine, engine_beside, has_cuda, judging_engine
+from assistant.engines.remote_place import remote_place
 from assistant.estimate import pace, training_minutes, writing_minutes
 from assistant.judged_lessons import preferences, thumbs
 from assistant.lessons import Lesson, fitting, lessons
@@ -30,6 +31,10 @@ from tuning.objective import Material, choose
 NEEDS_JUDGED = 5
 """Needs on new wordings under which the gate cannot decide at its usual risk of 5%."""
 HOW_TO_PARAPHRASE = "write a paraphrase: `apprentice feedback paraphrase ID QUESTION`"
+JUDGED_HERE = (
+    "judged by an engine here, as that server takes no adapter while it runs: llama.cpp's must be "
+    "started again with the new one after the round"
+)
 
 
 @dataclass(frozen=True)
@@ -220,11 +225,12 @@ def _size(found: Sequence[Lesson], config: RoundConfig, replayable: int) -> tupl
 def _served_by(app: App, method: Method) -> str:
     """The engine for the round's adapter. Raises BadInput when the one that is set cannot."""
     asked = app.settings.engine
-    running = best_engine(app.base) if asked == "auto" else asked
+    running = best_engine(app.base, app.settings.context) if asked == "auto" else asked
     kind: Kind = "lora" if method == "auto" or method == "qlora" else method
-    beside = engine_beside(app.base, running, kind)
+    beside = engine_beside(running, kind)
     if beside is None:
-        return running
+        judging = judging_engine(app.base, asked, remote_place(app.settings))
+        return running if judging == asked else f"{running}; {JUDGED_HERE}"
     if asked != "auto":
         raise BadInput(
             f"{asked} cannot serve what the method {method} makes on this base: set "
@@ -238,7 +244,7 @@ def method_for(app: App) -> Method:
     """The one that trains over the weights that will serve: torch_peft holds them in nf4 on a GPU,
     and a CPU as they are. Taught over an nf4 copy of what served, the sample company's adapter had
     48 of 56 held-out questions right; taught over what served, 55."""
-    serves_nf4 = has_cuda() and app.settings.engine != "llamacpp"
+    serves_nf4 = has_cuda() and app.settings.engine in ("auto", "torch_peft")
     return "qlora" if serves_nf4 or not fits(app.base.folder) else "lora"
 
 

@@ -31,6 +31,7 @@ from assistant.writer import write
 from assistant.written import counts_of, note_of
 from storage import adapters, jobs, rounds
 from storage.database import write_transaction
+from storage.durable import put
 from storage.erasure import refuse_emptied
 from storage.errors import ApprenticeError, Refused
 from storage.overrides import note_learned
@@ -389,4 +390,4 @@ def _move(made: Path, folder: Path) -> None:
     """Rename the verified folder into place; one left there by a crash has no row and goes."""
     if folder.exists():
         shutil.rmtree(folder)
-    os.replace(made, folder)
+    put(made, folder)

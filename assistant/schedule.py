@@ -5,7 +5,7 @@ that was down at two in the morning starts the missed round once, within the gra
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
 
@@ -16,9 +16,10 @@ from storage import jobs, rounds
 from storage.conversations import last_reply
 from storage.errors import ApprenticeError
 from storage.pairs import pairs_since_last_round
-from storage.records import Workspace, WorkspaceSettings
+from storage.records import Workspace
 from storage.round_times import last_end, last_start
 from storage.schedules import in_idle_hours, next_time, pairs_of
+from storage.workspace_settings import WorkspaceSettings
 from storage.workspaces import list_workspaces, set_at
 
 log = logging.getLogger(__name__)
@@ -103,7 +104,9 @@ def _wanted(db: Database, workspace: Workspace, now: datetime) -> bool:
     if every:
         rests = _rests_until(db, workspace)
         return new >= every and (rests is None or rests <= now)
-    return bool(workspace.settings.schedule and new) and _time_came(db, workspace, now)
+    crontab = workspace.settings.schedule
+    since = [last_start(db, workspace.id), set_at(db, workspace.id, "schedule")]
+    return bool(crontab and new) and time_came(crontab, since, now)
 
 
 def _every(workspace: Workspace) -> int:
@@ -120,13 +123,14 @@ def _rests_until(db: Database, workspace: Workspace) -> datetime | None:
     return _time(ended[1]) + RESTS[ended[0]]
 
 
-def _time_came(db: Database, workspace: Workspace, now: datetime) -> bool:
-    """Whether a planned time lies between the last round (or the setting) and now, in the grace."""
-    known = [last_start(db, workspace.id), set_at(db, workspace.id, "schedule")]
-    since = [_time(at) for at in known if at]
-    # a second on, so that the time which started the last round does not start another
-    first = max([now - GRACE, *(at + timedelta(seconds=1) for at in since)])
-    time = next_time(workspace.settings.schedule, first.astimezone(now.tzinfo), now.tzinfo)
+def time_came(crontab: str, since: Sequence[str | None], now: datetime) -> bool:
+    """Whether a time of the crontab line lies in the grace before `now`, after all of `since`.
+
+    Those are the times of the last start, and of the setting.
+    """
+    # a second on, so that the time which started the last one does not start another
+    known = [_time(at) + timedelta(seconds=1) for at in since if at]
+    time = next_time(crontab, max([now - GRACE, *known]).astimezone(now.tzinfo), now.tzinfo)
     return time is not None and time <= now
 
 

@@ -219,6 +219,11 @@ def may_read(conversation: Conversation, person: Person) -> bool:
     return person.kind != "anonymous" and conversation.owner == person.owner
 
 
+def may_see(person: Person) -> bool:
+    """Whether this person opens the admin page; a viewer changes nothing there."""
+    return person.role in ("admin", "reviewer", "viewer")
+
+
 def may_review(person: Person) -> bool:
     """Whether this person decides what is taught."""
     return person.role in ("admin", "reviewer")

@@ -16,53 +16,69 @@ from queue import Empty, SimpleQueue
 from assistant.app import App, open_app
 from assistant.commands.documents import sync
 from assistant.control import control_socket
+from assistant.crawl_schedule import start_crawls
+from assistant.logs import set_up_logs
 from assistant.resumption import resume_killed
 from assistant.schedule import Refusals, start_due
 from assistant.settings import Settings
+from assistant.snapshots import kept, restore_newest
+from assistant.space import hub_login, in_space
 from assistant.writer import sweep_writers
 from storage.adapters import serving_adapter
 from storage.conversations import mark_interrupted
 from storage.errors import ApprenticeError, BadInput
 from storage.jobs import mark_dead
 from storage.users import list_users
-from storage.workspaces import list_workspaces
+from storage.workspaces import DEFAULT, list_workspaces, set_workspace
 
 log = logging.getLogger(__name__)
 
 TICK_S = 5.0
-"""How often the server looks whether a workspace is due for a round."""
-GRACE_S = 3
-"""Seconds that open connections get to end after a stop was asked for."""
-LOG_LINE = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+"""How often the server looks whether a workspace is due for a round or a walk."""
+DRAIN_S = 3.0
+"""Seconds that replies get to end after a stop was asked for; then they are cut off and saved."""
+GRACE_S = 2
+"""Seconds that open connections get to end after that."""
 STOP_S = 8.0
 """Seconds from a signal to the end of the process, whatever still runs."""
+SNAPSHOT_S = 17.0
+"""And so many more where a last snapshot is made: a Space is killed some 30 seconds after the
+signal."""
 
 
 def serve(settings: Settings) -> int:
     """Serve until SIGTERM or Ctrl-C; returns 0.
 
-    Raises DataDirBusy when the directory is served already, BadInput when the port is taken.
+    Raises DataDirBusy when the directory is served already, BadInput when the port is taken or
+    a file of one's own base model is cut, HubFailed or Refused when an empty directory cannot be
+    filled from the snapshots that are to be kept of it.
     """
-    logging.basicConfig(level=logging.WARNING, format=LOG_LINE)
-    logging.getLogger("assistant").setLevel(logging.INFO)
+    set_up_logs(settings)
     stops: SimpleQueue[int] = SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: stops.put(number))
+    if settings.snapshots:
+        restore_newest(settings.snapshots, settings.data)
     with open_app(settings, progress=_log_progress) as app, _listener(settings) as listener:
+        app.check_base()
         _tidy(app)
-        with control_socket(app), _web(app, listener):
+        with kept(app), control_socket(app), _web(app, listener):
             threading.Thread(target=_load, args=(app,), name="load", daemon=True).start()
             _greet(app, listener)
             refused: Refusals = {}
             while not _stopped(stops):
                 resume_killed(app)
                 start_due(app, refused)
+                start_crawls(app)
             # A request that the stop cuts off is no fault to report with a traceback.
             logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
             # Whatever still runs then (a long generation) ends with us; SQLite outlives that.
-            end = threading.Timer(STOP_S, os._exit, args=(0,))
+            left = STOP_S + (SNAPSHOT_S if settings.snapshots else 0)
+            end = threading.Timer(left, os._exit, args=(0,))
             end.daemon = True
             end.start()
+            cut = app.under_way.drain(DRAIN_S)
+            log.info("the server stops; %d replies were cut off and saved", cut)
     return 0
 
 
@@ -90,6 +106,8 @@ def _listener(settings: Settings) -> Iterator[socket.socket]:
 def _tidy(app: App) -> None:
     """What the last server left unfinished is marked so: we own the directory, it is gone."""
     with closing(app.db()) as db:
+        if app.settings.access:
+            set_workspace(db, DEFAULT, "access", app.settings.access)
         for job in mark_dead(db):
             log.warning(
                 "the %s with job %d was running when the last server died", job.kind, job.id
@@ -112,6 +130,8 @@ def _web(app: App, listener: socket.socket) -> Iterator[None]:
         log_config=None,
         access_log=False,
         server_header=False,
+        # a Space is reached through its proxy alone, which says who asks and that it was by https
+        forwarded_allow_ips="*" if in_space() else None,
         timeout_graceful_shutdown=GRACE_S,
     )
     server = uvicorn.Server(config)
@@ -133,7 +153,7 @@ def _greet(app: App, listener: socket.socket) -> None:
     url = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     print(f"Apprentice is at {url}, the admin page at {url}/admin", flush=True)
     with closing(app.db()) as db:
-        first_start = not list_users(db)
+        first_start = not list_users(db) and hub_login() is None
     if first_start:
         from assistant.security import setup_link
 

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from storage.errors import BadInput
@@ -27,8 +27,18 @@ class Settings(BaseSettings):
     """The sentence-transformers model that finds passages: this PyPI one, a folder or a Hub id."""
     reranker: str = ""
     """A cross-encoder that weighs the best passages again: a folder or a Hub id ("": none)."""
-    engine: Literal["auto", "llamacpp", "torch_peft"] = "auto"
+    engine: Literal["auto", "llamacpp", "torch_peft", "remote"] = "auto"
     """What answers; `auto` takes torch_peft on a CUDA GPU and llamacpp elsewhere."""
+    remote_url: str = ""
+    """With the engine `remote`: the address of an OpenAI-compatible server."""
+    remote_key: SecretStr = SecretStr("")
+    """What that server wants as a key; shown nowhere."""
+    remote_timeout: float = Field(default=120.0, gt=0)
+    """Seconds of silence after which that server's answer is given up."""
+    remote_model: str = ""
+    """The base model's name there, where the server has several ("": the first)."""
+    remote_data: str = ""
+    """The data directory as that server sees it ("": it is on this machine)."""
     host: str = "127.0.0.1"
     """Address to listen on."""
     port: int = Field(default=7860, ge=0, le=65535)
@@ -41,8 +51,31 @@ class Settings(BaseSettings):
     """Tokens of one document chunk, at most."""
     chunk_overlap: int = Field(default=16, ge=0)
     """Tokens that neighbouring chunks share."""
+    site_private_hosts: str = ""
+    """Hosts, apart by commas, whose websites are taken in although they are not on the internet:
+    "intranet" (any port), "wiki.corp:8080"."""
+    site_delay_s: float = Field(default=1.0, ge=0)
+    """Seconds between two visits to a website at least; its robots.txt may want more."""
     round_minutes: float = Field(default=60.0, gt=0)
     """Minutes a round may train unless the round says otherwise."""
+    snapshots: str = ""
+    """A private dataset on the Hub, NAME/REPO, that keeps copies of the data directory and fills an
+    empty one at the start ("": none)."""
+    snapshot_minutes: float = Field(default=5.0, gt=0)
+    """Minutes between two looks whether there is something new for it."""
+    adapters: str = ""
+    """A private repository on the Hub, NAME/REPO, to which adapters that serve are pushed."""
+    admins: str = ""
+    """Where people log in by the Hub: the names there, apart by commas, who are admins."""
+    members: str = ""
+    """And who may use the default workspace while its access is `members`; *: who logs in."""
+    log: Literal["text", "json"] = "text"
+    """How the server's log is written: lines for people, or one JSON object per line with a line
+    for each request and reply."""
+    log_details: bool = False
+    """Also the text of unforeseen errors, which may quote what somebody wrote."""
+    access: Literal["", "public", "members", "embed"] = ""
+    """What the default workspace's access is set to at each start ("": left as it is)."""
 
 
 def read_settings(**given: object) -> Settings:

@@ -1,6 +1,7 @@
 """What the results of each verb look like to a person."""
 
 from assistant.printing import Row, Show, as_json, fields, plain, table
+from assistant.website import COUNTED
 
 DONE = Show(text=fields)
 
@@ -11,8 +12,12 @@ def _line(template: str) -> Show:
 
 
 def _ingested(row: Row) -> str:
-    if row["status"] == "failed":
-        return f"failed     {row['document']}: {row['error']}"
+    if "site" in row:
+        counts = ", ".join(f"{row[name]} {name}" for name in COUNTED if row[name]) or "nothing"
+        left = f"; {row['unvisited']} addresses were not visited" if row["unvisited"] else ""
+        return f"{row['site']}: {counts}{left}."
+    if row.get("error"):
+        return f"{row['status']:<10} {row['document']}: {row['error']}"
     return f"{row['status']:<10} {row['document']} ({row['chunks']} chunks)"
 
 
@@ -35,8 +40,18 @@ def _below(row: Row) -> str:
     return "\n".join(lines + [f"  ({notice})" for notice in row["notices"]])
 
 
+def _new_key(row: Row) -> str:
+    again = "" if row["kind"] == "embed" else " It is shown only this once."
+    return f"{row['key']}\nThis is the key {row['name']}.{again}"
+
+
 def _passage(row: Row) -> str:
     return f"{row['score']:.4f}  {row['document']}  #{row['chunk_id']}\n    {_short(row['text'])}"
+
+
+def _chunk(row: Row) -> str:
+    """A passage of a document, under its heading."""
+    return f"#{row['id']}  {plain(row['heading'])}\n{plain(row['text'])}\n"
 
 
 def _short(text: str) -> str:
@@ -189,11 +204,18 @@ SHOWS: dict[str, Show] = {
     "users create": DONE,
     "users set": DONE,
     "users delete": _line("The user {user} is deleted."),
+    "keys create": Show(text=_new_key),
+    "keys list": Show(
+        columns=("name", "kind", "shown", "workspace", "scopes", "last_used_at", "state"),
+        empty="There is no key yet: `apprentice keys create NAME` makes one.",
+    ),
+    "keys revoke": _line("The key {name} is revoked."),
     "ingest": Show(text=_ingested),
     "documents list": Show(
         columns=("name", "media_type", "chunks", "updated_at"),
         empty="There is no document yet: `apprentice ingest PATH` takes some in.",
     ),
+    "documents show": Show(text=_chunk),
     "documents remove": _line("{document} is removed ({chunks} chunks)."),
     "documents reindex": _line("The index holds {chunks} chunks again."),
     "search": Show(text=_passage, array=True),
@@ -207,6 +229,9 @@ SHOWS: dict[str, Show] = {
     "feedback approve": Show(text=_approved),
     "feedback stale": Show(text=_stale),
     "feedback gaps": Show(text=_topic, empty="No question is open."),
+    "feedback set": Show(
+        text=lambda row: f"#{row['feedback']}: {', '.join(row['review_reasons']) or 'no reason'}."
+    ),
     "feedback keep": _line("Feedback {feedback} is kept as it is."),
     "feedback reject": _line("Feedback {feedback} is rejected."),
     "feedback paraphrase": _line("Paraphrase {paraphrase} of feedback {feedback}: {status}."),
@@ -237,12 +262,21 @@ SHOWS: dict[str, Show] = {
         empty="There is no adapter yet: the base model serves.",
     ),
     "adapters show": DONE,
+    "adapters compare": Show(
+        columns=("question", "left", "left_right", "right", "right_right"),
+        empty="No question judged them both.",
+    ),
     "adapters promote": _line("Adapter {adapter} serves."),
     "adapters rollback": _line("Now serving in {workspace}: {serving}."),
     "adapters delete": _line("Adapter {adapter} is deleted."),
     "adapters import": Show(text=_imported),
     "adapters push": _line("Adapter {adapter} is at {place}."),
     "adapters export": Show(text=_exported),
+    "jobs list": Show(
+        columns=("job", "kind", "state", "done", "note", "created_at"),
+        empty="There was no long work yet.",
+    ),
+    "jobs cancel": _line("Job {job} stops at its next step."),
     "rebase": Show(text=_rebased),
     "evaluate": Show(text=_scores),
     "lineage": Show(
@@ -253,7 +287,20 @@ SHOWS: dict[str, Show] = {
         empty="This adapter learned from nothing on record.",
     ),
     "erase": Show(text=_erased),
+    "overview": DONE,
+    "plot": _line("The plot {plot} is in {file}."),
+    "audit list": Show(
+        columns=("id", "at", "actor", "action", "subject", "detail"),
+        empty="Nobody did such a thing.",
+    ),
+    "audit verify": _line("The audit: {said}."),
     "backup": Show(text=_backup),
     "restore": Show(text=fields),
     "doctor": Show(text=_check),
+    "space check": Show(text=_check),
+    "space build": _line(
+        "The Space is in {folder}: {files} files, {bytes} bytes, {requirements} requirements. Its "
+        "README.md says what to set; upload it with `hf upload NAME/SPACE {folder} --repo-type "
+        "space`."
+    ),
 }

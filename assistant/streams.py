@@ -6,12 +6,20 @@ so the reply runs here and its events are handed over.
 """
 
 import threading
-from collections.abc import Callable, Iterator
-from queue import SimpleQueue
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from contextvars import copy_context
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 
 from assistant.reply import Delta, ReplyEvent
 
 Events = Callable[[threading.Event], Iterator[ReplyEvent]]
+
+
+@dataclass(frozen=True)
+class Waits:
+    """Nothing has been said yet."""
 
 
 class Streams:
@@ -20,6 +28,11 @@ class Streams:
     def __init__(self) -> None:
         self._running: dict[str, set[threading.Event]] = {}
         self._lock = threading.Lock()
+
+    def running(self, conversation_id: str) -> bool:
+        """Whether a reply is being made in this conversation."""
+        with self._lock:
+            return conversation_id in self._running
 
     def announce(self, conversation_id: str) -> threading.Event:
         """A reply that is about to be made; a stop reaches it from now on. `forget` it after."""
@@ -34,12 +47,22 @@ class Streams:
         Pieces that wait together come as one. Closing this iterator stops the engine, and the
         reply is saved as interrupted.
         """
+        with closing(self.run_and_wait(events, cancel, None)) as given:
+            for event in given:
+                if not isinstance(event, Waits):
+                    yield event
+
+    def run_and_wait(
+        self, events: Events, cancel: threading.Event, every: float | None
+    ) -> "Generator[ReplyEvent | Waits, None, None]":
+        """As `run`; a `Waits` after each `every` seconds until there is something to give."""
         waiting: SimpleQueue[ReplyEvent | BaseException | None] = SimpleQueue()
+        pump = copy_context().run  # what is logged there names the request too
         threading.Thread(
-            target=_pump, args=(events, cancel, waiting), name="reply", daemon=True
+            target=pump, args=(_pump, events, cancel, waiting), name="reply", daemon=True
         ).start()
         try:
-            yield from _handed_over(waiting)
+            yield from _handed_over(waiting, every)
         finally:
             cancel.set()
 
@@ -71,11 +94,16 @@ def _pump(
 
 
 def _handed_over(
-    waiting: "SimpleQueue[ReplyEvent | BaseException | None]",
-) -> Iterator[ReplyEvent]:
+    waiting: "SimpleQueue[ReplyEvent | BaseException | None]", every: float | None
+) -> "Iterator[ReplyEvent | Waits]":
     while True:
         text = ""
-        event = waiting.get()
+        try:
+            event = waiting.get(timeout=every)
+        except Empty:
+            yield Waits()
+            continue
+        every = None
         while isinstance(event, Delta):
             text += event.text
             if waiting.empty():

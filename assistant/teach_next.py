@@ -11,7 +11,6 @@ from assistant.likeliest import NEAR_FROM
 from knowledge.corrections import near_questions, sync_corrections
 from storage.gaps import Gap, gaps
 from storage.overrides import normalise
-from storage.pairs import pair_questions
 from storage.records import Workspace
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ def teach_next(app: App, db: Database, workspace: Workspace, *, days: int = 30) 
     if not asked:
         return []
     vectors = app.embedder.embed([same[0].question for same in asked.values()])
-    sync_corrections(app.index, app.embedder, workspace.id, pair_questions(db, workspace.id))
+    sync_corrections(db, app.index, app.embedder, workspace.id)
     unknown = [
         (same, vector)
         for same, vector in zip(asked.values(), vectors, strict=True)

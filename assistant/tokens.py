@@ -7,14 +7,12 @@ typed never becomes a special token: `<|im_end|>` in a question stays eleven cha
 import json
 import re
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from jinja2 import TemplateError
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 from tokenizers import Tokenizer
 
+from assistant.chat_template import ChatTemplate
 from storage.errors import BadInput
 from storage.models import chat_template
 from storage.records import ChatMessage
@@ -45,15 +43,18 @@ class ChatTokenizer:
             raise BadInput(f"{folder} has no tokenizer.json: it is not a base model's folder.")
         described = json.loads(path.read_text(encoding="utf-8"))
         self._whole = Tokenizer.from_str(json.dumps(described))
+        ordinary = [token for token in described["added_tokens"] if _is_space(token)]
         # The same tokenizer without its special tokens cannot make one out of text.
-        self._plain = Tokenizer.from_str(json.dumps({**described, "added_tokens": []}))
+        self._plain = Tokenizer.from_str(json.dumps({**described, "added_tokens": ordinary}))
         self.by_bytes = "ByteLevel" in json.dumps(described.get("decoder"))
         """Whether every token is a string of bytes, put together without regard to the others."""
         self._known: dict[int, int] = {}
-        self._special = {token["content"]: token for token in described["added_tokens"]}
+        self._special = {
+            token["content"]: token for token in described["added_tokens"] if token not in ordinary
+        }
         self._special_pattern = _any_of(self._special)
         self._settings = _read_json(folder / "tokenizer_config.json")
-        self._template = _compile(chat_template(folder))
+        self._template = ChatTemplate(chat_template(folder))
         self._end_of_turn = self._find_end_of_turn()
         usual = {self._special[name]["id"] for name in USUAL_ENDS & self._special.keys()}
         ends = _declared_ends(folder) | usual | {self._end_of_turn, self._id_of("eos_token")}
@@ -115,16 +116,11 @@ class ChatTokenizer:
 
     def _rendered(self, messages: Sequence[ChatMessage], mark: str, prompt: bool) -> str:
         names = {key: self._named(key) or "" for key in ("bos_token", "eos_token", "pad_token")}
-        marked = [
-            {**message, "content": self._marked(message["content"], mark)} for message in messages
+        marked: list[ChatMessage] = [
+            {"role": message["role"], "content": self._marked(message["content"], mark)}
+            for message in messages
         ]
-        try:
-            return self._template.render(messages=marked, add_generation_prompt=prompt, **names)
-        except TemplateError as error:
-            raise BadInput(
-                f"The base model's chat template refuses these messages ({error}): "
-                "choose another base model or start a new conversation."
-            ) from error
+        return self._template.render(marked, prompt=prompt, names=names)
 
     def _marked(self, text: str, mark: str) -> str:
         """`text` with every typed special token replaced by mark, its number, mark."""
@@ -188,26 +184,14 @@ class PieceDecoder:
         return new
 
 
+def _is_space(token: dict[str, Any]) -> bool:
+    """Whether an added token is mere white space, as Gemma's runs of newlines are."""
+    return not token["special"] and not token["content"].replace("\u2581", " ").strip()
+
+
 def _any_of(contents: dict[str, Any]) -> "re.Pattern[str]":
     longest_first = sorted(contents, key=len, reverse=True)
     return re.compile("(" + ("|".join(map(re.escape, longest_first)) or "(?!)") + ")")
-
-
-def _compile(source: str) -> Any:
-    """A model's template is somebody else's program: it runs in Jinja's sandbox."""
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
-    )
-    environment.globals["raise_exception"] = _raise_exception
-    environment.globals["strftime_now"] = lambda form: datetime.now().strftime(form)
-    try:
-        return environment.from_string(source)
-    except TemplateError as error:
-        raise BadInput(f"The base model's chat template cannot be read: {error}.") from error
-
-
-def _raise_exception(message: str) -> None:
-    raise TemplateError(message)
 
 
 def _unused_character(messages: Sequence[ChatMessage]) -> str:

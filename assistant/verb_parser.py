@@ -48,6 +48,18 @@ def noun(verbs: Verbs, name: str, help: str) -> Verbs:
     return parser.add_subparsers(metavar="VERB", dest="second", required=True, title="verbs")
 
 
+def several(parser: Parser, flag: str, metavar: str, dest: str, help: str) -> None:
+    """An option that may be given again, for a list."""
+    parser.add_argument(
+        flag, metavar=metavar, dest=dest, action="append", default=[], help=f"{help}; repeatable"
+    )
+
+
+def dials(parser: Parser, help: str) -> None:
+    """`--set KEY=VALUE`, as every verb that runs a round takes it."""
+    several(parser, "--set", "KEY=VALUE", "dials", help)
+
+
 def count(text: str) -> int:
     """A whole number from 1 up."""
     number = int(text)

@@ -1,4 +1,4 @@
-"""The web server of one data directory: plain pages, the admin page, and last the chat page."""
+"""The web server of one data directory: plain pages, API, admin page, and last the chat page."""
 
 import sqlite3
 from contextlib import closing
@@ -9,27 +9,40 @@ from typing import Any
 import gradio as gr
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 from assistant.admin.panel import build_admin
+from assistant.api.door import KeyRing
+from assistant.api.gradio_endpoint import add_endpoint
+from assistant.api.server import build_api
 from assistant.app import App
+from assistant.chat_attachments import attachment_routes
+from assistant.chat_export import export_routes
 from assistant.chat_page import build_chat_page
+from assistant.chat_words import browser_words
 from assistant.doors import Doors
 from assistant.downloads import download_routes
+from assistant.embed import embed_routes
 from assistant.gradio_door import GradioDoor
 from assistant.guards import UPLOAD_BYTES, BodyLimit, SameOrigin, SecurityHeaders
 from assistant.login import login_routes
-from assistant.security import identify, may_review, may_use
+from assistant.measures import Measures, metrics_page
+from assistant.oauth import oauth_routes
+from assistant.observed import Observed
+from assistant.security import identify, may_see, may_use
+from assistant.space import FRAMED_BY, hub_login, in_space
 from storage.adapters import serving_adapter
 from storage.workspaces import list_workspaces
 
 UI = Path(__file__).parent / "ui"
 # links rather than Gradio's css=, which rewrites every selector
 _STYLE = '<link rel="stylesheet" href="/ui/page.css"><link rel="stylesheet" href="/ui/{name}.css">'
-_SCRIPT = '<script src="/ui/chat.js" defer></script>'
+_SCRIPT = '<script src="/ui/{name}.js" defer></script>'
+_SCRIPTS = {"chat": ("chat_sources", "chat_connection", "chat", "attachments"), "admin": ("admin",)}
 
 
 def build_server(app: App) -> FastAPI:
@@ -40,22 +53,33 @@ def build_server(app: App) -> FastAPI:
     server.add_middleware(Doors, house=app)
     server.add_middleware(SameOrigin)
     server.add_middleware(BodyLimit)
-    server.add_middleware(SecurityHeaders)
-    server.router.routes.extend([*login_routes(app), *download_routes(app)])
+    server.add_middleware(SecurityHeaders, framed_by=FRAMED_BY if in_space() else "")
+    measures = Measures(app)
+    server.add_middleware(Observed, ended=measures.request_ended)
+    hub = hub_login()
+    logins = oauth_routes(app, hub) if hub else login_routes(app)
+    pages = [*logins, *download_routes(app), *export_routes(app), *attachment_routes(app)]
+    pages += embed_routes(app)
+    server.router.routes.extend(pages)
     server.add_route("/healthz", lambda request: _health(app, request))
     server.add_route("/favicon.ico", lambda request: FileResponse(UI / "icon.svg"))
-    server.mount("/ui", StaticFiles(directory=UI))
-    _mount(server, build_admin(app), "/admin", "admin", lambda request: _reviewer(app, request))
-    _mount(server, build_chat_page(app), "/", "chat", None)
+    server.mount("/ui", GZipMiddleware(StaticFiles(directory=UI)))
+    ring = KeyRing(app)
+    server.add_route("/metrics", lambda request: metrics_page(app, ring, measures, request))
+    server.mount("/v1", build_api(app, ring))
+    _mount(server, build_admin(app), "/admin", "admin", lambda request: _insider(app, request))
+    chat = build_chat_page(app)
+    add_endpoint(app, ring, chat)
+    _mount(server, chat, "/", "chat", None)
     return server
 
 
-def _mount(server: FastAPI, page: gr.Blocks, path: str, name: str, reviewer: Any) -> None:
+def _mount(server: FastAPI, page: gr.Blocks, path: str, name: str, insider: Any) -> None:
     gr.mount_gradio_app(
         server,
         page,
         path=path,
-        auth_dependency=reviewer,
+        auth_dependency=insider,
         footer_links=[],
         run_history=False,
         show_error=False,
@@ -64,7 +88,8 @@ def _mount(server: FastAPI, page: gr.Blocks, path: str, name: str, reviewer: Any
         pwa=False,
         max_file_size=UPLOAD_BYTES,
         theme=_theme(),
-        head=_STYLE.format(name=name) + (_SCRIPT if name == "chat" else ""),
+        i18n=browser_words() if name == "chat" else None,
+        head=_STYLE.format(name=name) + "".join(_SCRIPT.format(name=one) for one in _SCRIPTS[name]),
     )
     mounted = server.routes[-1]
     assert isinstance(mounted, Mount)
@@ -89,13 +114,16 @@ def _theme() -> gr.Theme:
     )
 
 
-def _reviewer(app: App, request: Request) -> str | None:
+def _insider(app: App, request: Request) -> str | None:
     person = identify(request, app)
-    return person.owner if may_review(person) else None
+    return person.owner if may_see(person) else None
 
 
 def _health(app: App, request: Request) -> Response:
-    """Liveness, versions, and which adapter serves in the workspaces that the caller may use."""
+    """Liveness, versions, and which adapter serves in the workspaces that the caller may use.
+
+    503 while the server is being stopped, so that a balancer sends nobody any more.
+    """
     person = identify(request, app)
     with closing(app.db()) as db:
         workspaces = {}
@@ -103,15 +131,17 @@ def _health(app: App, request: Request) -> Response:
             if may_use(db, item, person):
                 serving = serving_adapter(db, item.id)
                 workspaces[item.name] = {"adapter": serving.id if serving else None}
+    stopping = app.under_way.stopping
     return JSONResponse(
         {
-            "status": "ok",
+            "status": "stopping" if stopping else "ok",
             "version": _version("apprentice-chat"),
             "gradio": _version("gradio"),
             "sqlite": sqlite3.sqlite_version,
             "ready": app.has("engine"),
             "workspaces": workspaces,
-        }
+        },
+        503 if stopping else 200,
     )
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from sqlite_utils import Database
 
 from storage.documents import chunk_hash
-from storage.pairs import each_pair, pair_ids, pair_questions
+from storage.pairs import changed_pairs, each_pair, newest_change, pair_ids, pair_questions
 from storage.records import Example, Pair
 
 if TYPE_CHECKING:  # their libraries take seconds to import
@@ -15,9 +15,11 @@ if TYPE_CHECKING:  # their libraries take seconds to import
     from knowledge.dense import DenseIndex
     from knowledge.embedding import Embedder
 
-WIDER = 8
-"""Times as many near corrections are looked at as are wanted; all of them only if those are too
-long."""
+WIDER, FURTHEST = 8, 256
+"""Times as many near corrections are looked at as are wanted; how many if those are too long."""
+
+NAMED = 5000
+"""Ids at most that the index is told to look among; of more, the nearest of all are sifted."""
 
 
 def corrections_collection(workspace_id: int, embedder: "Embedder") -> str:
@@ -46,40 +48,55 @@ def nearest_examples(
     """
     if limit < 1 or budget < 1 or not question.strip():
         return []
-    questions = pair_questions(db, workspace_id)
-    sync_corrections(index, embedder, workspace_id, questions)
-    left_out = pair_ids(db, workspace_id, leave_out_groups) if leave_out_groups else frozenset()
-    allowed = [
-        feedback_id
-        for feedback_id in questions
-        if feedback_id not in left_out
-        and (only_feedback_ids is None or feedback_id in only_feedback_ids)
-    ]
+    sync_corrections(db, index, embedder, workspace_id)
+    allowed = None
+    if leave_out_groups or only_feedback_ids is not None:
+        allowed = _allowed(db, workspace_id, leave_out_groups, only_feedback_ids)
+    named = sorted(allowed) if allowed is not None and len(allowed) <= NAMED else None
     collection = corrections_collection(workspace_id, embedder)
     vector = embedder.embed([question])[0]
-    among = allowed if len(allowed) < len(questions) else None
-    for k in sorted({min(WIDER * limit, len(allowed)), len(allowed)}):
-        near = index.query(collection, vector, k, among=among)
-        nearest = each_pair(db, workspace_id, (feedback_id for feedback_id, _ in near))
-        found = _fitting(nearest, limit, budget, count_tokens)
-        if len(found) == limit:
+    for k in (WIDER * limit, FURTHEST):
+        near = index.query(collection, vector, k, among=named)
+        ids = [one for one, _ in near if allowed is None or one in allowed]
+        found = _fitting(each_pair(db, workspace_id, ids), limit, budget, count_tokens)
+        if len(found) == limit or len(near) < k:
             break
     similarity = dict(near)
     return [(one, similarity[one.feedback_id]) for one in reversed(found)]
 
 
+def _allowed(
+    db: Database, workspace_id: int, without: Collection[str], only: Collection[int] | None
+) -> frozenset[int]:
+    left_out = pair_ids(db, workspace_id, without) if without else frozenset()
+    known = pair_ids(db, workspace_id) if only is None else frozenset(only)
+    return known - left_out
+
+
 def sync_corrections(
-    index: "DenseIndex", embedder: "Embedder", workspace_id: int, questions: Mapping[int, str]
+    db: Database, index: "DenseIndex", embedder: "Embedder", workspace_id: int
 ) -> int:
-    """Make the collection equal to `questions` (by feedback id); returns how many were embedded."""
+    """Make the collection equal to the pairs; returns how many questions were embedded.
+
+    All are compared when the index has been opened, later only those that changed since.
+    """
     collection = corrections_collection(workspace_id, embedder)
-    wanted = {number: chunk_hash("", question) for number, question in questions.items()}
-    indexed = index.hashes(collection)
-    index.delete(collection, [number for number in indexed if number not in wanted])
-    new = [number for number, digest in wanted.items() if indexed.get(number) != digest]
+    reached, newest = index.reached, newest_change(db, workspace_id)
+    last = reached.get(collection)
+    if last == newest:
+        return 0
+    changed = None if last is None else changed_pairs(db, workspace_id, last)
+    questions = pair_questions(db, workspace_id, changed)
+    indexed = index.hashes(collection, among=changed)
+    index.delete(collection, [number for number in indexed if number not in questions])
+    new = {
+        number: question
+        for number, question in questions.items()
+        if indexed.get(number) != chunk_hash("", question)
+    }
     if new:
-        vectors = embedder.embed([questions[number] for number in new])
-        add_questions(index, embedder, workspace_id, {id: questions[id] for id in new}, vectors)
+        add_questions(index, embedder, workspace_id, new, embedder.embed([*new.values()]))
+    reached[collection] = newest
     return len(new)
 
 

@@ -12,8 +12,8 @@ import shutil
 import sqlite3
 import struct
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -49,8 +49,24 @@ class DenseIndex:
         self.rebuilt = False
         self._path = path
         self._lock = threading.RLock()
+        self.reached: dict[str, int] = {}
+        """By collection, up to which change its owner has brought it; another one after a loss."""
+        self._filling: list[str] = []
         self._seen: dict[str, tuple[int, int]] = {}
         self._client = self._open()
+
+    @contextmanager
+    def filling(self, collection: str) -> Iterator[None]:
+        """While the block runs, `is_filling` says that vectors of the collection are missing."""
+        self._filling.append(collection)
+        try:
+            yield
+        finally:
+            self._filling.remove(collection)
+
+    def is_filling(self, collection: str) -> bool:
+        """Whether it is being made anew, so that not everything can be found in it."""
+        return collection in self._filling
 
     def upsert(
         self, collection: str, ids: Sequence[int], embeddings: np.ndarray, hashes: Sequence[str]
@@ -75,7 +91,8 @@ class DenseIndex:
             for start in range(0, len(names) if target else 0, most):
                 target.delete(ids=names[start : start + most])
 
-        self._call(write)
+        if names:
+            self._call(write)
 
     def query(
         self,
@@ -105,14 +122,53 @@ class DenseIndex:
 
         return self._call(read)
 
-    def hashes(self, collection: str) -> dict[int, str]:
-        """Hash by id of all vectors; none for an unknown collection."""
+    def similarities(
+        self, collection: str, embedding: np.ndarray, ids: Sequence[int]
+    ) -> dict[int, float]:
+        """Cosine similarity of a vector (dimension,) of length 1, by those of `ids` it knows.
+
+        Their vectors are read: `query` among 30 ids of 60,000 took Chroma 77 ms, this 4.
+        """
+        known, vectors = self.vectors(collection, ids)
+        cosines = vectors @ embedding / np.linalg.norm(vectors, axis=1) if known else ()
+        return {id: float(one) for id, one in zip(known, cosines, strict=True)}
+
+    def vectors(self, collection: str, ids: Sequence[int]) -> tuple[list[int], np.ndarray]:
+        """Those of `ids` that it knows, and their vectors as float32 (ids, dimension)."""
+        names = [str(id) for id in ids]
+
+        def read() -> tuple[list[int], np.ndarray]:
+            target = self._known(collection)
+            found = target.get(ids=names, include=["embeddings"]) if target and names else None
+            if not found or not found["ids"]:
+                return [], np.empty((0, 0), np.float32)
+            known = [int(name) for name in found["ids"]]
+            return known, np.asarray(found["embeddings"], np.float32)
+
+        return self._call(read)
+
+    def hashes(self, collection: str, *, among: Sequence[int] | None = None) -> dict[int, str]:
+        """Hash by id of all vectors, or of those of `among`; none for an unknown collection."""
+        wanted = None if among is None else [str(id) for id in among]
 
         def read() -> dict[int, str]:
-            target = self._known(collection)
-            found = target.get(include=["metadatas"]) if target else {"ids": [], "metadatas": []}
-            pairs = zip(found["ids"], found["metadatas"], strict=True)
-            return {int(name): str(note["hash"]) for name, note in pairs}
+            target, most = self._known(collection), self._client.get_max_batch_size()
+            if target is None:
+                return {}
+            # in parts: Chroma names each vector to SQLite, which takes 32,766 names
+            starts = range(0, target.count() if wanted is None else len(wanted), most)
+            pages = (
+                {"limit": most, "offset": start}
+                if wanted is None
+                else {"ids": wanted[start : start + most]}
+                for start in starts
+            )
+            parts = [target.get(include=["metadatas"], **page) for page in pages]
+            return {
+                int(name): str(note["hash"])
+                for found in parts
+                for name, note in zip(found["ids"], found["metadatas"], strict=True)
+            }
 
         return self._call(read)
 
@@ -124,6 +180,7 @@ class DenseIndex:
         """Remove a collection with all its vectors; an unknown one is no error."""
 
         def write() -> None:
+            self.reached = {}
             if self._known(collection):
                 self._client.delete_collection(collection)
 
@@ -184,6 +241,7 @@ class DenseIndex:
                 self._seal()
 
     def _open(self) -> ClientAPI:
+        self.reached = {}
         try:
             if _is_sound(self._path):
                 client = _start(self._path)

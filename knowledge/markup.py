@@ -23,6 +23,9 @@ _NOT_CONTENT = frozenset([
     "script", "style", "noscript", "template", "head", "nav", "footer", "aside", "svg", "iframe",
     "button", "select", "textarea", "object", "canvas", "audio", "video",
 ])
+_NOT_CONTENT_ROLES = frozenset([
+    "navigation", "banner", "contentinfo", "search", "dialog", "alertdialog",
+])
 _PARAGRAPHS = frozenset([
     "p", "ul", "ol", "dl", "table", "blockquote", "section", "article", "main", "header", "div",
     "details", "figure",
@@ -68,7 +71,7 @@ def html_parts(html: str) -> list[Part]:
     For others trafilatura finds the content, unless it loses half of the words or of the
     headings, as it does with headings that stand directly in <body> (2.3.1).
     """
-    page = _parse(html)
+    page = parse_html(html)
     if page is None:
         return []
     marked = page.xpath("//main | //article[not(ancestor::main)]")
@@ -92,11 +95,12 @@ def element_parts(element: HtmlElement) -> list[Part]:
 
 def fragment_parts(html: str) -> list[Part]:
     """The parts of HTML that another program made: nothing in it is boilerplate."""
-    page = _parse(html)
+    page = parse_html(html)
     return [] if page is None else element_parts(page)
 
 
-def _parse(html: str) -> HtmlElement | None:
+def parse_html(html: str) -> HtmlElement | None:
+    """The page as a tree; None for one with nothing in it."""
     try:
         # as bytes: lxml refuses text that declares an encoding
         parser = lxml.html.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True)
@@ -128,7 +132,7 @@ class _Reader:
 
     def read(self, element: HtmlElement) -> None:
         tag = element.tag
-        if tag in _NOT_CONTENT or _hidden(element):
+        if tag in _NOT_CONTENT or element.get("role") in _NOT_CONTENT_ROLES or _hidden(element):
             return
         if tag in _HEADINGS:
             self.close()

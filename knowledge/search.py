@@ -54,7 +54,7 @@ def search(
     dense = index.query(collection, vector, most)
     weighed = lexical.query(db, workspace_id, query, max(_WEIGHED, most))
     unknown = {chunk_id for chunk_id, _ in weighed[:most]} - {chunk_id for chunk_id, _ in dense}
-    similarity = dict([*dense, *index.query(collection, vector, len(unknown), among=[*unknown])])
+    similarity = {**dict(dense), **index.similarities(collection, vector, [*unknown])}
     live = live_chunks(db, workspace_id, {*similarity, *unknown})
     dense_rank, lexical_rank = (_ranks(hits, live) for hits in (dense, weighed))
     score, rarity = _fused(similarity, dict(weighed)), lexical.rarity(db, workspace_id, query)
@@ -63,7 +63,7 @@ def search(
             passage,
             score=score[chunk_id],
             similarity=similarity.get(chunk_id),
-            relevance=_relevance(similarity.get(chunk_id), rarity, passage.text),
+            relevance=relevance(similarity.get(chunk_id), rarity, passage.text),
             dense_rank=dense_rank.get(chunk_id),
             lexical_rank=lexical_rank.get(chunk_id),
         )
@@ -89,7 +89,8 @@ def _fused(similarity: Mapping[int, float], bm25: Mapping[int, float]) -> dict[i
     return score
 
 
-def _relevance(similarity: float | None, rarity: Mapping[str, float], text: str) -> float:
+def relevance(similarity: float | None, rarity: Mapping[str, float], text: str) -> float:
+    """How likely a text is about a question: see `search`; `rarity` is of the question's words."""
     shares = [] if similarity is None else [similarity]
     if rarity:
         own = stems(text)

@@ -19,6 +19,10 @@ class DocumentUnreadable(BadInput):
     """No text can be had from the file."""
 
 
+class DocumentTextless(DocumentUnreadable):
+    """The file is whole, but there is no text in it, as in a scan."""
+
+
 @dataclass(frozen=True)
 class Section:
     """The text under one heading; `heading` is the path to it, as in `Returns > Deadlines`."""

@@ -19,6 +19,7 @@ _END = re.compile(r"(?<=[.!?])[\"'”’)]*(?:\s*\[\d{1,2}\])*(?=\s|$)|\n+")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:e\.g|i\.e|etc|Dr|Mr|Mrs|Ms|No|St|approx)|^\W*(?:\d{1,2}|[a-zA-Z]))\.$"
 )
+_LITERAL = re.compile(r"```|\$\$|\\[(\[]")  # code, or a formula as the chat page draws it
 _NUMBERED = re.compile(r"\s?\[(\d{1,2})\]")
 _MARK = re.compile(r"^\s*(?:[-*•]|\d{1,2}[.)])\s+")
 _NAME = re.compile(r"\b[^\W\d_]\w*")
@@ -71,7 +72,7 @@ def cite(answer: str, passages: Sequence[str]) -> Cited:
     """Find the passage that supports each sentence best, and write its number behind it.
 
     Numbers that the model wrote go: it also cites what does not say so, and what there is not.
-    They stay in code, and where one may be an index, as in `rows[1]`.
+    They stay in code and formulas, and where one may be an index, as in `rows[1]`.
     """
     if not passages:
         return Cited(answer, ())
@@ -79,7 +80,8 @@ def cite(answer: str, passages: Sequence[str]) -> Cited:
     found = tuple(
         Sentence(text, end, _source(_NUMBERED.sub("", text), known)) for text, end in _split(answer)
     )
-    return Cited(answer if "```" in answer else _marked(answer, found, len(passages)), found)
+    literal = _LITERAL.search(answer)
+    return Cited(answer if literal else _marked(answer, found, len(passages)), found)
 
 
 def _marked(answer: str, found: Sequence[Sentence], most: int) -> str:

@@ -12,7 +12,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from knowledge.sections import DocumentUnreadable, Part
+from knowledge.sections import DocumentTextless, DocumentUnreadable, Part
 
 MOST_SECONDS = 30
 MOST_MEMORY = 1 << 30
@@ -27,7 +27,8 @@ _TOO_MUCH = f"needs more than {MOST_SECONDS} s or 1 GB to read: split it into sm
 def unpack(path: Path, kind: str, name: str) -> list[Part]:
     """The parts of a file of `kind` `.pdf` or `.docx`; `name` is what to call it to people.
 
-    Raises DocumentUnreadable for a file that is damaged, encrypted or too large.
+    Raises DocumentUnreadable for a file that is damaged, encrypted or too large, and for a PDF
+    without text.
     """
     code_root = str(Path(__file__).parent.parent)
     search = os.pathsep.join([code_root, *filter(None, [os.environ.get("PYTHONPATH")])])
@@ -48,7 +49,11 @@ def unpack(path: Path, kind: str, name: str) -> list[Part]:
     answer = json.loads(done.stdout)
     if "fault" in answer:
         raise _unreadable(name, answer["fault"])
-    return [(level, text) for level, text in answer["parts"]]
+    parts: list[Part] = [(level, text) for level, text in answer["parts"]]
+    if kind == ".pdf" and not any(text.strip() for _, text in parts):
+        fault = "has pages but no text in them, as a scan has: run text recognition first"
+        raise DocumentTextless(f"The document {name!r} {fault}.")
+    return parts
 
 
 def _unreadable(name: str, fault: str) -> DocumentUnreadable:
@@ -92,10 +97,7 @@ def _pdf_parts(path: Path) -> list[Part]:
         raise _Fault("is encrypted: save a copy without a password and ingest that")
     if len(reader.pages) > MOST_PAGES:
         raise _Fault(f"has more than {MOST_PAGES} pages: split it into smaller files")
-    parts = pdf_parts(reader)
-    if not any(text.strip() for _, text in parts):
-        raise _Fault("has pages but no text in them, as a scan has: run text recognition first")
-    return parts
+    return pdf_parts(reader)
 
 
 def _docx_parts(path: Path) -> list[Part]:

@@ -29,6 +29,7 @@ from sqlite_utils import Database
 from storage.audit import audit
 from storage.database import NOW, faults, insert, one, open_database, rows, write, write_transaction
 from storage.datadir import DataDir, open_datadir
+from storage.durable import put
 from storage.errors import BadInput, Refused
 
 FORMAT = 1
@@ -43,7 +44,10 @@ _COLUMNS = "id, path, size, hash, actor, created_at, purged_at"
 
 @dataclass(frozen=True)
 class Backup:
-    """One copy. `created_at` is when the database was read; `purged_at` None: not deleted by us."""
+    """One copy. `created_at` is when the database was read; `purged_at` None: not deleted by us.
+
+    A `path` with `://` is not on this disk: whoever brought it there deletes it.
+    """
 
     id: int
     path: str
@@ -54,21 +58,21 @@ class Backup:
     purged_at: str | None = None
 
 
-def make_backup(datadir: DataDir, target: Path, *, actor: str) -> Backup:
+def make_backup(datadir: DataDir, target: Path, *, actor: str, place: str = "") -> Backup:
     """Write the copy to the new file `target` (gzip when it ends in .gz or .tgz) and verify it.
 
-    The row is there before the file, so that an erasure meanwhile names it. BadInput when `target`
-    exists or cannot be written, Refused when documents change too fast to be copied.
+    The row is there before the file, so that an erasure meanwhile names it. It names `place`, where
+    the file is then brought, or the file itself. BadInput when `target` exists or cannot be
+    written, Refused when documents change too fast to be copied.
     """
     if target.exists():
         raise BadInput(f"{target} exists already: name a new file.")
     with closing(open_database(datadir.database)) as db:
-        backup_id = _begin(db, target, actor)
+        backup_id = _begin(db, place or str(target.absolute()), actor)
         try:
             size, digest = _write(datadir, db, target)
         except BaseException as error:
-            with write_transaction(db):
-                write(db, "delete from backups where id = ?", backup_id)
+            forget_backup(db, backup_id)
             if isinstance(error, OSError):
                 said = (error.strerror or str(error)).lower()
                 text = f"The backup cannot be written to {target} ({said}): name another place."
@@ -106,7 +110,7 @@ def restore_backup(path: Path, root: Path) -> dict[str, Any]:
             connection.execute("pragma journal_mode = wal")
         with suppress(FileNotFoundError):
             root.rmdir()
-        os.replace(staging, root)
+        put(staging, root)
     except OSError as error:
         said = (error.strerror or str(error)).lower()
         raise BadInput(f"The backup cannot be restored to {root} ({said}).") from error
@@ -143,8 +147,11 @@ def holding_erased(db: Database) -> list[Backup]:
 def purge(db: Database, known: Backup, *, actor: str) -> str:
     """Delete a backup's file and note it; returns what was found there.
 
-    `deleted`, `gone` (no file any more) or `another file`, which is left alone.
+    `deleted`, `gone` (no file any more), or left alone: `another file`, or `elsewhere`, which is
+    not on this disk and stays on record.
     """
+    if "://" in known.path:
+        return "elsewhere"
     path = Path(known.path)
     found = "gone"
     if path.is_file():
@@ -156,18 +163,29 @@ def purge(db: Database, known: Backup, *, actor: str) -> str:
         except OSError as error:
             said = (error.strerror or str(error)).lower()
             raise Refused(f"{path} cannot be deleted ({said}): delete it yourself.") from error
+    note_purged(db, known, found, actor=actor)
+    return found
+
+
+def note_purged(db: Database, known: Backup, found: str, *, actor: str) -> None:
+    """Note that a backup is there no more, and what was found in its place."""
     with write_transaction(db):
         write(db, f"update backups set purged_at = {NOW} where id = ?", known.id)
         audit(db, actor, "backup purged", f"backup:{known.id}", {"found": found})
-    return found
+
+
+def forget_backup(db: Database, backup_id: int) -> None:
+    """Take back the row of a copy that did not come about."""
+    with write_transaction(db):
+        write(db, "delete from backups where id = ?", backup_id)
 
 
 # ---- writing
 
 
-def _begin(db: Database, target: Path, actor: str) -> int:
+def _begin(db: Database, place: str, actor: str) -> int:
     with write_transaction(db):
-        return insert(db, "backups", path=str(target.absolute()), size=0, hash="", actor=actor)
+        return insert(db, "backups", path=place, size=0, hash="", actor=actor)
 
 
 def _write(datadir: DataDir, db: Database, target: Path) -> tuple[int, str]:
@@ -187,8 +205,7 @@ def _write(datadir: DataDir, db: Database, target: Path) -> tuple[int, str]:
         snapshot.unlink()
         verify_backup(draft)
         size, digest = draft.stat().st_size, _sha256(draft)
-        os.replace(draft, target)
-        _sync(target.parent)
+        put(draft, target)
     return size, digest
 
 
@@ -205,16 +222,16 @@ def _pack(datadir: DataDir, snapshot: Path, draft: Path) -> None:
     zipped = draft.suffix in (".gz", ".tgz")
     options: dict[str, Any] = {"compresslevel": 1} if zipped else {}
     files: dict[str, dict[str, Any]] = {}
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        with tarfile.open(fileobj=file, mode="w:gz" if zipped else "w", **options) as tar:
-            files[DATABASE] = _add(tar, DATABASE, snapshot)
-            for path in _to_copy(datadir, snapshot):
-                name = path.relative_to(datadir.root).as_posix()
-                files[name] = _add(tar, name, path)
-            manifest = {"format": FORMAT, "created_at": _now(snapshot), "files": files}
-            _add_text(tar, MANIFEST, json.dumps({**manifest, "rows": _counts(snapshot)}))
-        file.flush()
-        os.fsync(file.fileno())
+    with (
+        os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file,
+        tarfile.open(fileobj=file, mode="w:gz" if zipped else "w", **options) as tar,
+    ):
+        files[DATABASE] = _add(tar, DATABASE, snapshot)
+        for path in _to_copy(datadir, snapshot):
+            name = path.relative_to(datadir.root).as_posix()
+            files[name] = _add(tar, name, path)
+        manifest = {"format": FORMAT, "created_at": _now(snapshot), "files": files}
+        _add_text(tar, MANIFEST, json.dumps({**manifest, "rows": _counts(snapshot)}))
 
 
 def _to_copy(datadir: DataDir, snapshot: Path) -> Iterator[Path]:
@@ -354,9 +371,6 @@ def _save(file: IO[bytes], target: Path | None) -> dict[str, Any]:
             sha256.update(block)
             size += len(block)
             out.write(block)
-        out.flush()
-        if target is not None:
-            os.fsync(out.fileno())
     return {"bytes": size, "sha256": sha256.hexdigest()}
 
 
@@ -371,11 +385,3 @@ def _check_database(path: Path, database: Path) -> None:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

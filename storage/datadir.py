@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from storage.database import open_database, prepare_database
+from storage.durable import sync
 from storage.errors import BadInput, Refused
 from storage.workspaces import ensure_default_workspace
 
@@ -114,7 +115,9 @@ def open_datadir(root: Path) -> DataDir:
 
 def _make_folder(folder: Path) -> None:
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not folder.is_dir():
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            sync(folder.parent)
     except FileExistsError as error:
         raise BadInput(
             f"{folder} is a file, not a folder: name another data directory with --data."
@@ -201,3 +204,4 @@ def _write_once(path: Path, text: str) -> None:
         pass
     finally:
         draft.unlink()
+        sync(path.parent)

@@ -18,7 +18,8 @@ from chunks c join documents d on d.id = c.document_id
 """
 _SELECT = """
 select d.id, d.workspace_id, d.name, d.hash, d.media_type, d.created_at, d.updated_at, d.source_url,
-    d.folder, (select count(*) from chunks c where c.document_id = d.id) as chunk_count
+    d.folder, d.etag, d.last_modified,
+    (select count(*) from chunks c where c.document_id = d.id) as chunk_count
 from documents d
 """
 
@@ -58,6 +59,21 @@ def put_document(
     return document_by_name(db, workspace_id, name)
 
 
+def set_validators(
+    db: Database, workspace_id: int, name: str, etag: str | None, last_modified: str | None
+) -> None:
+    """What a page's server said it is known by, to be asked next time whether it has changed."""
+    with write_transaction(db):
+        write(
+            db,
+            "update documents set etag = ?, last_modified = ? where workspace_id = ? and name = ?",
+            clean(etag) if etag else None,
+            clean(last_modified) if last_modified else None,
+            workspace_id,
+            clean(name),
+        )
+
+
 def document_by_name(db: Database, workspace_id: int, name: str) -> Document:
     """The workspace's document called `name`; NotFound otherwise."""
     row = one(db, f"{_SELECT} where d.workspace_id = ? and d.name = ?", workspace_id, clean(name))
@@ -84,13 +100,18 @@ def remove_document(db: Database, workspace_id: int, name: str) -> list[int]:
     return gone
 
 
-def chunks_of(db: Database, document_id: int) -> list[Chunk]:
-    """The document's chunks in reading order; none for an unknown id."""
+def chunks_of(db: Database, document_id: int, *, start: int = 0, limit: int = -1) -> list[Chunk]:
+    """The document's chunks in reading order; none for an unknown id.
+
+    `limit` of them at most (-1: all), without the first `start`.
+    """
     found = rows(
         db,
         """select id, document_id, workspace_id, position, heading, text, hash from chunks
-        where document_id = ? order by position""",
+        where document_id = ? order by position limit ? offset ?""",
         document_id,
+        limit,
+        start,
     )
     return [Chunk(**row) for row in found]
 

@@ -43,6 +43,8 @@ _PEOPLE = (
     "select reasons from feedback",
     "select question from paraphrases",
     "select text from chunks",
+    "select text from attachment_chunks",
+    "select name from attachments",
     "select text from instructions_versions",
     "select name from workspaces",
     # a word of the schema is one that a column may have to hold ("not enough evidence")

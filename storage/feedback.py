@@ -11,6 +11,7 @@ from typing import Any, get_args
 
 from sqlite_utils import Database
 
+from storage.attachments import refuse_made_with_files
 from storage.audit import audit
 from storage.database import NOW, insert, one, rows, write, write_transaction
 from storage.duplicates import leave_duplicates, put_duplicate
@@ -27,6 +28,9 @@ LONGEST_TEXT = 100_000
 TEACHABLE = ("stop", "length", "imported")
 """Finish reasons of replies that a thumb alone can teach."""
 
+COUNTED = 1000
+"""Rows of a status that are counted; where there are more, a person needs no exact number."""
+
 GROUP_LENGTH = 200
 """Characters of a group's name at most; a group made from a question is cut there."""
 
@@ -34,7 +38,7 @@ SELECT_FEEDBACK = """
 select f.id, f.workspace_id, f.message_id, f.origin, f.contributor, f.status, f.created_at,
     f.question, m.content as answer, f.rating, f.reasons, f.comment, f.correction,
     nullif(f.approved_correction, '') as approved_correction, f."group", f.reviewer, f.reviewed_at,
-    (select same_as from duplicates d where d.feedback_id = f.id) as same_as
+    (select same_as from duplicates d where d.feedback_id = f.id) as same_as, f.review_reasons
 from feedback f
 join messages m on m.id = f.message_id
 """
@@ -56,29 +60,27 @@ def add_feedback(
 ) -> Feedback:
     """Save one judgement on a reply, as `new`, or `quarantined` when it comes from the public.
 
-    The same `idempotency_key` from the same contributor on the same message gives the first row
-    again; on anything else it is Refused. NotFound for an unknown message, BadInput for one that
+    The same `idempotency_key` with the same content from the same contributor gives the first row
+    again; with anything else it is Refused. NotFound for an unknown message, BadInput for one that
     is not the assistant's and for feedback that says nothing.
     """
     _check(origin, rating, reasons, comment, correction)
     with write_transaction(db):
         reply = _reply(db, message_id)
-        earlier = _sent_before(db, reply, contributor, idempotency_key)
+        own = {"message_id": reply["id"], "contributor": clean(contributor), "rating": rating}
+        texts = {"comment": clean(comment), "correction": _text(correction)}
+        said = {**own, **texts, "reasons": to_json(list(reasons))}
+        earlier = _sent_before(db, reply["workspace_id"], said, idempotency_key)
         if earlier is not None:
             return feedback(db, earlier)
         question_key, before = normalise(reply["question"]), _history_key(reply)
         feedback_id = insert(
             db,
             "feedback",
+            **said,
             workspace_id=reply["workspace_id"],
-            message_id=reply["id"],
             origin=origin,
-            contributor=clean(contributor),
             status="quarantined" if quarantine else "new",
-            rating=rating,
-            reasons=to_json(list(reasons)),
-            comment=clean(comment),
-            correction=_text(correction),
             group=_group(group) or default_group(reply["question"]),
             question=reply["question"],
             question_key=question_key,
@@ -118,32 +120,33 @@ def list_feedback(
     status: str | None = None,
     limit: int = 50,
     before_id: int | None = None,
+    reason: str | None = None,
 ) -> list[Feedback]:
-    """The newest first; `before_id` is the last id of the page before (its cost is constant)."""
-    _known_status(status)
+    """The newest first, before the id `before_id` (at constant cost), given `reason` by anybody."""
+    if status is not None and status not in get_args(FeedbackStatus):
+        raise BadInput(
+            f"{clean(status)!r} is no status: use one of {', '.join(get_args(FeedbackStatus))}."
+        )
+    where: dict[str, int | str | None] = {"f.status = ?": status, "f.id < ?": before_id}
+    where["instr(f.reasons || f.review_reasons, ?)"] = to_json(reason) if reason else None
+    wanted = {sql: value for sql, value in where.items() if value is not None}
     found = rows(
         db,
-        f"""{SELECT_FEEDBACK} where f.workspace_id = ? and (? is null or f.status = ?)
-        and (? is null or f.id < ?) order by f.id desc limit ?""",
-        workspace_id,
-        status,
-        status,
-        before_id,
-        before_id,
-        limit,
+        f"""{SELECT_FEEDBACK} where {" and ".join(["f.workspace_id = ?", *wanted])}
+        order by f.id desc limit ?""",
+        *(workspace_id, *wanted.values(), limit),
     )
     return [feedback_from_row(row) for row in found]
 
 
 def count_feedback(db: Database, workspace_id: int) -> dict[str, int]:
-    """How many there are of each status; 0 is named too."""
-    found = rows(
-        db,
-        "select status, count(*) as count from feedback where workspace_id = ? group by status",
-        workspace_id,
-    )
-    counts = {status: 0 for status in get_args(FeedbackStatus)}
-    return counts | {row["status"]: row["count"] for row in found}
+    """How many there are of each status, COUNTED at most; 0 is named too."""
+    sql = """select count(*) as count from (
+        select 1 from feedback where workspace_id = ? and status = ? limit ?)"""
+    return {
+        status: rows(db, sql, workspace_id, status, COUNTED)[0]["count"]
+        for status in get_args(FeedbackStatus)
+    }
 
 
 def duplicates_of(db: Database, feedback_id: int) -> list[Feedback]:
@@ -183,6 +186,7 @@ def approve(
     with write_transaction(db):
         known = feedback(db, feedback_id)
         chosen = wanted(known, correction)
+        refuse_made_with_files(db, known.message_id)
         reply = _reply(db, known.message_id)
         if not reply["inputs"]:
             raise BadInput(
@@ -257,7 +261,8 @@ def _what_it_was(reply: dict[str, Any]) -> str:
 
 def feedback_from_row(row: dict[str, Any]) -> Feedback:
     """The record of a row that SELECT_FEEDBACK gave."""
-    return Feedback(**{**row, "reasons": tuple(json.loads(row["reasons"]))})
+    lists = {name: tuple(json.loads(row[name])) for name in ("reasons", "review_reasons")}
+    return Feedback(**{**row, **lists})
 
 
 def _check(
@@ -274,13 +279,6 @@ def _check(
         )
     if rating is None and not (reasons or comment.strip() or _text(correction)):
         raise BadInput("The feedback is empty: give a rating, reasons, a comment or a correction.")
-
-
-def _known_status(status: str | None) -> None:
-    if status is not None and status not in get_args(FeedbackStatus):
-        raise BadInput(
-            f"{clean(status)!r} is no status: use one of {', '.join(get_args(FeedbackStatus))}."
-        )
 
 
 def _reply(db: Database, message_id: str) -> dict[str, Any]:
@@ -312,18 +310,18 @@ def _history_key(reply: dict[str, Any]) -> str:
 
 
 def _sent_before(
-    db: Database, reply: dict[str, Any], contributor: str, idempotency_key: str | None
+    db: Database, workspace_id: int, said: dict[str, Any], idempotency_key: str | None
 ) -> int | None:
     if not idempotency_key:
         return None
     row = one(
         db,
-        """select id, message_id, contributor from feedback
+        f"""select id, {", ".join(said)} from feedback
         where workspace_id = ? and idempotency_key = ?""",
-        reply["workspace_id"],
+        workspace_id,
         clean(idempotency_key),
     )
-    if row and (row["message_id"], row["contributor"]) != (reply["id"], clean(contributor)):
+    if row and not said.items() <= row.items():
         raise Refused(
             f"The idempotency key {clean(idempotency_key)[:100]!r} was used for other feedback: "
             "send a new key with each new feedback."

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 
 from sqlite_utils import Database
 
-from storage.database import rows
-
 
 @dataclass(frozen=True)
 class Gap:
@@ -19,37 +17,44 @@ class Gap:
     disliked: bool
 
 
+_SINCE = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now', :since)"
+_ASKED = f"""m.role = 'assistant' and m.override_id is null
+    and m.finish_reason in ('stop', 'length') and m.created_at >= {_SINCE}
+    and c.workspace_id = :workspace and c.owner != 'import' and not m.attached"""
+_REPLY = "select m.rowid as number, m.id, m.parent_id, m.created_at, m.relevance, m.declined"
+# each walks an index from its newest row on and stops at the limit, whatever else is there
+_UNSURE = f"""{_REPLY}
+    from messages m indexed by messages_unsure
+    cross join conversations c on c.id = m.conversation_id
+    where (m.declined or m.relevance is not null) and (m.declined or m.relevance < :floor)
+    and {_ASKED} order by m.created_at desc limit :most"""
+_DISLIKED = f"""{_REPLY}
+    from feedback f indexed by feedback_disliked
+    cross join messages m on m.id = f.message_id
+    cross join conversations c on c.id = m.conversation_id
+    where f.workspace_id = :workspace and f.rating = -1 and f.created_at >= {_SINCE}
+    and {_ASKED} order by f.created_at desc limit :most"""
+_GAPS = f"""
+select r.id, q.content, r.created_at, r.relevance, r.declined,
+    exists (select 1 from feedback where message_id = r.id and rating = -1)
+from (select * from ({_UNSURE}) union select * from ({_DISLIKED})) r
+cross join messages q on q.id = r.parent_id
+where not exists (select 1 from feedback l where l.message_id = r.id
+    and (l.rating = 1 or l.status in ('new', 'approved') and l.correction != ''))
+order by r.number desc"""
+
+
 def gaps(
-    db: Database, workspace_id: int, *, floor: float, days: int = 30, limit: int = 500
+    db: Database, workspace_id: int, *, floor: float, days: int = 30, most: int = 200
 ) -> list[Gap]:
     """The newest replies that were declined, disliked, or made without a relevant passage.
 
-    Of the last `days`. One that was liked is none, nor one with a correction that was not rejected.
-    What was imported was asked elsewhere and is left out.
+    Of the last `days`. The newest `most` of the disliked and of the others are looked at: one of
+    them that was liked is none, nor one with a correction that was not rejected. What was imported
+    was asked elsewhere and is left out.
     """
-    found = rows(
-        db,
-        """select m.id as message_id, q.content as question, m.created_at as asked_at, m.relevance,
-            m.declined, coalesce(f.least = -1, 0) as disliked
-        from conversations c
-        join messages m on m.conversation_id = c.id
-        join messages q on q.id = m.parent_id
-        left join (
-            select message_id, min(rating) as least, max(rating) as most,
-                max(status in ('new', 'approved') and correction != '') as corrected
-            from feedback where workspace_id = ? group by message_id
-        ) f on f.message_id = m.id
-        where c.workspace_id = ? and c.owner != 'import' and m.role = 'assistant'
-        and m.override_id is null and m.finish_reason in ('stop', 'length')
-        and m.created_at >= strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ?)
-        and (m.declined or m.relevance < ? or f.least = -1)
-        and coalesce(f.corrected, 0) = 0 and coalesce(f.most, 0) < 1
-        order by m.rowid desc limit ?""",
-        workspace_id,
-        workspace_id,
-        f"-{days} days",
-        floor,
-        limit,
-    )
-    flags = ("declined", "disliked")
-    return [Gap(**{**row, **{flag: bool(row[flag]) for flag in flags}}) for row in found]
+    given = {"workspace": workspace_id, "since": f"-{days} days", "floor": floor, "most": most}
+    return [
+        Gap(row[0], row[1], row[2], row[3], declined=bool(row[4]), disliked=bool(row[5]))
+        for row in db.conn.execute(_GAPS, given)
+    ]

@@ -6,8 +6,9 @@ Matrices become float16 or q8_0, vectors stay float32, as llama.cpp's own conver
 """
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from gguf import (
     TokenType,
 )
 from gguf.quants import quant_shape_to_byte_shape, quantize
+from safetensors import safe_open
 
 from storage.conversion import DIGITS_THEN_BYTES, LAYER_NAMES, TOP_NAMES, to_interleaved
 from storage.errors import BadInput
@@ -48,6 +50,20 @@ class Weight:
     name: str
     shape: tuple[int, ...]
     read: Callable[[], np.ndarray]
+
+
+def weights_of(safetensors: Path) -> Iterator[Weight]:
+    """The tensors of a safetensors file, each read when it is written."""
+    with safe_open(safetensors, framework="numpy") as file:
+        names = file.keys()
+        shapes = [tuple(file.get_slice(name).get_shape()) for name in names]
+    for name, shape in zip(names, shapes, strict=True):
+        yield Weight(name, shape, partial(_tensor, safetensors, name))
+
+
+def _tensor(safetensors: Path, name: str) -> np.ndarray:
+    with safe_open(safetensors, framework="numpy") as file:
+        return np.asarray(file.get_tensor(name))
 
 
 def check_can_be_gguf(folder: Path, gguf: Path | None) -> None:

@@ -1,6 +1,7 @@
 """Jobs: all long work is a row that any page can watch and that outlives a reload."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,18 @@ _COLUMNS = """id, kind, workspace_id, state, progress, note, cancel_requested, p
 started_at, finished_at, heartbeat_at, error"""
 
 
-def create_job(db: Database, kind: str, workspace_id: int | None) -> Job:
-    """A queued job; `workspace_id` None is for work on the whole house."""
+def create_job(
+    db: Database,
+    kind: str,
+    workspace_id: int | None,
+    check: Callable[[Database], None] = lambda db: None,
+) -> Job:
+    """A queued job; `workspace_id` None is for work on the whole house.
+
+    `check` may raise Refused: nobody else queues one between its look and this row.
+    """
     with write_transaction(db):
+        check(db)
         job_id = insert(db, "jobs", kind=clean(kind), workspace_id=workspace_id)
     return job(db, job_id)
 

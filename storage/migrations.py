@@ -1,5 +1,5 @@
 """The first tables. A migration that has been released is never edited; what came since is in
-`later_migrations.py`.
+`later_migrations.py` and `newest_migrations.py`.
 
 All ids are `autoincrement`: an id names a folder, a Chroma entry or an owner, so the id of a
 deleted row must never come back for another one. What NULL means is said beside each column.

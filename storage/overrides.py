@@ -193,16 +193,25 @@ def override_of(db: Database, feedback_id: int) -> Override | None:
 
 
 def list_overrides(
-    db: Database, workspace_id: int, *, status: str | None = "active"
+    db: Database,
+    workspace_id: int,
+    *,
+    status: str | None = "active",
+    limit: int = -1,
+    before: int | None = None,
 ) -> list[Override]:
-    """The workspace's overrides, newest first; `status=None` gives the retired ones too."""
+    """The workspace's overrides, newest first; `status=None` gives the retired ones too.
+
+    `limit` of them at most (-1: all), and only those with an id under `before`.
+    """
     found = rows(
         db,
-        f"""select {_COLUMNS} from overrides where workspace_id = ? and (? is null or status = ?)
-        order by id desc""",
+        f"""select {_COLUMNS} from overrides where workspace_id = ?1
+        and (?2 is null or status = ?2) and (?3 is null or id < ?3) order by id desc limit ?4""",
         workspace_id,
         status,
-        status,
+        before,
+        limit,
     )
     return [Override(**row) for row in found]
 

@@ -4,7 +4,7 @@ Only what a reviewer approved is given out here. A thumb is approved as it stand
 '' for an approved correction, which is read as none everywhere outside this room.
 """
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from sys import intern
@@ -23,6 +23,8 @@ WHOLE = ("stop", "imported")
 """Finish reasons of replies that came to their own end."""
 PAGE = 1000
 """Rows read at a time."""
+GROUPS_OF = 200
+"""Pairs whose needs are offered to a reviewer; a list of all would be read by nobody."""
 
 _PAIRS = """
 select p.feedback_id, p."group", p.chosen, p.rejected, p.inputs
@@ -99,23 +101,41 @@ def wordings(db: Database, workspace_id: int) -> Iterator[Wording]:
 
 
 def pair_groups(db: Database, workspace_id: int) -> list[str]:
-    """The needs that the pairs belong to, each once, sorted."""
+    """The needs of the newest pairs (GROUPS_OF), each once, sorted."""
     found = rows(
         db,
-        'select distinct "group" from pairs where workspace_id = ? order by "group"',
+        """select distinct "group" from (
+            select "group" from pairs where workspace_id = ? order by feedback_id desc limit ?
+        ) order by "group" """,
         workspace_id,
+        GROUPS_OF,
     )
     return [row["group"] for row in found]
 
 
-def pair_questions(db: Database, workspace_id: int) -> dict[int, str]:
-    """The questions of all pairs by feedback id: what the dense index must hold."""
-    found = rows(
-        db,
-        "select feedback_id, question from pairs where workspace_id = ? order by feedback_id",
-        workspace_id,
+def newest_change(db: Database, workspace_id: int) -> int:
+    """A number that is higher whenever a pair has changed; 0: none ever has."""
+    found = one(
+        db, "select max(number) as number from pair_changes where workspace_id = ?", workspace_id
     )
-    return {row["feedback_id"]: row["question"] for row in found}
+    return (found and found["number"]) or 0
+
+
+def changed_pairs(db: Database, workspace_id: int, after: int) -> list[int]:
+    """The feedback ids of what became a pair, changed or ceased to be one after that number."""
+    sql = "select feedback_id from pair_changes where workspace_id = ? and number > ?"
+    return [feedback_id for (feedback_id,) in tuples(db, sql, workspace_id, after)]
+
+
+def pair_questions(
+    db: Database, workspace_id: int, ids: Sequence[int] | None = None
+) -> dict[int, str]:
+    """The questions of all pairs, or those of `ids`, by feedback id: what the index must hold."""
+    sql = "select feedback_id, question from pairs where workspace_id = ?"
+    if ids is None:
+        return dict(tuples(db, f"{sql} order by feedback_id", workspace_id))
+    sql += " and feedback_id in (select value from json_each(?))"
+    return dict(tuples(db, sql, workspace_id, to_json([*ids])))
 
 
 def pair_ids(
@@ -143,13 +163,15 @@ def rivals(db: Database, feedback_id: int, near: Collection[int] = ()) -> list[R
         """select p.feedback_id, p.question, p.chosen, p."group", p.reviewed_at,
             o.question_key = f.question_key as same_question
         from feedback f
-        join pairs p on p.workspace_id = f.workspace_id and p.feedback_id != f.id
-        join feedback o on o.id = p.feedback_id and o.history_key = f.history_key
-        where f.id = ? and (o.question_key = f.question_key
-            or p.feedback_id in (select value from json_each(?)))
-        order by p.feedback_id""",
-        feedback_id,
+        join feedback o on o.id != f.id and o.history_key = f.history_key and o.id in (
+            select s.id from feedback s where s.workspace_id = f.workspace_id
+            and s.question_key = f.question_key and s.history_key = f.history_key
+            union select value from json_each(?)
+        )
+        join pairs p on p.feedback_id = o.id and p.workspace_id = f.workspace_id
+        where f.id = ? order by p.feedback_id""",
         to_json(sorted(near)),
+        feedback_id,
     )
     return [Rival(**{**row, "same_question": bool(row["same_question"])}) for row in found]
 
@@ -174,7 +196,7 @@ def approved_preferences(db: Database, workspace_id: int) -> list[Pair]:
             join feedback f on f.id = t.feedback_id
             join messages m on m.id = t.message_id
             join messages s on s.parent_id = m.parent_id and s.id != m.id
-            where t.workspace_id = ? and t.label
+            where t.workspace_id = ? and t.label and not s.attached
             and m.finish_reason in ('stop', 'length')
             and s.role = 'assistant' and s.finish_reason in ('stop', 'length')
             and s.content not in ('', m.content)

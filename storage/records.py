@@ -7,9 +7,11 @@ slots come by the hundred thousand.
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypedDict
 
+from storage.workspace_settings import WorkspaceSettings
+
 Role = Literal["system", "user", "assistant"]
 Access = Literal["public", "members", "embed"]
-UserRole = Literal["admin", "reviewer", "member"]
+UserRole = Literal["admin", "reviewer", "viewer", "member"]
 Origin = Literal["staff", "widget", "api", "import"]
 FeedbackStatus = Literal["quarantined", "new", "approved", "rejected"]
 AdapterStatus = Literal["candidate", "serving", "retired", "rejected", "tainted"]
@@ -25,49 +27,6 @@ class ChatMessage(TypedDict):
 
     role: Role
     content: str
-
-
-@dataclass(frozen=True)
-class WorkspaceSettings:
-    """What an admin may set per workspace with `workspaces set NAME key=value`."""
-
-    passage_tokens: int = 96
-    """Tokens of document passages in one prompt (0: documents are never shown)."""
-    example_tokens: int = 0
-    """Tokens of near corrections shown as few-shot examples (0: none)."""
-    history_tokens: int = 512
-    """Tokens of earlier messages kept in one prompt; the oldest are dropped first."""
-    top_k: int = 3
-    """Passages at most in one prompt."""
-    relevance_floor: float = 0.54
-    """Relevance under which a passage is not shown: half similarity, half words in common."""
-    decline: str = ""
-    """What is said where the documents are silent, instead of asking the model ("": it is asked).
-    A question that a correction was approved for, or a near one, is answered all the same."""
-    max_tokens: int = 256
-    """Tokens of one reply at most."""
-    temperature: float = 0.0
-    """Sampling temperature; 0 takes the likeliest token."""
-    alternatives: int = 6
-    """Other answers weighed at most, where an adapter wavers on its way to a short one and a check
-    of type `sql` or `json` is declared (0: the greedy answer is given)."""
-    tune_after: int = 0
-    """Start a round by itself after this many newly approved corrections (0: never). Thumbs and
-    preferences are learned along, but start none: nothing could judge a round by them."""
-    schedule: str = ""
-    """When rounds start by themselves: a crontab line or "every N"; "": by `tune_after`."""
-    idle_hours: str = ""
-    """Hours in which they may, such as 22-6, and then only while nobody chats; "": any."""
-    round_minutes: float = 0.0
-    """Minutes a round of this workspace may train (0: what the server says)."""
-    dials: dict[str, Any] = field(default_factory=dict)
-    """Dials of every round of this workspace, such as {"wordings": 0}; see `tuning.config`."""
-    checks: tuple[dict[str, Any], ...] = ()
-    """How answers are judged, e.g. {"type": "sql", "database": "shop.sqlite"}."""
-    embed_origins: tuple[str, ...] = ()
-    """Websites that may embed this workspace."""
-    starters: tuple[str, ...] = ()
-    """Questions offered on an empty chat page."""
 
 
 @dataclass(frozen=True)
@@ -93,10 +52,9 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A chunk as retrieved.
+    """A chunk as retrieved, ranked by `score` among those found with it.
 
-    `score` ranks it among those found with it; `similarity` is the cosine, if known, and
-    `relevance` says how likely it is about the question at all, from 0 to 1.
+    `similarity` is the cosine, if known; `relevance`, 0 to 1, how likely it is on the question.
     """
 
     chunk_id: int
@@ -195,6 +153,8 @@ class Feedback:
     reviewed_at: str | None = None
     same_as: int | None = None
     """The approved feedback that says the same and trains in its place."""
+    review_reasons: tuple[str, ...] = ()
+    """What was wrong with the reply, as a reviewer sees it; `reasons` are the contributor's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,8 +176,7 @@ class Wording(NamedTuple):
     question: str
     """Normalised: equal questions are equal texts."""
     first_id: int
-    """The oldest feedback with this question, whatever its status: neither a later correction nor
-    a later review makes it younger."""
+    """The oldest feedback with this question, whatever its status: a later one changes nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +216,7 @@ class Override:
 
 @dataclass(frozen=True)
 class Document:
-    """A file as ingested."""
+    """A file or a page of a website as ingested."""
 
     id: int
     workspace_id: int
@@ -269,6 +228,9 @@ class Document:
     updated_at: str
     source_url: str | None = None
     folder: str | None = None
+    """Of a page its scheme and host."""
+    etag: str | None = None
+    last_modified: str | None = None
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,17 @@ def parse_schedule(text: str) -> str:
     return text
 
 
+def parse_crontab(text: str) -> str:
+    """As `parse_schedule`, without "every N": nothing is counted here."""
+    text = parse_schedule(text)
+    if pairs_of(text):
+        raise BadInput(
+            f"crawl_schedule cannot be {text!r}: give five crontab fields such as "
+            '"0 3 * * *" (every night at three), or "".'
+        )
+    return text
+
+
 def pairs_of(schedule: str) -> int:
     """N of "every N"; 0 for another schedule."""
     every = _EVERY.fullmatch(schedule)
@@ -106,5 +117,6 @@ def _named(part: str) -> str:
 PARSERS: Mapping[str, Callable[[str], str]] = {
     "schedule": parse_schedule,
     "idle_hours": parse_idle_hours,
+    "crawl_schedule": parse_crontab,
 }
 """By settings field."""

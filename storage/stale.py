@@ -57,20 +57,18 @@ def stale_passages(
     found = rows(
         db,
         """select fp.feedback_id, fp.hash, fp.document_id, m.inputs, k.seen
-        from feedback f
-        join feedback_passages fp on fp.feedback_id = f.id
+        from gone_chunks g
+        join feedback_passages fp on fp.hash = g.hash and (? is null or fp.feedback_id = ?)
+        join feedback f on f.id = fp.feedback_id
         join messages m on m.id = f.message_id
         left join kept_passages k on k.feedback_id = fp.feedback_id and k.hash = fp.hash
-        where f.workspace_id = ? and f.status = 'approved' and (? is null or f.id = ?)
-        and fp.hash not in (select hash from chunks where workspace_id = ?)
+        where g.workspace_id = ? and f.workspace_id = g.workspace_id and f.status = 'approved'
         and (exists (select 1 from overrides o where o.feedback_id = f.id and o.status = 'active')
-            or f.id in (select feedback_id from pairs where workspace_id = ?)
+            or exists (select 1 from pairs p where p.feedback_id = f.id)
             or f.id in (select feedback_id from thumbs where workspace_id = ?))
         order by fp.feedback_id, fp.hash""",
-        workspace_id,
         feedback_id,
         feedback_id,
-        workspace_id,
         workspace_id,
         workspace_id,
     )

@@ -1,5 +1,6 @@
 """People with a login, and the workspaces they are members of."""
 
+from collections.abc import Collection
 from typing import get_args
 
 from sqlite_utils import Database
@@ -68,6 +69,16 @@ def set_user(
         if password_hash is not None:
             write(db, "update users set password_hash = ? where id = ?", password_hash, user.id)
     return user_by_id(db, user.id)
+
+
+def only_admins(db: Database, names: Collection[str]) -> None:
+    """Make the users with these names admins (case does not count), and other admins members."""
+    listed = {name.casefold() for name in names}
+    for user in list_users(db):
+        wanted = "admin" if user.name.casefold() in listed else "member"
+        if wanted != user.role and "admin" in (wanted, user.role):
+            with write_transaction(db):
+                write(db, "update users set role = ? where id = ?", wanted, user.id)
 
 
 def delete_user(db: Database, name: str) -> None:

@@ -11,25 +11,34 @@ from sqlite_utils import Database
 from storage.audit import audit
 from storage.database import NOW, insert, one, rows, write, write_transaction
 from storage.errors import BadInput, NotFound, Refused
-from storage.records import Access, Workspace, WorkspaceSettings
+from storage.records import Access, Workspace
 from storage.schedules import PARSERS
 from storage.text import clean, to_json
+from storage.workspace_settings import WorkspaceSettings
 
 DEFAULT = "default"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-_BOUNDS: dict[str, tuple[float, float]] = {
+BOUNDS: dict[str, tuple[float, float]] = {
     "relevance_floor": (-1.0, 1.0),
     "temperature": (0.0, 2.0),
+    "top_p": (0.01, 1.0),
+    "repeat_penalty": (1.0, 2.0),
+    "seed": (0, 2**31 - 1),
     "max_tokens": (1, 100_000),
     "top_k": (0, 100),
     "alternatives": (0, 100),
+    "site_pages": (1, 100_000),
 }
 _ANY_COUNT = (0, 1_000_000)
 LONGEST_SENTENCE = 500
+LONGEST_STOP = 40
+"""Characters of a text at which a reply ends: an end that may be one is held back."""
 _LIST_EXAMPLES = {
     "checks": '[{"type": "sql"}]',
     "embed_origins": '["https://example.com"]',
     "starters": '["What can I ask?"]',
+    "stop": f'["END"], of texts of 1 to {LONGEST_STOP} characters',
+    "sites": '["https://www.example.com/"]',
 }
 
 
@@ -89,6 +98,14 @@ def list_workspaces(db: Database) -> list[Workspace]:
     return [_workspace(db, row) for row in rows(db, f"{_SELECT} order by w.name")]
 
 
+def created_at(db: Database, workspace_id: int) -> str:
+    """When the workspace was made; NotFound for an unknown one."""
+    row = one(db, "select created_at from workspaces where id = ?", workspace_id)
+    if row is None:
+        raise NotFound(f"There is no workspace with the id {workspace_id}: it may be deleted.")
+    return str(row["created_at"])
+
+
 def set_workspace(
     db: Database, name: str, key: str, value: str, *, actor: str = "system"
 ) -> Workspace:
@@ -124,6 +141,13 @@ def instructions_of(db: Database, workspace_id: int, version: int) -> str:
     if row is None:
         raise NotFound(f"The instructions have no version {version} in this workspace.")
     return str(row["text"])
+
+
+def contents(db: Database, workspace_id: int) -> dict[str, int]:
+    """How many there are of what is deleted with the workspace, by name; 0 is named too."""
+    tables = ("documents", "conversations", "feedback", "rounds", "adapters", "keys")
+    sql = "select count(*) as count from {} where workspace_id = ?"
+    return {name: rows(db, sql.format(name), workspace_id)[0]["count"] for name in tables}
 
 
 def delete_workspace(db: Database, name: str, *, actor: str = "system") -> Workspace:
@@ -254,6 +278,8 @@ def _parse(key: str, value: str) -> Any:
         return PARSERS[key](value)
     if key == "dials":
         return parse_dials(value)
+    if isinstance(defaults[key], bool):
+        return _parse_choice(key, value)
     if isinstance(defaults[key], str):
         return _parse_sentence(key, value)
     return _parse_number(key, value, type(defaults[key]))
@@ -284,8 +310,15 @@ def _parse_sentence(key: str, value: str) -> str:
     return text
 
 
+def _parse_choice(key: str, value: str) -> bool:
+    given = value.strip().lower()
+    if given not in ("true", "false"):
+        raise BadInput(f"{key} cannot be {clean(value)!r}: give true or false.")
+    return given == "true"
+
+
 def _parse_number(key: str, value: str, number: type) -> int | float:
-    low, high = _BOUNDS.get(key, _ANY_COUNT)
+    low, high = BOUNDS.get(key, _ANY_COUNT)
     try:
         parsed = number(value)
     except ValueError:
@@ -310,6 +343,10 @@ def _parse_list(key: str, value: str) -> tuple[Any, ...]:
 def _fits(key: str, item: Any) -> bool:
     if key == "checks":
         return isinstance(item, dict) and isinstance(item.get("type"), str)
+    if key == "stop":
+        return isinstance(item, str) and 0 < len(item) <= LONGEST_STOP
     if key == "starters":
         return isinstance(item, str) and 0 < len(item.strip()) <= 300
-    return isinstance(item, str) and re.fullmatch(r"https?://[^/\s]+", item) is not None
+    path = r"(?:/\S*)?" if key == "sites" else ""
+    # no ; and no comma: these end a part of the header that names the websites
+    return isinstance(item, str) and re.fullmatch(rf"https?://[^/\s;,]+{path}", item) is not None

@@ -1,11 +1,15 @@
 """What every room's tests share: a tiny base model, and an app over a folder of its own."""
 
+import os
 import shutil
 from pathlib import Path
 
 import pytest
 
+from storage.datadir import DataDir, open_datadir
 from storage.models import BaseModel
+
+os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")  # as the command line does, for it and for us
 
 
 @pytest.fixture(autouse=True)
@@ -26,13 +30,24 @@ def tiny_base(tmp_path_factory) -> BaseModel:
     return make_tiny_base(tmp_path_factory.mktemp("tiny") / "base")
 
 
+@pytest.fixture(scope="session")
+def fresh(tmp_path_factory) -> DataDir:
+    """A new data directory, made once: each test works on a copy."""
+    return open_datadir(tmp_path_factory.mktemp("fresh") / "data")
+
+
 @pytest.fixture
-def settings(tiny_base, tmp_path):
+def datadir(fresh, tmp_path) -> DataDir:
+    return DataDir(shutil.copytree(fresh.root, tmp_path / "data"))
+
+
+@pytest.fixture
+def settings(tiny_base, datadir):
     """Settings of a server on the tiny base, in a folder of its own."""
     from assistant.settings import read_settings
 
     return read_settings(
-        data=tmp_path / "data", base_model=str(tiny_base.folder), threads=1, context=512
+        data=datadir.root, base_model=str(tiny_base.folder), threads=1, context=512
     )
 
 

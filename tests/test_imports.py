@@ -25,6 +25,9 @@ ONLY_IN = {
     "trl": {"tuning/train.py"},
     "chromadb": {"knowledge/dense.py"},
     "tantivy": {"knowledge/lexical.py"},
+    "llguidance": {"assistant/engines/grammar.py"},
+    "prometheus_client": {"assistant/measures.py"},
+    "protego": {"knowledge/robots.py"},
     "sentence_transformers": {"knowledge/embedding.py", "knowledge/reranking.py"},
 }
 

@@ -140,7 +140,7 @@ def write_gguf(folder: Path, target: Path) -> None:
     writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
     writer.add_vocab_size(config["vocab_size"])
     writer.add_file_type(0)  # all float32
-    _add_tokenizer(writer, json.loads((folder / "tokenizer.json").read_text()))
+    add_tokenizer(writer, json.loads((folder / "tokenizer.json").read_text()))
     heads_of = {"q_proj": config["num_attention_heads"], "k_proj": config["num_key_value_heads"]}
     for name, weight in load_file(folder / "model.safetensors").items():
         kind = name.split(".")[-2]
@@ -227,7 +227,8 @@ def _tokenizer_config() -> dict[str, object]:
     }
 
 
-def _add_tokenizer(writer: GGUFWriter, described: dict) -> None:
+def add_tokenizer(writer: GGUFWriter, described: dict) -> None:
+    """Add the tiny vocabulary to a GGUF that is being written."""
     vocabulary = sorted(described["model"]["vocab"].items(), key=lambda item: item[1])
     tokens = [token for token, _ in vocabulary]
     merges = [m if isinstance(m, str) else " ".join(m) for m in described["model"]["merges"]]

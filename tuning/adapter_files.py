@@ -7,7 +7,6 @@ reaches it that this file has not read first. No torch here: serving processes c
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from storage.durable import put, put_text
 from storage.errors import Refused
 from tuning.adapter_kinds import Kind, Unfit, check_against_base, check_config, check_tensors
 
@@ -50,9 +50,13 @@ class Manifest:
     """What an adapter is: written last, so a folder without it is no adapter."""
 
     base_fingerprint: str
+    """Hash of the base model's weights, tokenizer and chat template: it fits no other."""
     method: str
+    """`lora`, `rslora`, `dora`, `ia3`, `bottleneck`, or `qlora` over a packed base."""
     round_id: int | None
+    """The round that made it; null for one from elsewhere."""
     metrics: dict[str, Any]
+    """What training and the gate measured."""
     files: dict[str, dict[str, Any]]
     """File name -> {"sha256", "bytes"}."""
     tensors: dict[str, list[int]]
@@ -100,14 +104,9 @@ def save_adapter(
             created_at=datetime.now(UTC).isoformat(timespec="seconds"),
             extra=dict(extra or {}),
         )
-        for name in manifest.files:
-            _sync(part / name)
         (part / MANIFEST).write_text(json.dumps(asdict(manifest), indent=1), encoding="utf-8")
-        _sync(part / MANIFEST)
         verify_adapter(part, base_fingerprint)
-        _sync(part)
-        os.replace(part, folder)
-        _sync(folder.parent)
+        put(part, folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     return manifest
@@ -122,9 +121,9 @@ def rewrite_texts(folder: Path, change: Callable[[str], str]) -> str:
     facts = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     for key in ("metrics", "extra"):
         facts[key] = json.loads(change(json.dumps(facts.get(key, {}), ensure_ascii=False)))
-    _replace(folder / CARD, change((folder / CARD).read_text(encoding="utf-8")))
+    put_text(folder / CARD, change((folder / CARD).read_text(encoding="utf-8")))
     facts["files"][CARD] = _file_facts(folder / CARD)
-    _replace(folder / MANIFEST, json.dumps(facts, indent=1))
+    put_text(folder / MANIFEST, json.dumps(facts, indent=1))
     return manifest_hash(folder)
 
 
@@ -136,9 +135,9 @@ def write_notes(folder: Path, notes: str) -> str:
     """
     facts = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     card = (folder / CARD).read_text(encoding="utf-8").split(NOTES)[0].rstrip()
-    _replace(folder / CARD, f"{card}\n\n{NOTES}\n\n{notes}")
+    put_text(folder / CARD, f"{card}\n\n{NOTES}\n\n{notes}")
     facts["files"][CARD] = _file_facts(folder / CARD)
-    _replace(folder / MANIFEST, json.dumps(facts, indent=1))
+    put_text(folder / MANIFEST, json.dumps(facts, indent=1))
     return manifest_hash(folder)
 
 
@@ -149,13 +148,6 @@ def read_notes(folder: Path) -> str:
     except OSError:
         return ""
     return card.partition(NOTES)[2].strip()
-
-
-def _replace(path: Path, text: str) -> None:
-    draft = path.with_name(f".{path.name}.draft")
-    draft.write_text(text, encoding="utf-8")
-    _sync(draft)
-    os.replace(draft, path)
 
 
 def manifest_hash(folder: Path) -> str:
@@ -303,14 +295,6 @@ def _file_facts(path: Path) -> dict[str, Any]:
         while block := file.read(1 << 20):
             digest.update(block)
     return {"sha256": digest.hexdigest(), "bytes": path.stat().st_size}
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _card(base_model: str, method: str, round_id: int | None, metrics: Mapping[str, Any]) -> str:

@@ -11,15 +11,14 @@
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
+from storage.durable import put
 from storage.errors import BadInput, NotFound
 from storage.wheel import file_sha256
 from tuning.bundle_check import BundleCheck, asked
@@ -93,13 +92,13 @@ def write_bundle(
     folder.parent.mkdir(parents=True, exist_ok=True)
     part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        with _written(part / "train.jsonl") as file:
+        with (part / "train.jsonl").open("wb") as file:
             write_rows(file, check.rows(train))
         _write_lines(part / "heldout.jsonl", heldout)
         _write_lines(part / "sentinel.jsonl", sentinel)
         _write_lines(part / "likelihood.jsonl", likelihood)
         _write(part / "config.json", [json.dumps(facts, indent=1)])
-        os.replace(part, folder)
+        put(part, folder)
     except OSError as error:
         raise BadInput(f"The bundle cannot be written to {folder}: {error.strerror}.") from error
     finally:
@@ -199,14 +198,5 @@ def _read_lines(path: Path) -> list[dict[str, Any]]:
 
 
 def _write(path: Path, texts: Iterable[str]) -> None:
-    with _written(path) as file:
-        file.writelines(text.encode() for text in texts)
-
-
-@contextmanager
-def _written(path: Path) -> Iterator[BinaryIO]:
-    """The file to write, safe on the disk at the end."""
     with path.open("wb") as file:
-        yield file
-        file.flush()
-        os.fsync(file.fileno())
+        file.writelines(text.encode() for text in texts)

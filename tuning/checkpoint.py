@@ -7,7 +7,6 @@ the folder is renamed into place, and only one that verifies is gone on from. No
 
 import hashlib
 import json
-import os
 import re
 import shutil
 import tempfile
@@ -15,6 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from storage.durable import put
 
 TENSORS = "state.safetensors"
 FACTS = "state.json"
@@ -63,15 +64,10 @@ def save_checkpoint(
         (part / FACTS).write_text(json.dumps(facts, allow_nan=False), encoding="utf-8")
         files = {name: _hash(part / name) for name in (TENSORS, FACTS)}
         manifest = {"format": FORMAT, "step": step, "bundle": bundle, "files": files}
-        for name in files:
-            _sync(part / name)
         (part / MANIFEST).write_text(json.dumps(manifest), encoding="utf-8")
-        _sync(part / MANIFEST)
-        _sync(part)
         if folder.exists():
             shutil.rmtree(folder)
-        os.replace(part, folder)
-        _sync(out)
+        put(part, folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
     drop_checkpoints(out, keep=KEPT)
@@ -115,11 +111,3 @@ def _is_whole(folder: Path, step: int, bundle: str) -> bool:
 def _hash(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -195,8 +195,8 @@ def _ask_where_it_hangs(child: "subprocess.Popen[bytes]", log: Path) -> None:
     """Has the child write its stacks to its log; gives it up to 5 s: a busy machine is slow."""
     said = before = log.stat().st_size
     with suppress(ProcessLookupError):
+        child.send_signal(signal.SIGUSR1)  # first: once it goes on, it may be elsewhere, or done
         os.killpg(child.pid, signal.SIGCONT)
-        child.send_signal(signal.SIGUSR1)
     for _ in range(10):
         time.sleep(0.5)
         last, said = said, log.stat().st_size
@@ -242,6 +242,9 @@ def become_child(parent: int) -> Callable[[Said], None]:
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it died before we asked to follow it
         os._exit(1)
+    # a service manager stops the server's children with it; ended by that, the round would count as
+    # failed, ended with its parent it goes on at the next start
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     faulthandler.register(signal.SIGUSR1)
     voice = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print goes to the log, never between our lines

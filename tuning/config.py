@@ -109,7 +109,7 @@ class RoundConfig:
     by the base, allow 12 to go."""
 
     def __post_init__(self) -> None:
-        for name, (low, high) in _BOUNDS.items():
+        for name, (low, high) in BOUNDS.items():
             value = getattr(self, name)
             if not low <= value <= high:
                 raise BadInput(f"{name} is {value}; a round takes {low} to {high}.")
@@ -137,7 +137,7 @@ class RoundConfig:
         return cls(**{name: _read(name, fields[name], value) for name, value in values.items()})
 
 
-_BOUNDS: dict[str, tuple[float, float]] = {
+BOUNDS: dict[str, tuple[float, float]] = {
     "rank": (1, 256),
     "alpha": (1, 1024),
     "layers": (0.01, 1.0),

@@ -45,8 +45,9 @@ class Evaluation:
     """The case's need; '' counts it as a need of its own."""
 
 
-Prompt = tuple[tuple[int, ...], tuple[tuple[str, float], ...]]
-"""What is asked: token ids, and the approved answers that are weighed."""
+Prompt = tuple[tuple[int, ...], tuple[tuple[str, float], ...], bool]
+"""What is asked: token ids, the approved answers that are weighed, and whether it is a general
+question, which is held to no format."""
 Scores = dict[str, dict[str, dict[str, int]]]
 """Row -> slice -> {"right", "total"}."""
 
@@ -113,7 +114,7 @@ def _once(cases: Sequence[Case]) -> list[Case]:
 
 
 def _prompt(case: Case) -> Prompt:
-    return case.prompt_ids, case.approved
+    return case.prompt_ids, case.approved, case.slice == "sentinel"
 
 
 def tally(evaluations: Sequence[Evaluation]) -> Scores:

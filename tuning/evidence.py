@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from math import comb
+from math import comb, sqrt
 
 import numpy as np
 from scipy.special import bdtrc, betaincinv, gammaln, xlog1py, xlogy
@@ -23,6 +23,8 @@ ROW = 10
 """Numbers of needs in a row that must have the power asked for."""
 RESAMPLES = 10_000
 """Draws of the bootstrap: its bounds then wobble by less than half a point of 100."""
+Z = 1.959964
+"""Standard deviations of a 95% interval."""
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,14 @@ def gain_interval(found: Duel, confidence: float, seed: int) -> tuple[float, flo
     gains = (drawn @ table[:, 0]) / (drawn @ table[:, 1])
     low, high = np.quantile(gains, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
+
+
+def wilson(right: int, total: int) -> tuple[float, float]:
+    """The 95% score interval of a share (Wilson 1927): honest for few cases, never outside 0..1."""
+    share, width = right / total, Z * Z / total
+    middle = (share + width / 2) / (1 + width)
+    half = Z * sqrt(share * (1 - share) / total + width / total / 4) / (1 + width)
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def upper_bound(lost: int, of: int) -> float:

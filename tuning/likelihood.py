@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from tuning.sentinel import Choice, compare
+from tuning.sight import masks
 from tuning.token_tree import Tree, trees
 
 TREE_TOKENS = 384
@@ -74,10 +75,11 @@ def _edge_log_probs(model: Any, tree: Tree) -> np.ndarray:
     """The log-probability of each of the tree's edges: shape (edges,), in nats."""
     device = model.device
     base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    positions = torch.tensor(tree.positions, device=device)
     hidden = base.base_model(
         input_ids=torch.tensor([tree.ids], device=device),
-        position_ids=torch.tensor([tree.positions], device=device),
-        attention_mask=torch.from_numpy(_sight(tree)).to(device)[None, None],
+        position_ids=positions[None],
+        attention_mask=masks(base, torch.from_numpy(_sight(tree)).to(device), positions),
         use_cache=False,
     ).last_hidden_state[0]
     asked = sorted({place for place, _ in tree.edges})

@@ -12,6 +12,7 @@ from torch.nn.functional import logsigmoid
 
 from tuning.batches import Part, mismatched, parts
 from tuning.bundle import TrainRow
+from tuning.sight import masks
 
 
 def token_losses(model: Any, part: Part) -> tuple[torch.Tensor, torch.Tensor]:
@@ -109,17 +110,14 @@ def _base_states(model: Any, part: Part, known: dict[str, torch.Tensor]) -> torc
 
 def _states(model: Any, part: Part) -> torch.Tensor:
     """What the last block says where the part has labels: (labels, width)."""
-    device = model.device
-    hidden = (
-        model.get_base_model()
-        .base_model(
-            input_ids=torch.tensor([part.ids], device=device),
-            position_ids=torch.tensor([part.positions], device=device),
-            attention_mask=_mask(part, device),
-            use_cache=False,
-        )
-        .last_hidden_state[0]
-    )
+    base, device = model.get_base_model(), model.device
+    positions = torch.tensor(part.positions, device=device)
+    hidden = base.base_model(
+        input_ids=torch.tensor([part.ids], device=device),
+        position_ids=positions[None],
+        attention_mask=masks(base, _seen(part, device), positions),
+        use_cache=False,
+    ).last_hidden_state[0]
     return hidden[torch.tensor(part.label_at, device=device)]
 
 
@@ -128,10 +126,10 @@ def _logits(model: Any, states: torch.Tensor) -> torch.Tensor:
     return model.get_base_model().get_output_embeddings()(states).float()
 
 
-def _mask(part: Part, device: torch.device) -> torch.Tensor:
-    """(1, 1, tokens, tokens), true where a token may look: back, at its row or its beginnings."""
+def _seen(part: Part, device: torch.device) -> torch.Tensor:
+    """(tokens, tokens), true where a token may look: back, at its row or its beginnings."""
     segments = torch.tensor(part.segments, device=device)
     above = torch.tensor(part.above, device=device)
     seen = segments[None, :] == segments[:, None]
     seen |= (segments[None, :] == 0) | (segments[None, :] == above[:, None])
-    return seen.tril()[None, None]
+    return seen.tril()

@@ -1,11 +1,19 @@
 """Whether a base model fits into this machine's memory, and whether memory ran out. No torch."""
 
+import json
 from math import prod
 from pathlib import Path
 
 import psutil
 from safetensors import safe_open
 
+from tuning.config import RoundConfig
+
+LIBRARIES = 1_000_000_000
+"""Bytes of torch and what else a process with a model has loaded."""
+ACTIVATIONS = 1_800_000 / (30 * 576)
+"""Bytes a token of a step for each value that is handed on, layers times width: rounds of the
+sample company took 1.8 MB a token with 30 layers of 576."""
 SHARE = 0.25
 """Of the free memory, what the weights of a base may take; a step's activations want the rest."""
 _RAN_OUT = ("out of memory", "not enough memory", "can't allocate memory", "bad_alloc")
@@ -21,6 +29,31 @@ def fits(folder: Path, free: int | None = None) -> bool:
     """Whether the base fits unpacked; `free` is in bytes and None asks the system."""
     free = psutil.virtual_memory().available if free is None else free
     return unpacked_bytes(folder) < SHARE * free
+
+
+def values_a_token(folder: Path) -> int:
+    """Layers times width of the base in `folder`, by its config.json."""
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = config.get("text_config") or config
+    return int(config["num_hidden_layers"] * config["hidden_size"])
+
+
+def training_bytes(unpacked: int, values: int, config: RoundConfig) -> int:
+    """Bytes that a round takes on a CPU: libraries, weights and the activations of a step.
+
+    `unpacked` are the bytes of the weights in fp32, `values` is layers times width. A packed base
+    takes a third of that with its scales in nf4, two fifths in int8. Rounds of the sample company
+    took 2.5 to 3.3 GB; the other sizes are counted from that.
+    """
+    held = unpacked
+    if config.method == "qlora":
+        held = unpacked // 3 if config.quantization == "nf4" else unpacked * 2 // 5
+    return LIBRARIES + held + activation_bytes(values, config)
+
+
+def activation_bytes(values: int, config: RoundConfig) -> int:
+    """Bytes of the activations of a step on a CPU; `values` is layers times width."""
+    return int(config.step_tokens * values * ACTIVATIONS)
 
 
 def _parameters(path: Path) -> int:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 import gradio as gr
 from sqlite_utils import Database
 
-from assistant.admin.background import beat, in_background, last_job
 from assistant.admin.desk import Desk, Updates
 from assistant.admin.tables import job_state
+from assistant.background import beat, in_background, last_job
 from assistant.uploaded_zip import unpacked
 from storage import jobs
 from storage.records import Adapter, Job, TuningRound

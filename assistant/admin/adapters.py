@@ -7,10 +7,13 @@ import gradio as gr
 
 from assistant.admin.adapter_upload import AdapterUpload
 from assistant.admin.adapters_view import adapter_label, adapter_table
+from assistant.admin.compare import CompareForm
 from assistant.admin.copies import CopiesForm
 from assistant.admin.desk import Desk, Refresh, Updates, at_desk, binder
 from assistant.admin.lineage_view import lineage_view
 from assistant.admin.rebase import RebaseForm
+from assistant.plot_sources import served_by
+from assistant.plots import figure
 from assistant.promotion import let_serve, refuse_other_base
 from assistant.security import may_administer
 from storage.adapters import adapter, list_adapters, rollback, serving_adapter
@@ -31,6 +34,8 @@ class AdaptersTab:
     def __init__(self, app: "App", workspace: gr.Dropdown) -> None:
         self._app = app
         self.listed = gr.Markdown(elem_id="adapters")
+        # all text in it is escaped, and the sanitiser would take the drawing's viewBox away
+        self.served = gr.Markdown(sanitize_html=False, elem_id="served")
         with gr.Row(elem_id="promote-row"):
             self.chosen = gr.Dropdown([], label="Adapter", elem_id="adapter", min_width=240)
             self.promote = gr.Button("Let it serve…", size="md", scale=0, min_width=140)
@@ -42,6 +47,7 @@ class AdaptersTab:
                 self.yes_promote = gr.Button("Yes, let it serve", variant="primary", size="md")
                 self.yes_back = gr.Button("Yes, roll back", variant="primary", size="md")
                 self.no = gr.Button("Leave it as it is", size="md")
+        self.compare = CompareForm(app, workspace)
         self.copies = CopiesForm(app, workspace)
         self.upload = AdapterUpload(app)
         self.rebase = RebaseForm(app)
@@ -54,8 +60,9 @@ class AdaptersTab:
 
     def _wire(self, app: "App", workspace: gr.Dropdown) -> None:
         outputs = {
-            *(self.listed, self.chosen, self.back, self.sure, self.question, self.reason),
-            *(self.yes_promote, self.yes_back, self.notes, self.lineage, self.learned, self.seen),
+            *(self.listed, self.served, self.chosen, self.back, self.sure, self.question),
+            *(self.reason, self.yes_promote, self.yes_back),
+            *(self.notes, self.lineage, self.learned, self.seen),
             *self.upload.outputs,
             *self.rebase.outputs,
         }
@@ -63,7 +70,7 @@ class AdaptersTab:
         bind = binder(app, may_administer, workspace, outputs)
         self._wire_works(bind)
         handler = at_desk(app, may_administer, self.open, silent=True)
-        self.refresh = Refresh(handler, [], outputs | self.copies.outputs)
+        self.refresh = Refresh(handler, [], outputs | self.copies.outputs | self.compare.outputs)
         bind(self.chosen.input, self.read, self.chosen)
         bind(self.promote.click, self.ask_promote, self.chosen)
         bind(self.back.click, self.ask_back)
@@ -77,15 +84,16 @@ class AdaptersTab:
         rebase, upload = self.rebase, self.upload
         slow = {"show_progress": "full", "show_progress_on": upload.state}
         bind(upload.file.upload, upload.take_in, upload.file, **slow)
-        bind(rebase.ask.click, rebase.ask_it, rebase.name)
-        bind(rebase.yes.click, rebase.begin, rebase.name)
+        bind(rebase.ask.click, rebase.ask_it, rebase.name, fault=rebase.fault)
+        bind(rebase.yes.click, rebase.begin, rebase.name, fault=rebase.fault)
         bind(rebase.no.click, rebase.not_now)
         bind(rebase.cancel.click, rebase.cancel_it)
         bind(self.timer.tick, self.watch, self.seen, silent=True)
 
     def open(self, desk: Desk) -> Updates:
         """The tab as it is opened; what somebody chooses for a copy is left alone later."""
-        return {**self.show(desk), **self.copies.show(desk), **self._works(desk)}
+        beside = {**self.compare.show(desk), **self.copies.show(desk)}
+        return {**self.show(desk), **beside, **self._works(desk)}
 
     def watch(self, desk: Desk, seen: str) -> Updates:
         """How far an import or a rebase is, and the list with it, if anything moved."""
@@ -124,6 +132,9 @@ class AdaptersTab:
         choices = [(adapter_label(item), item.id) for item in found if item.status != "serving"]
         return {
             self.listed: adapter_table(found, verdicts, imported),
+            self.served: figure(
+                served_by(desk.db, desk.workspace.id), "adapters", workspace=desk.workspace.id
+            ),
             self.chosen: gr.update(choices=choices),
             self.back: gr.update(visible=serving is not None),
         }

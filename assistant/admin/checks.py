@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from assistant.admin.desk import Desk, Refresh, Updates, at_desk, binder
+from assistant.admin.desk import Desk, Refresh, Updates, at_desk, binder, fault_place
 from assistant.admin.tables import table
 from assistant.declared_checks import Check, checks_as_declared, forget_unused_copies
+from assistant.decoding import with_usable_format
 from assistant.security import may_administer
 from storage.database import write_transaction
 from storage.errors import BadInput, NotFound, Refused
@@ -36,12 +37,14 @@ class ChecksTab:
         self._app = app
         gr.Markdown(
             "A correction that fails its check is approved only with a reason, and rounds are "
-            "judged by the checks. The first one in the list that applies to a text counts."
+            "judged by the checks. The first one in the list that applies to a text counts. Where "
+            "a json check is the only one, every reply is held to its schema while it is made."
         )
         self.listed = gr.Markdown(elem_id="checks")
         with gr.Row(elem_id="check-remove-row", visible=False) as self.removing:
             self.chosen = gr.Dropdown([], label="Remove a check", elem_id="check-chosen")
             self.remove = gr.Button("Remove", size="md", scale=0, min_width=120)
+        self.remove_fault = fault_place()
         self._lay_out_new()
         self._wire(app, workspace)
 
@@ -56,12 +59,14 @@ class ChecksTab:
                 lines=1,
                 min_width=280,
                 elem_id="check-match",
+                elem_classes="kept",
             )
         self.database = gr.Textbox(
             label="SQLite file on the server (queries run on a copy)",
             placeholder="/srv/data/shop.sqlite",
             lines=1,
             elem_id="check-database",
+            elem_classes="kept",
         )
         self.schema = gr.Textbox(
             label="JSON Schema (empty: any JSON)",
@@ -69,9 +74,14 @@ class ChecksTab:
             lines=5,
             visible=False,
             elem_id="check-schema",
+            elem_classes="kept",
         )
         self.pattern = gr.Textbox(
-            label="Pattern (a regular expression)", lines=1, visible=False, elem_id="check-pattern"
+            label="Pattern (a regular expression)",
+            lines=1,
+            visible=False,
+            elem_id="check-pattern",
+            elem_classes="kept",
         )
         with gr.Row(visible=False) as self.containing:
             self.words = gr.Textbox(
@@ -80,9 +90,11 @@ class ChecksTab:
                 scale=3,
                 min_width=280,
                 elem_id="check-words",
+                elem_classes="kept",
             )
             choices = [(name, how) for how, name in HOW.items()]
             self.how = gr.Radio(choices, value="all", label="Of these")
+        self.fault = fault_place()
         self.add = gr.Button("Add the check", variant="primary", size="md", scale=0)
 
     def _wire(self, app: "App", workspace: gr.Dropdown) -> None:
@@ -94,8 +106,8 @@ class ChecksTab:
         handler = at_desk(app, may_administer, self.show, silent=True)
         self.refresh = Refresh(handler, [], {self.listed, self.removing, self.chosen})
         bind(self.kind.input, self.choose, self.kind)
-        bind(self.add.click, self.add_it, self.kind, *typed, self.how)
-        bind(self.remove.click, self.remove_it, self.chosen)
+        bind(self.add.click, self.add_it, self.kind, *typed, self.how, fault=self.fault)
+        bind(self.remove.click, self.remove_it, self.chosen, fault=self.remove_fault)
 
     def show(self, desk: Desk) -> Updates:
         """The checks in their order."""
@@ -203,7 +215,8 @@ class ChecksTab:
 
     def _save(self, desk: Desk, checks: list[Check]) -> None:
         text = json.dumps(checks)
-        set_workspace(desk.db, desk.workspace.name, "checks", text, actor=desk.person.owner)
+        made = set_workspace(desk.db, desk.workspace.name, "checks", text, actor=desk.person.owner)
+        with_usable_format(made.settings)
 
 
 def asks(check: Check) -> str:

@@ -1,12 +1,11 @@
 """An adapter handed out from the page, to a folder or to the Hub: a job that any page can watch."""
 
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sqlite_utils import Database
 
-from assistant.admin.background import beat, in_background, last_job
+from assistant.background import beat, in_background, last_job
 from storage import jobs
 from storage.errors import BadInput, Refused
 from storage.records import Adapter, Job
@@ -34,7 +33,6 @@ def start_export(
     BadInput for a place that cannot be one, Refused while another copy is being made.
     """
     place = _place(app, folder)
-    _refuse_second(app, known)
 
     def work(db: Database, queued: Job) -> None:
         from assistant.exports import export_adapter
@@ -53,7 +51,7 @@ def start_export(
             raise Refused(f"Nothing was kept: {made.said} With a reason it is kept all the same.")
         jobs.beat(db, queued.id, 1.0, f"adapter {known.id} is in {made.folder}. {made.said}")
 
-    return in_background(app, EXPORT, known.workspace_id, work)
+    return in_background(app, EXPORT, known.workspace_id, work, _refuse_second)
 
 
 def start_push(app: "App", known: Adapter, repo: str, *, public: bool, actor: str) -> Job:
@@ -63,7 +61,6 @@ def start_push(app: "App", known: Adapter, repo: str, *, public: bool, actor: st
     """
     if not repo.strip():
         raise BadInput("Name the repository on the Hub: NAME/REPO.")
-    _refuse_second(app, known)
 
     def work(db: Database, queued: Job) -> None:
         from assistant.push import push_adapter
@@ -73,7 +70,7 @@ def start_push(app: "App", known: Adapter, repo: str, *, public: bool, actor: st
         seen = "readable by everybody" if public else "private"
         jobs.beat(db, queued.id, 1.0, f"adapter {known.id} is at {place}, {seen}")
 
-    return in_background(app, PUSH, known.workspace_id, work)
+    return in_background(app, PUSH, known.workspace_id, work, _refuse_second)
 
 
 def last_copy(db: Database, workspace_id: int) -> Job | None:
@@ -94,8 +91,6 @@ def _place(app: "App", folder: str) -> Path:
     return path
 
 
-def _refuse_second(app: "App", known: Adapter) -> None:
-    with closing(app.db()) as db:
-        for job in jobs.running_jobs(db):
-            if job.kind in KINDS:
-                raise Refused("A copy of an adapter is being made: wait for it, or cancel it.")
+def _refuse_second(db: Database) -> None:
+    if any(job.kind in KINDS for job in jobs.running_jobs(db)):
+        raise Refused("A copy of an adapter is being made: wait for it, or cancel it.")

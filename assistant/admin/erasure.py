@@ -49,7 +49,7 @@ class ErasureTab:
                 KINDS, value="feedback", label="Erase", min_width=300, elem_id="erase-kind"
             )
             self.subject = gr.Textbox(
-                label="Which", lines=1, min_width=300, elem_id="erase-subject"
+                label="Which", lines=1, min_width=300, elem_id="erase-subject", elem_classes="kept"
             )
             self.erase = gr.Button("Erase…", size="md", scale=0, min_width=120)
         with gr.Column(visible=False, elem_id="erase-sure") as self.sure:

@@ -1,20 +1,24 @@
 """The review queue: what people wanted instead, approved, edited or rejected by a reviewer."""
 
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 from sqlite_utils import Database
 
+from assistant.admin.bulk import BulkForm
 from assistant.admin.desk import Desk, Refresh, Updates, at_desk, binder, chosen_feedback
 from assistant.admin.feedback_view import STATUS_NAMES, detail, label, notes
 from assistant.admin.override import OverrideForm
 from assistant.admin.paraphrases import ParaphraseForm
+from assistant.admin.reasons import ReasonsForm, reason_filter
 from assistant.review import Reviews
-from assistant.security import may_review
+from assistant.security import may_review, may_see
 from storage.conversations import message
 from storage.drafted_questions import may_reword
 from storage.errors import NotFound
 from storage.feedback import (
+    COUNTED,
     count_feedback,
     default_group,
     duplicates_of,
@@ -30,8 +34,12 @@ from storage.users import user_by_id
 if TYPE_CHECKING:
     from assistant.app import App
 
-PAGE = 40
+PAGE = 100
 """Rows in the list at once."""
+KEYS = '<p class="note">Keys: j next, k back, a approve, e edit, r reject</p>'
+"""What `ui/admin.js` listens to."""
+Listed = tuple[str, int | None, str | None]
+"""What the list shows: a status, the id that its page ends before, a reason."""
 STALE = "stale"
 """A filter beside the statuses: approved, and made from passages that have changed since."""
 
@@ -46,6 +54,7 @@ class FeedbackTab:
                 self._lay_out_list()
             with gr.Column(scale=5, min_width=320):
                 self._lay_out_row()
+                self.reasons = ReasonsForm(app, workspace, self.rows)
                 self.override = OverrideForm(app, workspace, self.rows)
                 self.paraphrases = ParaphraseForm(app, workspace, self.rows)
         self._wire(app, workspace)
@@ -53,11 +62,14 @@ class FeedbackTab:
     def _lay_out_list(self) -> None:
         names = [(name, status) for status, name in STATUS_NAMES.items()]
         self.status = gr.Radio(names, value="new", show_label=False, container=False)
+        self.why = reason_filter()
         self.before = gr.State(None)
         self.rows = gr.Radio([], show_label=False, container=False, elem_id="rows")
         with gr.Row():
             self.newest = gr.Button("Newest", size="sm", visible=False)
             self.older = gr.Button("Older", size="sm", visible=False)
+        self.keys = gr.Markdown(KEYS, elem_id="queue-keys", visible=False)
+        self.bulk = BulkForm(self._app, self.first_page)
 
     def _lay_out_row(self) -> None:
         self.shown = gr.Markdown(elem_id="feedback-detail")
@@ -74,10 +86,12 @@ class FeedbackTab:
             label="Why teach it although its check fails", visible=False, elem_id="despite-check"
         )
         with gr.Row(visible=False) as self.actions:
-            self.approve = gr.Button("Approve", variant="primary", size="md")
+            self.approve = gr.Button(
+                "Approve", variant="primary", size="md", elem_id="queue-approve"
+            )
             self.keep = gr.Button("Keep", variant="primary", size="md", visible=False)
-            self.edit = gr.Button("Edit and approve", size="md")
-            self.reject = gr.Button("Reject", size="md")
+            self.edit = gr.Button("Edit and approve", size="md", elem_id="queue-edit")
+            self.reject = gr.Button("Reject", size="md", elem_id="queue-reject")
         with gr.Column(visible=False) as self.editor:
             self.request = gr.Textbox(
                 label="The request that it answers, as it was drafted",
@@ -96,37 +110,47 @@ class FeedbackTab:
     def _wire(self, app: "App", workspace: gr.Dropdown) -> None:
         where = [self.status, self.before]
         outputs = {
-            *(self.status, self.before, self.rows, self.newest, self.older),
+            *(self.status, self.before, self.rows, self.newest, self.older, self.keys),
             *(self.shown, self.told, self.need, self.reason),
-            *(self.actions, self.approve, self.keep, self.reject, self.editor, self.text),
-            self.request,
+            *(self.actions, self.approve, self.keep, self.edit, self.reject),
+            *(self.editor, self.text, self.request),
+            *self.reasons.outputs,
             *self.override.outputs,
             *self.paraphrases.outputs,
+            *self.bulk.outputs,
         }
 
+        self.bulk.wire(workspace, self.status, self.why, outputs)
+        listed = [*where, self.rows, self.why]
+        self.refresh = Refresh(at_desk(app, may_see, self.show, silent=True), listed, outputs)
+        look = binder(app, may_see, workspace, outputs)
+        for first in (self.status.input, self.why.input, self.newest.click):
+            look(first, self.first_page, self.status, self.why)
+        look(self.older.click, self.next_page, *where, self.why)
+        look(self.rows.input, self.show, *listed)
         bind = binder(app, may_review, workspace, outputs)
-        self.refresh = Refresh(at_desk(app, may_review, self.show, silent=True), where, outputs)
-        bind(self.status.input, self.first_page, self.status)
-        bind(self.newest.click, self.first_page, self.status)
-        bind(self.older.click, self.next_page, *where)
-        bind(self.rows.input, self.show, *where, self.rows)
         decided = [*where, self.rows, self.need, self.reason]
-        bind(self.approve.click, self.approve_it, *decided)
-        bind(self.keep.click, self.keep_it, *where, self.rows)
+        bind(self.approve.click, self.approve_it, *decided, self.why)
+        bind(self.keep.click, self.keep_it, *listed)
         bind(self.edit.click, self.open_editor, self.rows)
         bind(self.drop.click, self.close_editor)
-        bind(self.save.click, self.approve_edited, *decided, self.text, self.request)
-        bind(self.reject.click, self.reject_it, *where, self.rows)
+        bind(self.save.click, self.approve_edited, *decided, self.text, self.request, self.why)
+        bind(self.reject.click, self.reject_it, *listed)
 
     # ---- what is shown
 
     def show(
-        self, desk: Desk, status: str, before: int | None, chosen: int | None = None
+        self,
+        desk: Desk,
+        status: str,
+        before: int | None,
+        chosen: int | None = None,
+        why: str | None = None,
     ) -> Updates:
-        """One page of the list, and of it the chosen row or the first."""
+        """One page of the list, `why` its reason, and of it the chosen row or the first."""
         counts = count_feedback(desk.db, desk.workspace.id)
         stale = stale_feedback(desk.db, desk.workspace.id)
-        found = self._listed(desk, status, before, PAGE + 1, stale)
+        found = self._listed(desk, status, before, PAGE + 1, why, stale)
         page = found[:PAGE]
         ids = [item.id for item in page]
         chosen = chosen if chosen in ids else (ids[0] if ids else None)
@@ -140,17 +164,21 @@ class FeedbackTab:
             ),
             self.older: gr.update(visible=len(found) > PAGE),
             self.newest: gr.update(visible=before is not None),
+            self.keys: gr.update(visible=may_review(desk.person)),
             **self._row(desk, chosen, stale=status == STALE),
+            **self.bulk.show(desk, page),
         }
 
-    def first_page(self, desk: Desk, status: str) -> Updates:
+    def first_page(self, desk: Desk, status: str, why: str | None = None) -> Updates:
         """The newest of one status."""
-        return self.show(desk, status, None)
+        return self.show(desk, status, None, why=why)
 
-    def next_page(self, desk: Desk, status: str, before: int | None) -> Updates:
+    def next_page(
+        self, desk: Desk, status: str, before: int | None, why: str | None = None
+    ) -> Updates:
         """The page after the one that is shown."""
-        page = self._listed(desk, status, before, PAGE)
-        return self.show(desk, status, page[-1].id if page else before)
+        page = self._listed(desk, status, before, PAGE, why)
+        return self.show(desk, status, page[-1].id if page else before, why=why)
 
     def _listed(
         self,
@@ -158,15 +186,18 @@ class FeedbackTab:
         status: str,
         before: int | None,
         limit: int,
+        why: str | None = None,
         stale: list[int] | None = None,
     ) -> list[Feedback]:
         """The newest first, of one status or those made from passages that have changed."""
         where = desk.workspace.id
         if status != STALE:
-            return list_feedback(desk.db, where, status=status, limit=limit, before_id=before)
+            given: dict[str, Any] = {"status": status, "before_id": before, "reason": why or None}
+            return list_feedback(desk.db, where, limit=limit, **given)
         ids = stale_feedback(desk.db, where) if stale is None else stale
-        older = [id for id in ids if before is None or id < before]
-        return [feedback(desk.db, id) for id in older[:limit]]
+        older = (feedback(desk.db, id) for id in ids if before is None or id < before)
+        fit = (item for item in older if not why or why in item.reasons + item.review_reasons)
+        return list(islice(fit, limit))
 
     def _row(self, desk: Desk, chosen: int | None, *, stale: bool) -> Updates:
         if chosen is None:
@@ -174,34 +205,40 @@ class FeedbackTab:
             return {
                 **nothing,
                 **self._closed(visible=False),
+                **self.reasons.show(desk, None),
                 **self.override.show(desk, None),
                 **self.paraphrases.show(desk, None),
             }
         item = chosen_feedback(desk, chosen)
-        inputs = message(desk.db, item.message_id).inputs
+        review = Reviews(self._app, desk.db, desk.workspace).look(item)
         said = detail(
             item,
             contributor_name(desk.db, item.contributor),
-            inputs,
+            # what is never learned holds words of a file that was not given to reviewers
+            None if review.never else message(desk.db, item.message_id).inputs,
             duplicates_of(desk.db, chosen),
         )
         needs = pair_groups(desk.db, desk.workspace.id)
-        review = Reviews(self._app, desk.db, desk.workspace).look(item)
         unnamed = item.status != "approved" and item.group == default_group(item.question)
         return {
             self.shown: said,
             self.told: notes(review, stale_passages(desk.db, desk.workspace.id, item.id)),
-            **self._closed(visible=True),
+            **self._closed(visible=may_review(desk.person)),
+            **self.reasons.show(desk, item),
             **self.override.show(desk, item),
             **self.paraphrases.show(desk, item),
-            self.reason: gr.update(visible=review.fault is not None, value=""),
-            self.approve: gr.update(
-                visible=not stale and (item.correction is not None or item.rating is not None)
+            self.reason: gr.update(
+                visible=review.fault is not None and may_review(desk.person), value=""
             ),
+            self.approve: gr.update(visible=not (stale or review.never) and _says_something(item)),
+            self.edit: gr.update(visible=not review.never),
             self.keep: gr.update(visible=stale),
             self.reject: gr.update(value="Drop" if stale else "Reject"),
             self.need: gr.update(
-                choices=needs, value=(review.group if unnamed else None) or item.group, visible=True
+                choices=needs,
+                value=(review.group if unnamed else None) or item.group,
+                interactive=may_review(desk.person),
+                visible=True,
             ),
         }
 
@@ -218,11 +255,19 @@ class FeedbackTab:
     # ---- what is decided
 
     def approve_it(
-        self, desk: Desk, status: str, before: int | None, chosen: int, need: str, reason: str
+        self,
+        desk: Desk,
+        status: str,
+        before: int | None,
+        chosen: int,
+        need: str,
+        reason: str,
+        why: str | None = None,
     ) -> Updates:
         """Yes, as the contributor wrote it (or as it was approved before); a thumb as it stands."""
         item = chosen_feedback(desk, chosen)
-        return self._approve(desk, status, before, item, need, reason, item.approved_correction)
+        text = item.approved_correction
+        return self._approve(desk, (status, before, why), item, need, reason, text)
 
     def open_editor(self, desk: Desk, chosen: int) -> Updates:
         """The text to be learned, to be changed first, and a request that was only drafted."""
@@ -250,18 +295,18 @@ class FeedbackTab:
         reason: str,
         text: str,
         request: str | None = None,
+        why: str | None = None,
     ) -> Updates:
         """Yes, in the reviewer's wording; the contributor's is kept beside it."""
         item = chosen_feedback(desk, chosen)
         drafted = may_reword(item, message(desk.db, item.message_id).inputs)
         asked = request if drafted and request != item.question else None
-        return self._approve(desk, status, before, item, need, reason, text, asked)
+        return self._approve(desk, (status, before, why), item, need, reason, text, asked)
 
     def _approve(
         self,
         desk: Desk,
-        status: str,
-        before: int | None,
+        listed: Listed,
         item: Feedback,
         need: str,
         reason: str,
@@ -273,7 +318,7 @@ class FeedbackTab:
         review = reviews.look(item, text, question)
         if review.fault and not reason.strip():
             return {self.told: notes(review), self.reason: gr.update(visible=True)}
-        following = self._following(desk, status, before, item.id)
+        following = self._following(desk, listed, item.id)
         reviews.approve(
             item,
             reviewer=desk.person.owner,
@@ -283,25 +328,36 @@ class FeedbackTab:
             question=question,
         )
         reviews.close()
-        return self.show(desk, status, before, following)
+        return self._go_on(desk, listed, following)
 
-    def keep_it(self, desk: Desk, status: str, before: int | None, chosen: int) -> Updates:
+    def keep_it(
+        self, desk: Desk, status: str, before: int | None, chosen: int, why: str | None = None
+    ) -> Updates:
         """It is right as it is, with the documents as they read today."""
         item = chosen_feedback(desk, chosen)
-        following = self._following(desk, status, before, chosen)
+        listed = (status, before, why)
+        following = self._following(desk, listed, chosen)
         keep(desk.db, item.id, actor=desk.person.owner)
-        return self.show(desk, status, before, following)
+        return self._go_on(desk, listed, following)
 
-    def reject_it(self, desk: Desk, status: str, before: int | None, chosen: int) -> Updates:
+    def reject_it(
+        self, desk: Desk, status: str, before: int | None, chosen: int, why: str | None = None
+    ) -> Updates:
         """No; one that was approved before is served no more."""
         item = chosen_feedback(desk, chosen)
-        following = self._following(desk, status, before, chosen)
+        listed = (status, before, why)
+        following = self._following(desk, listed, chosen)
         reject(desk.db, item.id, reviewer=desk.person.owner)
-        return self.show(desk, status, before, following)
+        return self._go_on(desk, listed, following)
 
-    def _following(self, desk: Desk, status: str, before: int | None, chosen: int) -> int | None:
+    def _go_on(self, desk: Desk, listed: Listed, following: int | None) -> Updates:
+        status, before, why = listed
+        return self.show(desk, status, before, following, why)
+
+    def _following(self, desk: Desk, listed: Listed, chosen: int) -> int | None:
         """The row to go to once the chosen one is decided: the next one, else the one above."""
-        page = self._listed(desk, status, before, PAGE)
+        status, before, why = listed
+        page = self._listed(desk, status, before, PAGE, why)
         ids = [item.id for item in page]
         if chosen not in ids:
             return None
@@ -309,10 +365,19 @@ class FeedbackTab:
         return (ids[place + 1 :] + ids[:place][::-1] + [None])[0]
 
 
+def _says_something(item: Feedback) -> bool:
+    """Whether it could be approved as it stands."""
+    return item.correction is not None or item.rating is not None
+
+
 def _filters(counts: dict[str, int], stale: int, shown: str) -> list[tuple[str, str]]:
     """The statuses with how many there are; stale ones only where there are some."""
-    filters = [(f"{name} ({counts[key]})", key) for key, name in STATUS_NAMES.items()]
+    filters = [(f"{name} ({_counted(counts[key])})", key) for key, name in STATUS_NAMES.items()]
     return [*filters, (f"Stale ({stale})", STALE)] if stale or shown == STALE else filters
+
+
+def _counted(count: int) -> str:
+    return f"{count}+" if count == COUNTED else str(count)
 
 
 def contributor_name(db: Database, contributor: str) -> str:

@@ -17,11 +17,12 @@ STATUS_NAMES = {
     "rejected": "Rejected",
 }
 LABEL_LENGTH = 70
+_KINDS = {1: "👍 ", -1: "👎 ", None: ""}
 
 
 def label(item: Feedback) -> str:
     """The row in the list."""
-    kind = "" if item.correction else ("👍 " if item.rating == 1 else "👎 ")
+    kind = "" if item.correction else _KINDS[item.rating]
     text = " ".join(item.question.split())
     short = text if len(text) <= LABEL_LENGTH else text[: LABEL_LENGTH - 1] + "…"
     return f"#{item.id}  {kind}{short}"
@@ -46,6 +47,8 @@ def detail(
 def notes(review: Review, stale: Sequence[StalePassage] = ()) -> str:
     """What the reviewer should know before approving, and which passages have changed since."""
     told = []
+    if review.never:
+        told.append(f"It cannot be approved: {one_line(review.never)}.")
     if review.fault:
         told.append(f"It fails its {one_line(review.check)} check: {one_line(review.fault)}.")
     told += [_differs(one) for one in review.otherwise]

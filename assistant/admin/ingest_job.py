@@ -1,4 +1,4 @@
-"""Uploaded files on their way into a workspace: a job that any page can watch."""
+"""Uploaded files on their way into a workspace, or its index anew: jobs that any page can watch."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 
 from sqlite_utils import Database
 
-from assistant.admin.background import in_background, last_job
+from assistant.background import in_background, last_job
 from storage import jobs
+from storage.errors import Refused
 from storage.records import Job, Workspace
 
 if TYPE_CHECKING:
     from assistant.app import App
 
 KIND = "ingest"
+REINDEX = "reindex"
 
 
 def start_ingest(app: "App", workspace: Workspace, files: Sequence[Path]) -> Job:
@@ -29,9 +31,28 @@ def start_ingest(app: "App", workspace: Workspace, files: Sequence[Path]) -> Job
     return in_background(app, KIND, workspace.id, work)
 
 
+def start_reindex(app: "App", workspace: Workspace) -> Job:
+    """Queue a job that makes the workspace's part of the search index anew, and begin it.
+
+    Refused while one of the workspace runs.
+    """
+    from assistant.commands.documents import reindex
+
+    def check(db: Database) -> None:
+        last = last_ingest(db, workspace.id)
+        if last and last.finished_at is None:
+            raise Refused("Documents are being read: wait for the end of that.")
+
+    def work(db: Database, queued: Job) -> None:
+        for event in reindex(app, workspace=workspace.name):
+            jobs.beat(db, queued.id, 0.0, event.get("note", "done"))
+
+    return in_background(app, REINDEX, workspace.id, work, check)
+
+
 def last_ingest(db: Database, workspace_id: int) -> Job | None:
-    """The newest ingest of the workspace, running or not."""
-    return last_job(db, workspace_id, KIND)
+    """The newest ingest of the workspace or work on its index, running or not."""
+    return last_job(db, workspace_id, KIND, REINDEX)
 
 
 def _ingest(

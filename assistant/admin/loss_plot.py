@@ -1,52 +1,49 @@
-"""The loss of a round as a small drawing: SVG made here, so no plot library runs in the browser."""
+"""What was measured at each step, or of each round, as one line. Pure."""
 
 import math
 from collections.abc import Sequence
 
+from assistant.admin.scores import candidate_on
+from assistant.drawing import curve, drawing, levels, scale, text
+from assistant.plots import NOTHING, Plot
+from storage.records import TuningRound
+
 WIDTH, HEIGHT = 560, 200
 LEFT, RIGHT, TOP, BOTTOM = 44, 12, 12, 28
+CURVES = {
+    "loss": ("loss", "Loss"),
+    "rate": ("learning_rate", "Rate"),
+    "learned": ("learned", "Pairs learned"),
+}
+"""Plot -> what a round notes at each step, and how that is called."""
 
 
-def loss_plot(points: Sequence[tuple[int, float]]) -> str:
-    """(step, loss) pairs as one line of SVG; '' for fewer than two finite ones."""
+def loss_plot(points: Sequence[tuple[int, float]], name: str = "Loss", by: str = "step") -> Plot:
+    """(step, value) pairs; NOTHING for fewer than two finite ones."""
     points = [(step, loss) for step, loss in points if math.isfinite(loss)]
     if len(points) < 2:
-        return ""
+        return NOTHING
     first, last = points[0][0], points[-1][0]
     top = max(loss for _, loss in points) or 1.0
-    line = " ".join(f"{_x(step, first, last):.1f},{_y(loss, top):.1f}" for step, loss in points)
-    return (
-        f'<svg class="loss" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-        f'aria-label="Loss by step, now {points[-1][1]:.3f}">'
-        f"{_grid(top)}{_steps(first, last)}"
-        f'<polyline points="{line}" fill="none" stroke="currentColor" stroke-width="2"></polyline>'
-        "</svg>"
+    right = WIDTH - RIGHT
+    x = scale(first, last, LEFT, right)
+    y = scale(0.0, top, HEIGHT - BOTTOM, TOP)
+    inside = (
+        text(LEFT + 6, TOP + 4, name)
+        + levels(y, [(part * top, f"{part * top:.2g}") for part in (0, 0.5, 1)], LEFT, right)
+        + text(LEFT, HEIGHT - 8, f"{by} {first}")
+        + text(right, HEIGHT - 8, f"{by} {last}", "end")
+        + curve([(x(step), y(loss)) for step, loss in points])
     )
+    label = f"{name} by {by}, now {points[-1][1]:.3g}"
+    return Plot(drawing("loss", WIDTH, HEIGHT, label, inside), (by, name), points)
 
 
-def _x(step: int, first: int, last: int) -> float:
-    return LEFT + (step - first) / max(1, last - first) * (WIDTH - LEFT - RIGHT)
-
-
-def _y(loss: float, top: float) -> float:
-    return TOP + (1 - loss / top) * (HEIGHT - TOP - BOTTOM)
-
-
-def _grid(top: float) -> str:
-    """Three levels with their loss."""
-    parts = []
-    for share in (0.0, 0.5, 1.0):
-        y = _y(share * top, top)
-        parts.append(
-            f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"></line>'
-            f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{share * top:.2f}</text>'
-        )
-    return "".join(parts)
-
-
-def _steps(first: int, last: int) -> str:
-    y = HEIGHT - 8
-    return (
-        f'<text x="{LEFT}" y="{y}">step {first}</text>'
-        f'<text x="{WIDTH - RIGHT}" y="{y}" text-anchor="end">step {last}</text>'
-    )
+def right_by_round(newest_first: Sequence[TuningRound]) -> Plot:
+    """What each round's adapter got right of new wordings, in percent, from round to round."""
+    points = [
+        (item.id, 100 * found["right"] / found["total"])
+        for item in reversed(newest_first)
+        if (found := candidate_on(item.scores.get("scores") or {}, "new wordings"))
+    ]
+    return loss_plot(points, "Right of the wordings kept out, in percent", "round")

@@ -36,7 +36,7 @@ class OverrideForm:
         return {
             self.whole: gr.update(visible=True),
             self.state: f'<p class="note">Answers at once: {one_line(said)}.</p>',
-            self.stop: gr.update(visible=found.status == "active"),
+            self.stop: gr.update(visible=found.status == "active" and may_review(desk.person)),
         }
 
     def stop_it(self, desk: Desk, row: int | None) -> Updates:

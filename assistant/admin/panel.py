@@ -1,25 +1,51 @@
 """The admin page at `/admin`: a workspace on top, a tab for each thing that is decided."""
 
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from assistant.admin.adapters import AdaptersTab
+from assistant.admin.audit import AuditTab
 from assistant.admin.checks import ChecksTab
-from assistant.admin.desk import QUIET, Refresh
+from assistant.admin.desk import QUIET, Refresh, asked_workspace
 from assistant.admin.documents import DocumentsTab
+from assistant.admin.embed import EmbedTab
 from assistant.admin.erasure import ErasureTab
 from assistant.admin.feedback import FeedbackTab
 from assistant.admin.gaps import GapsTab
+from assistant.admin.keys import KeysTab
+from assistant.admin.overrides import OverridesTab
+from assistant.admin.overview import OverviewTab
 from assistant.admin.rounds import RoundsTab
-from assistant.security import identify, may_administer, may_review
-from storage.workspaces import DEFAULT, list_workspaces
+from assistant.admin.users import UsersTab
+from assistant.admin.workspaces import WorkspacesTab
+from assistant.security import identify, may_administer, may_see
+from storage.workspaces import list_workspaces
 
 if TYPE_CHECKING:
     from assistant.app import App
 
 UPLOADS_KEPT_S = 3600
+_EVERYBODY: Sequence[tuple[str, Callable[..., Any]]] = (
+    ("Overview", OverviewTab),
+    ("Feedback", FeedbackTab),
+    ("Gaps", GapsTab),
+    ("Overrides", OverridesTab),
+)
+"""What reviewers and viewers see; admins see the others too."""
+_ADMINS: Sequence[tuple[str, Callable[..., Any]]] = (
+    ("Documents", DocumentsTab),
+    ("Checks", ChecksTab),
+    ("Rounds", RoundsTab),
+    ("Adapters", AdaptersTab),
+    ("Embed", EmbedTab),
+    ("Keys", KeysTab),
+    ("Settings", WorkspacesTab),
+    ("Users", UsersTab),
+    ("Audit", AuditTab),
+)
 
 
 def build_admin(app: "App") -> gr.Blocks:
@@ -35,29 +61,12 @@ def build_admin(app: "App") -> gr.Blocks:
             gr.Button("Chat", link="/", size="sm", elem_id="to-chat")
             gr.Button("Log out", link="/logout", size="sm", elem_id="to-logout")
         with gr.Tabs(elem_id="tabs"):
-            with gr.Tab("Feedback") as feedback_tab:
-                feedback = FeedbackTab(app, workspace)
-            with gr.Tab("Gaps") as gaps_tab:
-                gaps = GapsTab(app, workspace)
-            with gr.Tab("Documents", visible=False) as documents_tab:
-                documents = DocumentsTab(app, workspace)
-            with gr.Tab("Checks", visible=False) as checks_tab:
-                checks = ChecksTab(app, workspace)
-            with gr.Tab("Rounds", visible=False) as rounds_tab:
-                rounds = RoundsTab(app, workspace)
-            with gr.Tab("Adapters", visible=False) as adapters_tab:
-                adapters = AdaptersTab(app, workspace)
-            with gr.Tab("Erasure", visible=False) as erasure_tab:
-                erasure = ErasureTab(app, workspace, erasure_tab)
-        tabs = {
-            feedback_tab: feedback.refresh,
-            gaps_tab: gaps.refresh,
-            documents_tab: documents.refresh,
-            checks_tab: checks.refresh,
-            rounds_tab: rounds.refresh,
-            adapters_tab: adapters.refresh,
-            erasure_tab: erasure.refresh,
-        }
+            tabs = {}
+            for title, make in (*_EVERYBODY, *_ADMINS):
+                with gr.Tab(title, visible=(title, make) in _EVERYBODY) as tab:
+                    tabs[tab] = make(app, workspace).refresh
+            with gr.Tab("Erasure", visible=False) as tab:
+                tabs[tab] = ErasureTab(app, workspace, tab).refresh
         _wire(app, page, workspace, tabs)
     page.queue(default_concurrency_limit=8, max_size=128)
     return page
@@ -66,18 +75,19 @@ def build_admin(app: "App") -> gr.Blocks:
 def _wire(app: "App", page: gr.Blocks, workspace: gr.Dropdown, tabs: dict[gr.Tab, Refresh]) -> None:
     """What is shown is fetched when a tab is opened and when the workspace changes.
 
-    The first tab at once, and the last, whose label says how many people wait.
+    The first two at once, since somebody who comes to review is faster than the page, and the
+    last, whose label says how many people wait.
     """
-    first, _, *admins_only = tabs  # reviewers see the first two
+    overview, feedback, *_ = tabs
+    admins_only = list(tabs)[len(_EVERYBODY) :]
 
     def load(request: gr.Request) -> dict[Any, Any]:
         person = identify(request, app)
-        if not may_review(person):
-            raise gr.Error("Log in as a reviewer or an admin.", print_exception=False)
-        asked = request.query_params.get("workspace") or DEFAULT
+        if not may_see(person):
+            raise gr.Error("Log in as an admin, a reviewer or a viewer.", print_exception=False)
         with closing(app.db()) as db:
             choices = [(item.name, item.id) for item in list_workspaces(db)]
-        chosen = dict(choices).get(asked, choices[0][1])
+            chosen = asked_workspace(db, request).id
         shown = gr.update(visible=may_administer(person))
         return {
             workspace: gr.update(choices=choices, value=chosen),
@@ -89,5 +99,5 @@ def _wire(app: "App", page: gr.Blocks, workspace: gr.Dropdown, tabs: dict[gr.Tab
         inputs = [workspace, *refresh.inputs]
         tab.select(refresh.handler, inputs, refresh.outputs, **QUIET)
         workspace.input(refresh.handler, inputs, refresh.outputs, **QUIET)
-        if tab in (first, admins_only[-1]):
+        if tab in (overview, feedback, admins_only[-1]):
             loaded.success(refresh.handler, inputs, refresh.outputs, **QUIET)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from assistant.admin.desk import Desk, Updates, binder, chosen_feedback
+from assistant.admin.desk import Desk, Updates, binder, chosen_feedback, fault_place
 from assistant.admin.tables import table
 from assistant.security import may_review
 from storage.errors import NotFound
@@ -26,7 +26,7 @@ class ParaphraseForm:
     def __init__(self, app: "App", workspace: gr.Dropdown, rows: gr.Radio) -> None:
         with gr.Column(visible=False, elem_id="paraphrases") as self.whole:
             self.listed = gr.Markdown()
-            with gr.Row(elem_id="paraphrase-row"):
+            with gr.Row(elem_id="paraphrase-row") as self.adding:
                 self.text = gr.Textbox(
                     label="The same question in other words",
                     info="A round is judged by it and never learns from it.",
@@ -34,13 +34,14 @@ class ParaphraseForm:
                     min_width=280,
                 )
                 self.add = gr.Button("Add", size="md", scale=0, min_width=100)
+            self.fault = fault_place()
             with gr.Row(visible=False, elem_id="paraphrase-remove-row") as self.removing:
                 self.chosen = gr.Dropdown([], label="Remove one", min_width=280)
                 self.remove = gr.Button("Remove", size="md", scale=0, min_width=100)
-        self.outputs = {self.whole, self.listed, self.text, self.removing, self.chosen}
+        self.outputs = {self.whole, self.listed, self.adding, self.text, self.removing, self.chosen}
         bind = binder(app, may_review, workspace, self.outputs)
-        bind(self.add.click, self.add_it, rows, self.text)
-        bind(self.text.submit, self.add_it, rows, self.text)
+        bind(self.add.click, self.add_it, rows, self.text, fault=self.fault)
+        bind(self.text.submit, self.add_it, rows, self.text, fault=self.fault)
         bind(self.remove.click, self.remove_it, rows, self.chosen)
 
     def show(self, desk: Desk, item: Feedback | None) -> Updates:
@@ -56,8 +57,9 @@ class ParaphraseForm:
                 [(one.id, one.question) for one in found],
                 empty="No paraphrases. A need corrected in one or two wordings is judged by them.",
             ),
+            self.adding: gr.update(visible=may_review(desk.person)),
             self.text: "",
-            self.removing: gr.update(visible=bool(found)),
+            self.removing: gr.update(visible=bool(found) and may_review(desk.person)),
             self.chosen: gr.update(choices=[(one.question, one.id) for one in found], value=None),
         }
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from assistant.admin.desk import Desk, Updates
+from assistant.admin.desk import Desk, Updates, fault_place
 from assistant.admin.rebase_job import cancel_rebase, last_rebase, start_rebase
 from assistant.admin.tables import job_state
 from assistant.chat_view import one_line
@@ -24,10 +24,13 @@ class RebaseForm:
                 self.name = gr.Textbox(
                     label="Base model",
                     info="A Hub id, or a folder on the server",
+                    elem_id="rebase-name",
+                    elem_classes="kept",
                     max_lines=1,
                     min_width=240,
                 )
                 self.ask = gr.Button("Teach it the same…", size="md", scale=0, min_width=200)
+            self.fault = fault_place()
             with gr.Column(visible=False, elem_id="rebase-sure") as self.sure:
                 self.question = gr.Markdown()
                 with gr.Row():

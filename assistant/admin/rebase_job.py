@@ -1,11 +1,10 @@
 """Every adapter taught again on another base model: the house's job, which any page can watch."""
 
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 from sqlite_utils import Database
 
-from assistant.admin.background import Cancelled, beat, in_background
+from assistant.background import Cancelled, beat, in_background
 from storage import jobs
 from storage.errors import ApprenticeError, BadInput, Refused
 from storage.records import Job
@@ -29,7 +28,8 @@ def start_rebase(app: "App", base_model: str, *, actor: str) -> Job:
     if not base_model.strip():
         raise BadInput("Name the base model: a Hub id, or a folder on the server.")
     name = rebase.full_name(base_model.strip())
-    with closing(app.db()) as db:
+
+    def alone(db: Database) -> None:
         if any(job.kind == KIND for job in jobs.running_jobs(db)):
             raise Refused("The adapters are being taught on another base: wait, or cancel it.")
 
@@ -41,7 +41,7 @@ def start_rebase(app: "App", base_model: str, *, actor: str) -> Job:
                 raise Cancelled("It was cancelled.") from None
             raise
 
-    return in_background(app, KIND, None, work)
+    return in_background(app, KIND, None, work, alone)
 
 
 def last_rebase(db: Database) -> Job | None:

@@ -69,6 +69,7 @@ class RoundForm:
             info="KEY=VALUE, apart by spaces; they go before the choices above",
             max_lines=1,
             elem_id="round-dials",
+            elem_classes="kept",
         )
         self.inputs = [self.minutes, self.objective, self.method, self.begin, self.more]
 

@@ -1,12 +1,13 @@
 """Rounds: dry run, start, and what goes on; read from rows, so that a reload shows it again."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 from sqlite_utils import Database
 
 from assistant.admin.bundles import BundlesForm
-from assistant.admin.desk import Desk, Refresh, Updates, at_desk, binder
+from assistant.admin.desk import Desk, Refresh, Updates, at_desk, binder, fault_place
 from assistant.admin.round_form import RoundForm, wanted
 from assistant.admin.rounds_view import history, plan_summary, running
 from assistant.admin.schedule import ScheduleForm
@@ -19,6 +20,7 @@ from storage.jobs import job, request_cancel
 from storage.pairs import pairs_since_last_round
 from storage.records import TuningRound
 from storage.rounds import list_rounds, metrics
+from tuning.child import LOG
 
 if TYPE_CHECKING:
     from assistant.app import App
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 WATCH_S = 2.0
 SHOWN = 20
 """Finished rounds in the history."""
+LOG_LINES = 30
+LOG_BYTES = 8192
+"""Of the end of a log, in which those lines are looked for."""
 
 
 class RoundsTab:
@@ -34,6 +39,7 @@ class RoundsTab:
     def __init__(self, app: "App", workspace: gr.Dropdown) -> None:
         self._app = app
         self.form = RoundForm()
+        self.fault = fault_place()
         with gr.Row(elem_id="plan-row"):
             self.plan = gr.Button("What would a round do?", size="md", scale=0, min_width=230)
             self.start = gr.Button(
@@ -65,8 +71,8 @@ class RoundsTab:
         handler = at_desk(app, may_administer, self.open, silent=True)
         parts = {self.form.begin} | self.schedule.outputs | self.bundles.outputs
         self.refresh = Refresh(handler, [], outputs | parts)
-        bind(self.plan.click, self.plan_it, *self.form.inputs, **slow)
-        bind(self.start.click, self.start_it, *self.form.inputs, **slow)
+        bind(self.plan.click, self.plan_it, *self.form.inputs, fault=self.fault, **slow)
+        bind(self.start.click, self.start_it, *self.form.inputs, fault=self.fault, **slow)
         bind(self.cancel.click, self.cancel_it)
         bind(self.resume.click, self.resume_it, **slow)
         bind(self.timer.tick, self.watch, self.seen, silent=True)
@@ -82,7 +88,7 @@ class RoundsTab:
         """Everything as the rows say."""
         found = list_rounds(desk.db, desk.workspace.id, SHOWN)
         open_round = next((item for item in found if item.finished_at is None), None)
-        past = [(item, _losses(desk.db, item)) for item in found if item.finished_at is not None]
+        past = [(item, _measured(desk.db, item)) for item in found if item.finished_at is not None]
         new = pairs_since_last_round(desk.db, desk.workspace.id)
         planned = goes_on(self._app, desk.db, desk.workspace)
         planned = planned or next_planned(desk.db, desk.workspace)
@@ -151,7 +157,8 @@ class RoundsTab:
     def _running(self, desk: Desk, item: TuningRound | None) -> Any:
         if item is None:
             return gr.update(value="", visible=False)
-        said = running(item, job(desk.db, item.job_id), _losses(desk.db, item))
+        log = _end_of(self._app.datadir.rounds / str(item.id) / "out" / LOG)
+        said = running(item, job(desk.db, item.job_id), _measured(desk.db, item), log)
         return gr.update(value=said, visible=True)
 
     def _mark(self, desk: Desk) -> str:
@@ -168,5 +175,18 @@ def _open_round(desk: Desk) -> TuningRound | None:
     return next((item for item in found if item.finished_at is None), None)
 
 
-def _losses(db: Database, item: TuningRound) -> list[tuple[int, float]]:
-    return [(step, value) for step, _, value in metrics(db, item.id, "loss")]
+def _measured(db: Database, item: TuningRound) -> dict[str, list[tuple[int, float]]]:
+    found: dict[str, list[tuple[int, float]]] = {}
+    for step, name, value in metrics(db, item.id):
+        found.setdefault(name, []).append((step, value))
+    return found
+
+
+def _end_of(log: Path) -> str:
+    """The last lines of a file; '' where there is none yet."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - LOG_BYTES))
+            return "\n".join(file.read().decode(errors="replace").splitlines()[-LOG_LINES:])
+    except FileNotFoundError:
+        return ""

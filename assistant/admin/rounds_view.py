@@ -1,14 +1,16 @@
 """A round in words: the plan, how far it is, how it was judged. HTML from rows, escaped. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from assistant.admin.before_after_plot import before_after_plot
 from assistant.admin.feedback_view import day_and_time
-from assistant.admin.loss_plot import loss_plot
+from assistant.admin.loss_plot import CURVES, loss_plot, right_by_round
 from assistant.admin.scores import score_table, training_facts
 from assistant.admin.tables import bar, facts
 from assistant.chat_view import one_line
+from assistant.plots import figure
 from storage.records import Job, TuningRound
 
 if TYPE_CHECKING:
@@ -54,32 +56,62 @@ def plan_summary(plan: "RoundPlan") -> str:
     )
 
 
-def running(item: TuningRound, job: Job, losses: Sequence[tuple[int, float]]) -> str:
-    """The bar and the plot of a round that is not finished."""
+Measured = Mapping[str, Sequence[tuple[int, float]]]
+"""By name, the (step, value) pairs that a round noted."""
+
+
+def running(item: TuningRound, job: Job, measured: Measured, log: str = "") -> str:
+    """The bar and the plots of a round that is not finished, and the end of its log."""
     ends = " · stopping" if job.cancel_requested else ""
     note = job.note or ("waiting to start" if job.state == "queued" else "starting")
     resumed = "".join(f'<p class="note">{one_line(said)}</p>' for said in _resumption(item))
-    return f"<h4>Round {item.id}</h4>{resumed}{bar(job.progress, note + ends)}{loss_plot(losses)}"
+    far = bar(job.progress, note + ends)
+    return f"<h4>Round {item.id}</h4>{resumed}{far}{_curves(item, measured)}{log_tail(log)}"
 
 
-def history(found: Sequence[tuple[TuningRound, Sequence[tuple[int, float]]]]) -> str:
-    """The finished rounds, newest first, each with its reasons and its loss to unfold."""
+def log_tail(log: str) -> str:
+    """The last lines of a round's log, to unfold; '' for none."""
+    if not log:
+        return ""
+    return f'<details><summary>Log</summary><div class="passage">{one_line(log)}</div></details>'
+
+
+def _from_round_to_round(newest_first: Sequence[TuningRound]) -> str:
+    drawn = right_by_round(newest_first)
+    if not drawn.svg:
+        return ""
+    shown = figure(drawn, "history", workspace=newest_first[0].workspace_id)
+    return f"<details><summary>From round to round</summary>{shown}</details>"
+
+
+def _curves(item: TuningRound, measured: Measured) -> str:
+    return "".join(
+        figure(loss_plot(measured.get(noted, ()), called), name, round=item.id)
+        for name, (noted, called) in CURVES.items()
+    )
+
+
+def history(found: Sequence[tuple[TuningRound, Measured]]) -> str:
+    """The finished rounds, newest first, each with its reasons and its plots to unfold."""
     if not found:
         return '<p class="note">No round yet.</p>'
-    return "".join(_finished(item, losses) for item, losses in found)
+    listed = "".join(_finished(item, measured) for item, measured in found)
+    return _from_round_to_round([item for item, _ in found]) + listed
 
 
-def _finished(item: TuningRound, losses: Sequence[tuple[int, float]]) -> str:
+def _finished(item: TuningRound, measured: Measured) -> str:
     said = _said(item)
     notes = [*item.config.get("notes", []), *_resumption(item), *item.scores.get("notes", [])]
     reasons = [*item.reasons, *notes, *([item.error] if item.error else [])]
     listed = "".join(f"<li>{one_line(reason)}</li>" for reason in reasons)
     took = _minutes(item)
+    bars = figure(before_after_plot(_scores(item)), "rounds", round=item.id)
     return (
         f'<div class="round"><p><strong>Round {item.id}: {said}.</strong>'
         f' <span class="note">{day_and_time(item.created_at)} UTC{took}</span></p>'
-        f"{f'<ul>{listed}</ul>' if listed else ''}"
-        f"<details><summary>Numbers</summary>{_numbers(item)}{loss_plot(losses)}</details></div>"
+        f"{f'<ul>{listed}</ul>' if listed else ''}{bars}"
+        f"<details><summary>Numbers</summary>{_numbers(item)}{_curves(item, measured)}</details>"
+        "</div>"
     )
 
 
@@ -108,6 +140,9 @@ def _time(iso: str) -> float:
 
 
 def _numbers(item: TuningRound) -> str:
-    scores = item.scores.get("scores")
-    measured = score_table(scores) if isinstance(scores, dict) else ""
-    return measured + training_facts(item.scores, item.config)
+    return score_table(_scores(item)) + training_facts(item.scores, item.config)
+
+
+def _scores(item: TuningRound) -> Mapping[str, Any]:
+    found = item.scores.get("scores")
+    return found if isinstance(found, dict) else {}

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from assistant.admin.desk import QUIET, Desk, Updates, at_desk
+from assistant.admin.desk import Desk, Updates, binder, fault_place
 from assistant.schedule import next_planned
 from assistant.security import may_administer
 from storage.database import write_transaction
@@ -23,7 +23,8 @@ class ScheduleForm:
             with gr.Row():
                 self.schedule = gr.Textbox(
                     label="Start by itself",
-                    info='crontab, such as "0 2 * * 1-5", or "every 20" approved corrections',
+                    info='A crontab line, or "every 20" approved corrections',
+                    placeholder="0 2 * * 1-5",  # not in the info, which takes stars for Markdown
                     min_width=240,
                 )
                 self.hours = gr.Textbox(
@@ -40,11 +41,12 @@ class ScheduleForm:
                     min_width=300,
                 )
                 self.save = gr.Button("Save", size="md", scale=0, min_width=100)
+            self.fault = fault_place()
             self.said = gr.Markdown(elem_id="schedule-said")
         inputs = [self.schedule, self.hours, self.minutes, self.dials]
         self.outputs = {*inputs, self.said}
-        handler = at_desk(app, may_administer, self.save_it)
-        self.save.click(handler, [workspace, *inputs], self.outputs, **QUIET)
+        bind = binder(app, may_administer, workspace, self.outputs)
+        bind(self.save.click, self.save_it, *inputs, fault=self.fault)
 
     def show(self, desk: Desk) -> Updates:
         """The settings as they are."""

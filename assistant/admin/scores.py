@@ -44,6 +44,12 @@ def candidate_line(scores: Mapping[str, Any]) -> str:
     )
 
 
+def candidate_on(scores: Mapping[str, Any], name: str) -> Mapping[str, int] | None:
+    """What the adapter itself got right of one slice: {"right", "total"}; None: not measured."""
+    found = _slices(scores, "candidate").get(name)
+    return found if found and found["total"] else None
+
+
 def training_facts(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str:
     """How the training went, and with which dials."""
     training = summary.get("training") or {}

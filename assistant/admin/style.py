@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from assistant.admin.desk import Desk, Updates, binder
+from assistant.admin.desk import Desk, Updates, binder, fault_place
 from assistant.admin.style_job import last_style, start_style
 from assistant.admin.tables import job_state
 from assistant.security import may_administer
@@ -38,8 +38,10 @@ class StyleForm:
                     lines=1,
                     min_width=280,
                     elem_id="style-author",
+                    elem_classes="kept",
                 )
                 self.take = gr.Button("Take it in", size="md", scale=0, min_width=120)
+            self.fault = fault_place()
             self.approve = gr.Checkbox(
                 label="Approve texts whose request is known; drafted requests wait for a review"
             )
@@ -49,7 +51,8 @@ class StyleForm:
         self.timer = gr.Timer(WATCH_S)
         self.outputs = {self.files, self.state, self.cancel, self.seen}
         bind = binder(app, may_administer, workspace, self.outputs)
-        bind(self.take.click, self.take_it, self.files, self.author, self.approve)
+        given = [self.files, self.author, self.approve]
+        bind(self.take.click, self.take_it, *given, fault=self.fault)
         bind(self.cancel.click, self.cancel_it)
         bind(self.timer.tick, self.watch, self.seen, silent=True)
 
@@ -72,7 +75,6 @@ class StyleForm:
             raise BadInput("Add a file first: mails, documents or rows.")
         start_style(
             self._app,
-            desk.db,
             desk.workspace,
             [Path(name) for name in files],
             (author or "").strip() or None,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlite_utils import Database
 
-from assistant.admin.background import beat, in_background, last_job
+from assistant.background import beat, in_background, last_job
 from storage import jobs
 from storage.errors import Refused
 from storage.records import Job, Workspace
@@ -19,7 +19,6 @@ KIND = "style"
 
 def start_style(
     app: "App",
-    db: Database,
     workspace: Workspace,
     files: Sequence[Path],
     author: str | None,
@@ -31,9 +30,11 @@ def start_style(
 
     Refused while another one runs in the workspace.
     """
-    running = last_style(db, workspace.id)
-    if running is not None and running.finished_at is None:
-        raise Refused("Writing is being taken in: wait for its end, or cancel it.")
+
+    def alone(db: Database) -> None:
+        running = last_style(db, workspace.id)
+        if running is not None and running.finished_at is None:
+            raise Refused("Writing is being taken in: wait for its end, or cancel it.")
 
     def work(db: Database, queued: Job) -> str:
         from assistant.commands.style import take_writing
@@ -55,7 +56,7 @@ def start_style(
                 jobs.beat(db, queued.id, 1.0, _said(event))
         return "\n".join(warnings)
 
-    return in_background(app, KIND, workspace.id, work)
+    return in_background(app, KIND, workspace.id, work, alone)
 
 
 def last_style(db: Database, workspace_id: int) -> Job | None:

@@ -1,4 +1,4 @@
-"""`apprentice adapters list|show|promote|rollback|delete|export|import|push` and `lineage`."""
+"""`apprentice adapters` (list, show, compare, promote, rollback, ...) and `apprentice lineage`."""
 
 import shutil
 from collections.abc import Iterator, Sequence
@@ -14,11 +14,12 @@ from assistant.verbs import Event, Events
 from storage import adapters
 from storage.conversations import message
 from storage.erasure import erased_examples
-from storage.errors import NotFound
+from storage.errors import BadInput, NotFound
 from storage.feedback import feedback
 from storage.records import Feedback, RoundDocument, RoundExample
 from storage.round_documents import round_documents
 from storage.rounds import refuse_second, tuning_round
+from storage.side_by_side import side_by_side
 from storage.stale import stale_feedback
 from storage.workspaces import workspace as workspace_named
 from storage.workspaces import workspace_by_id
@@ -52,6 +53,19 @@ def show(app: App, *, id: int) -> Iterator[Event]:
             "stale": f"{len(stale)} of {len(taught)} corrections",
             "notes": read_notes(folder),
         }
+
+
+def compare(app: App, *, left: str, right: str) -> Iterator[Event]:
+    """What two said to the questions that judged both; `base` is the base model."""
+    both = [None if one == "base" else _number(one) for one in (left, right)]
+    with closing(app.db()) as db:
+        yield from map(asdict, side_by_side(db, *both))
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal():
+        raise BadInput(f"{text!r} is no adapter: give a number, or base.")
+    return int(text)
 
 
 def promote(app: App, *, id: int, reason: str | None = None) -> Iterator[Event]:

@@ -5,14 +5,16 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from sqlite_utils import Database
 
 from assistant.app import App
+from assistant.attaching import attach as attach_file
 from assistant.commands.documents import mend
 from assistant.commands.rows import Turns, read_rows, turns_of
-from assistant.reply import Delta, Done, ReplyOptions, reply
+from assistant.reply import Delta, Done, ReplyEvent, ReplyOptions, reply
 from assistant.verbs import Event, Events
 from storage.conversations import (
     add_message,
@@ -20,6 +22,7 @@ from storage.conversations import (
     messages_of,
     start_conversation,
 )
+from storage.database import write_transaction
 from storage.errors import ApprenticeError, BadInput
 from storage.records import Workspace
 from storage.workspaces import workspace as workspace_named
@@ -45,15 +48,21 @@ def ask(
     workspace: str,
     question: str | None = None,
     file: str | None = None,
+    attach: Sequence[str] = (),
     no_overrides: bool = False,
     no_examples: bool = False,
     no_documents: bool = False,
     adapter: str | None = None,
     max_tokens: int | None = None,
 ) -> Events:
-    """Answer `question`, piece by piece, or every line of `file`, in the file's order."""
+    """Answer `question`, piece by piece, or every line of `file`, in the file's order.
+
+    `attach` are files to ask about; their text stays with the conversation.
+    """
     if (question is None) == (file is None):
         raise BadInput("Give a question or --file with one question a line, and not both.")
+    if attach and question is None:
+        raise BadInput("--attach goes with one question, not with --file.")
     options = ReplyOptions(
         use_overrides=not no_overrides,
         use_examples=not no_examples,
@@ -66,7 +75,10 @@ def ask(
         if options.use_documents:
             mend(app, db, found.id)
     if question is not None:
-        yield from _ask_one(app, found, Asked(Turns(question)), options, OWNER)
+        joined = None
+        for path in attach:
+            joined = attach_file(app, found, OWNER, joined, Path(path), path).conversation_id
+        yield from _ask_one(app, found, Asked(Turns(question)), options, OWNER, joined=joined)
         return 0
     asked = [row for _, row in read_rows(str(file), _asked)[0]]
     failed = 0
@@ -134,16 +146,37 @@ def _ask_one(
     options: ReplyOptions,
     owner: str,
     left: threading.Event | None = None,
+    *,
+    joined: str | None = None,
 ) -> Iterator[Event]:
-    turns = asked.turns
+    for event in reply_to(app, found, asked.turns, options, owner, left, joined=joined):
+        yield {"delta": event.text} if isinstance(event, Delta) else result(app, event)
+
+
+def reply_to(
+    app: App,
+    found: Workspace,
+    turns: Turns,
+    options: ReplyOptions,
+    owner: str,
+    left: threading.Event | None = None,
+    *,
+    joined: str | None = None,
+) -> Iterator[ReplyEvent]:
+    """As `reply`, to the question that `turns` ends with, in a new conversation of all its turns.
+
+    `joined` is a conversation that the question goes on with instead; what was said in it counts,
+    and not the other turns.
+    """
     said = replace(found, instructions=instructions(found, turns.system))
-    conversation_id = _conversation(app, found, turns, owner)
-    events = reply(app, said, conversation_id, owner, turns.question, options=options, cancel=left)
+    conversation_id = joined or _conversation(app, found, turns, owner)
     try:
-        for event in events:
-            yield {"delta": event.text} if isinstance(event, Delta) else result(app, event)
+        yield from reply(
+            app, said, conversation_id, owner, turns.question, options=options, cancel=left
+        )
     except ApprenticeError:
-        _forget_unasked(app, conversation_id, turns)
+        if not joined:
+            _forget_unasked(app, conversation_id, turns)
         raise
 
 
@@ -160,7 +193,7 @@ def instructions(found: Workspace, system: str) -> str:
 
 
 def _conversation(app: App, found: Workspace, turns: Turns, owner: str) -> str:
-    with closing(app.db()) as db:
+    with closing(app.db()) as db, write_transaction(db):
         conversation_id = start_conversation(db, found.id, owner).id
         add_history(db, conversation_id, turns)
     return conversation_id
@@ -195,6 +228,7 @@ def result(app: App, done: Done) -> Event:
         "sources": [
             {
                 "document": passage.document,
+                "url": passage.source_url,
                 "chunk_id": passage.chunk_id,
                 "text": passage.text,
                 "score": passage.score,

@@ -1,4 +1,4 @@
-"""`apprentice ingest`, `apprentice documents list|remove|reindex` and `apprentice search`."""
+"""`apprentice ingest`, `apprentice documents list|show|remove|reindex` and `apprentice search`."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -8,18 +8,64 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from assistant.app import App
+from assistant.background import at_work
 from assistant.commands.who import actor
 from assistant.verbs import Event, Events
+from assistant.website import KIND, Website, refuse_second, take_website
+from storage import jobs
 from storage.audit import audit
-from storage.documents import chunk_hashes, document_by_name, list_documents
+from storage.documents import chunk_hashes, chunks_of, document_by_name, list_documents
 from storage.errors import BadInput
 from storage.records import Passage
 from storage.stale import stale_feedback
 from storage.workspaces import workspace as workspace_named
 
 
-def ingest(app: App, *, workspace: str, paths: list[str]) -> Events:
-    """Take files and folders in; one result per file.
+def ingest(
+    app: App,
+    *,
+    workspace: str,
+    paths: list[str],
+    site: str | None = None,
+    max_pages: int | None = None,
+    hosts: list[str] | None = None,
+) -> Events:
+    """Take files and folders in, or one's own website; one result per file or page."""
+    if bool(paths) == bool(site):
+        raise BadInput("Give files or folders, or --site with an address, and not both.")
+    if site:
+        return (yield from _ingest_site(app, workspace, site, max_pages, tuple(hosts or ())))
+    if max_pages or hosts:
+        raise BadInput("--max-pages and --host are for a website: name it with --site.")
+    return (yield from _ingest_files(app, workspace, paths))
+
+
+def _ingest_site(
+    app: App, workspace: str, site: str, max_pages: int | None, hosts: tuple[str, ...]
+) -> Events:
+    """A walk through the website; the exit code is 1 when some pages could not be had."""
+    failed, changed = 0, False
+    with closing(app.db()) as db:
+        found = workspace_named(db, workspace)
+        website = Website(site, max_pages or found.settings.site_pages, hosts)
+        job = jobs.create_job(db, KIND, found.id, lambda db: refuse_second(db, found.id))
+        with at_work(db, job):
+            yield {"progress": None, "note": "opening the search index"}
+            sync(app, db, found.id)
+            for event in take_website(app, db, found, website, job):
+                if "status" in event:
+                    failed += event["status"] == "failed"
+                    changed |= event["status"] in ("replaced", "removed")
+                    row = jobs.job(db, job.id)
+                    yield {"progress": row.progress, "note": row.note}
+                yield event
+        if changed:
+            yield from stale_warning(db, found.id)
+    return 1 if failed else 0
+
+
+def _ingest_files(app: App, workspace: str, paths: list[str]) -> Events:
+    """Files and folders.
 
     BadInput when a path does not exist (then nothing is taken) and when no file could be read;
     the exit code is 1 when some could not.
@@ -54,6 +100,13 @@ def list_all(app: App, *, workspace: str) -> Iterator[Event]:
             yield {**asdict(item), "chunks": item.chunk_count}
 
 
+def show(app: App, *, workspace: str, name: str) -> Iterator[Event]:
+    """The passages that a document was cut into, in reading order."""
+    with closing(app.db()) as db:
+        known = document_by_name(db, workspace_named(db, workspace).id, name)
+        yield from map(asdict, chunks_of(db, known.id))
+
+
 def remove(app: App, *, workspace: str, names: list[str]) -> Iterator[Event]:
     """Remove documents with their chunks and vectors; none when one of them is not there."""
     from knowledge.ingest import remove as remove_everywhere
@@ -76,9 +129,11 @@ def reindex(app: App, *, workspace: str) -> Iterator[Event]:
         found = workspace_named(db, workspace)
         chunks = len(chunk_hashes(db, found.id))
         yield {"progress": None, "note": f"embedding {chunks} chunks"}
-        for collection in (chunks_collection, corrections_collection):
-            app.index.drop(collection(found.id, app.embedder))
-        sync(app, db, found.id)
+        pages = chunks_collection(found.id, app.embedder)
+        with app.index.filling(pages):
+            for collection in (pages, corrections_collection(found.id, app.embedder)):
+                app.index.drop(collection)
+            sync(app, db, found.id)
     yield {"workspace": workspace, "chunks": chunks}
 
 
@@ -111,6 +166,7 @@ def passage_event(passage: Passage) -> Event:
     """A passage as `search --json` prints it."""
     return {
         "document": passage.document,
+        "url": passage.source_url,
         "chunk_id": passage.chunk_id,
         "text": passage.text,
         "score": passage.score,
@@ -123,7 +179,7 @@ def passage_event(passage: Passage) -> Event:
 
 def sync(app: App, db: Database, workspace_id: int) -> None:
     """Make the index equal to the database: after a loss, or an ingest that was cut off."""
-    from knowledge.ingest import sync_index
+    from knowledge.chunk_vectors import sync_index
 
     sync_index(db, app.index, app.embedder, workspace_id)
 

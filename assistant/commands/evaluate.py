@@ -4,7 +4,6 @@ Questions are answered as service answers them, but without overrides: those wou
 very corrections that are asked about, and say nothing about the model.
 """
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -22,9 +21,7 @@ from storage.errors import BadInput
 from storage.records import Workspace
 from storage.workspaces import workspace as workspace_named
 from tuning.checks import check_for, judge
-
-Z = 1.959964
-"""Standard deviations of a 95% interval."""
+from tuning.evidence import wilson
 
 
 @dataclass(frozen=True)
@@ -65,14 +62,6 @@ def evaluate(
         yield _score(kind, [one for one in judged if one[0].check["type"] == kind])
     if len(kinds) > 1:
         yield _score("all", judged)
-
-
-def wilson(right: int, total: int) -> tuple[float, float]:
-    """The 95% score interval of a share (Wilson 1927): honest for few cases, never outside 0..1."""
-    share, width = right / total, Z * Z / total
-    middle = (share + width / 2) / (1 + width)
-    half = Z * math.sqrt(share * (1 - share) / total + width / total / 4) / (1 + width)
-    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def _score(kind: str, judged: Sequence[tuple[Question, Event]]) -> Event:

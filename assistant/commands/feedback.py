@@ -1,7 +1,6 @@
-"""`apprentice feedback list|show|approve|stale|keep|reject|export`."""
+"""`apprentice feedback list|show|approve|set|stale|keep|reject|export`."""
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict
@@ -12,8 +11,9 @@ from sqlite_utils import Database
 
 from assistant.admin.word_diff import plain_changes
 from assistant.app import App
-from assistant.commands.folders import unwritable
+from assistant.commands.folders import write_new
 from assistant.commands.who import actor
+from assistant.feedback_reasons import named_reason
 from assistant.prompt import build_messages
 from assistant.review import Reviews
 from assistant.verbs import Event
@@ -22,17 +22,37 @@ from storage.copies import record_copy
 from storage.database import write_transaction
 from storage.errors import BadInput, NotFound
 from storage.records import Feedback, Inputs, Pair, Workspace
+from storage.review_reasons import set_review_reasons
 from storage.stale import keep as keep_stale
 from storage.stale import stale_passages
 from storage.workspaces import workspace as workspace_named
 
 
-def list_some(app: App, *, workspace: str, status: str | None, limit: int) -> Iterator[Event]:
-    """The newest feedback, newest first."""
+def list_some(
+    app: App, *, workspace: str, status: str | None, limit: int, reason: str | None = None
+) -> Iterator[Event]:
+    """The newest feedback, newest first; with a `reason`, what it was given for by anybody."""
+    text = named_reason(reason) if reason else None
+    with closing(app.db()) as db:
+        id = workspace_named(db, workspace).id
+        for item in feedback.list_feedback(db, id, status=status, limit=limit, reason=text):
+            yield asdict(item)
+
+
+def set_reasons(
+    app: App, *, workspace: str, ids: list[int], reasons: list[str], none: bool = False
+) -> Iterator[Event]:
+    """Say why replies were wrong, all or none of `ids`; `none` takes a reviewer's reasons away."""
+    if bool(reasons) == none:
+        raise BadInput("Say why with --reason REASON, or take the reasons away with --none.")
+    texts = [named_reason(one) for one in reasons]
     with closing(app.db()) as db:
         found = workspace_named(db, workspace)
-        for item in feedback.list_feedback(db, found.id, status=status, limit=limit):
-            yield asdict(item)
+        with write_transaction(db):
+            items = _here(db, found, ids)
+            done = [set_review_reasons(db, one.id, texts, reviewer=actor()) for one in items]
+        for item in done:
+            yield {"feedback": item.id, "review_reasons": list(item.review_reasons)}
 
 
 def approve(
@@ -91,6 +111,7 @@ def show(app: App, *, workspace: str, id: int) -> Iterator[Event]:
             "suggested_group": review.group,
             "check": review.check,
             "fault": review.fault,
+            "never": review.never,
             "contradicts": [asdict(one) for one in review.otherwise],
             "pages": [asdict(page) for page in review.pages],
         }
@@ -153,7 +174,8 @@ def export(app: App, *, workspace: str, format: str, to: str | None) -> Iterator
             return
         # on record before it is there: an erasure must be able to name it
         record_copy(db, kind="export", place=to, format=format, actor=actor())
-        yield {"file": to, "format": format, "rows": _write_new(Path(to), rows)}
+        lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        yield {"file": to, "format": format, "rows": write_new(Path(to), lines)}
 
 
 def _left_out(db: Database, workspace_id: int, format: str) -> Iterator[str]:
@@ -207,25 +229,3 @@ def _here(db: Database, found: Workspace, ids: list[int]) -> list[Feedback]:
                 f"There is no feedback {item.id} in {found.name!r}: `feedback list` shows it."
             )
     return items
-
-
-def _write_new(path: Path, rows: Iterator[Event]) -> int:
-    """Write JSON lines to a file that did not exist (mode 0600: people's words); returns how many.
-
-    The file appears under its name when it is whole.
-    """
-    if path.exists():
-        raise BadInput(f"{path} exists already: name a new file.")
-    count = 0
-    draft = path.with_name(f".{path.name}.partial")
-    try:
-        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-            for row in rows:
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
-                count += 1
-        draft.rename(path)
-    except OSError as error:
-        raise unwritable(path, error) from None
-    finally:
-        draft.unlink(missing_ok=True)
-    return count

@@ -5,31 +5,25 @@ from contextlib import closing
 
 from sqlite_utils import Database
 
+from assistant.accounts import change_account, create_account, delete_account, usable_names
 from assistant.app import App
 from assistant.commands.who import actor
 from assistant.verbs import Event
-from storage import users
-from storage.audit import audit
-from storage.database import write_transaction
-from storage.errors import BadInput
 from storage.records import User
-from storage.workspaces import list_workspaces, workspace
+from storage.users import list_users
 
 
 def list_all(app: App) -> Iterator[Event]:
     """All users with the workspaces that they may use."""
     with closing(app.db()) as db:
-        for user in users.list_users(db):
+        for user in list_users(db):
             yield _event(db, user)
 
 
 def create(app: App, *, name: str, role: str, password_hash: str) -> Iterator[Event]:
     """Add a user."""
     with closing(app.db()) as db:
-        with write_transaction(db):
-            user = users.create_user(db, name, password_hash, role)
-            audit(db, actor(), "user created", f"user:{user.id}", {"role": role})
-        yield _event(db, user)
+        yield _event(db, create_account(db, name, role, password_hash, actor=actor()))
 
 
 def set_values(
@@ -42,34 +36,30 @@ def set_values(
     leave: str | None = None,
 ) -> Iterator[Event]:
     """Change role, password and memberships of a user, all or none."""
-    changes = {"role": role, "password": password_hash, "join": join, "leave": leave}
-    changed = [key for key, value in changes.items() if value is not None]
-    if not changed:
-        raise BadInput(
-            f"Nothing to change for {name!r}: give --role, --password, --join or --leave."
-        )
     with closing(app.db()) as db:
-        with write_transaction(db):
-            user = users.set_user(db, name, role=role, password_hash=password_hash)
-            if join is not None:
-                users.join(db, user.id, workspace(db, join).id)
-            if leave is not None:
-                users.leave(db, user.id, workspace(db, leave).id)
-            audit(db, actor(), "user set", f"user:{user.id}", {"changed": changed})
+        user = change_account(
+            db,
+            name,
+            role=role,
+            password_hash=password_hash,
+            join=join,
+            leave=leave,
+            actor=actor(),
+        )
         yield _event(db, user)
 
 
 def delete(app: App, *, name: str) -> Iterator[Event]:
     """Delete a user; what was said and reviewed stays."""
     with closing(app.db()) as db:
-        with write_transaction(db):
-            user = users.user_by_name(db, name)
-            users.delete_user(db, name)
-            audit(db, actor(), "user deleted", f"user:{user.id}")
+        user = delete_account(db, name, actor=actor())
         yield {"user": user.name, "deleted": True}
 
 
 def _event(db: Database, user: User) -> Event:
-    usable = users.may_use_ids(db, user.id)
-    names = [item.name for item in list_workspaces(db) if item.id in usable]
-    return {"id": user.id, "name": user.name, "role": user.role, "workspaces": names}
+    return {
+        "id": user.id,
+        "name": user.name,
+        "role": user.role,
+        "workspaces": usable_names(db, user),
+    }

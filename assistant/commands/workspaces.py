@@ -1,6 +1,5 @@
 """`apprentice workspaces list|show|create|set|delete`."""
 
-import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict
@@ -10,20 +9,16 @@ from sqlite_utils import Database
 
 from assistant.app import App
 from assistant.commands.who import actor
-from assistant.declared_checks import checks_as_declared, forget_unused_copies
-from assistant.dials import dials_as_declared
 from assistant.verbs import Event
-from storage.adapters import list_adapters, serving_adapter
-from storage.database import write_transaction
+from assistant.workspace_deletion import delete_all_of
+from assistant.workspace_values import put_values
+from storage.adapters import serving_adapter
 from storage.documents import list_documents
 from storage.errors import BadInput
 from storage.records import Workspace
-from storage.rounds import list_rounds
 from storage.workspaces import (
     create_workspace,
-    delete_workspace,
     list_workspaces,
-    set_workspace,
     workspace,
 )
 
@@ -53,44 +48,22 @@ def set_values(app: App, *, name: str, values: list[str]) -> Iterator[Event]:
     """Set `key=value` pairs, all or none. BadInput for one that cannot be."""
     with closing(app.db()) as db:
         workspace(db, name)
-        given = [_key_and_value(app, pair) for pair in values]
-        with write_transaction(db):
-            for key, value in given:
-                set_workspace(db, name, key, value, actor=actor())
-        if any(key == "checks" for key, _ in given):
-            forget_unused_copies(app)
+        put_values(app, db, name, dict(map(_key_and_value, values)), actor=actor())
         yield _event(db, workspace(db, name))
 
 
 def delete(app: App, *, name: str) -> Iterator[Event]:
     """Delete a workspace with its rows, its files and its part of the search index."""
-    from knowledge.ingest import forget_workspace
-
     with closing(app.db()) as db:
-        known = workspace(db, name)
-        folders = _folders(app, db, known)
-        delete_workspace(db, name, actor=actor())
-        forget_workspace(app.datadir, app.index, known.id)
-    forget_unused_copies(app)
-    for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
+        delete_all_of(app, db, name, actor=actor())
     yield {"workspace": name, "deleted": True}
 
 
-def _folders(app: App, db: Database, known: Workspace) -> list[Path]:
-    rounds = [app.datadir.rounds / str(item.id) for item in list_rounds(db, known.id, limit=-1)]
-    made = [app.adapter_folder(item.id) for item in list_adapters(db, known.id)]
-    return rounds + made
-
-
-def _key_and_value(app: App, pair: str) -> tuple[str, str]:
+def _key_and_value(pair: str) -> tuple[str, str]:
     key, equals, value = pair.partition("=")
     if not equals:
         raise BadInput(f"{pair!r} sets nothing: write KEY=VALUE, such as top_k=5.")
-    key, text = key.strip(), _text(value)
-    if key == "checks":
-        return key, checks_as_declared(app, text)
-    return key, dials_as_declared(text) if key == "dials" else text
+    return key.strip(), _text(value)
 
 
 def _text(value: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from assistant.engines.prefixes import Prefixes
 from assistant.engines.rows import Forward, Row, Rows
 
 
@@ -20,6 +21,7 @@ class Batches:
     ) -> None:
         self._forward, self._device, self._batch_of = forward, device, batch_of
         self._batches: dict[str, Rows] = {}
+        self._prefixes = Prefixes()
 
     @property
     def rows(self) -> list[Row]:
@@ -29,7 +31,7 @@ class Batches:
     def admit(self, row: Row) -> None:
         """Read the row's prompt, make its first token, and put it into its batch."""
         word = self._batch_of(row.adapter)
-        batch = self._batches.get(word) or Rows(self._pass, self._device)
+        batch = self._batches.get(word) or Rows(self._pass, self._device, self._prefixes)
         batch.admit(row)
         self._batches[word] = batch
 
@@ -44,6 +46,10 @@ class Batches:
         for batch in self._batches.values():
             batch.drop_finished()
         self._batches = {word: batch for word, batch in self._batches.items() if batch.rows}
+
+    def forget(self, adapter: str) -> None:
+        """Drop what is remembered of prompts that this adapter has read."""
+        self._prefixes.forget(adapter)
 
     def clear(self) -> None:
         """Forget all rows."""

@@ -1,7 +1,7 @@
 """llama.cpp in this process: the engine for CPUs.
 
-Four slots answer at once, each request with its own adapter, and a prompt's beginning is read once
-per slot. llama.cpp takes adapters only when it starts, so a new adapter means a second server
+Four slots answer at once, by one adapter at a time (`turns.py`), and a prompt's beginning is read
+once per slot. llama.cpp takes adapters only when it starts, so a new adapter means a second server
 beside the first, with the weights mapped from the same file: new replies go to it, and the first is
 closed when its last reply has ended.
 """
@@ -11,10 +11,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from assistant.engines.families import why_not_llamacpp
+from assistant.engines.grammar import lark
 from assistant.engines.llama_server import LlamaServer
 from assistant.engines.lora_gguf import adapter_gguf
 from assistant.engines.protocol import (
     MAX_ADAPTERS,
+    REPEAT_LAST,
     RUNNERS_UP,
     Chosen,
     EngineFailed,
@@ -25,6 +28,7 @@ from assistant.engines.protocol import (
     adapter_missing,
     room_for_reply,
 )
+from assistant.engines.turns import Turns
 from storage.errors import BadInput
 from storage.models import BaseModel
 
@@ -37,8 +41,8 @@ FINISH: dict[str, EngineFinish] = {"eos": "stop", "word": "stop", "limit": "leng
 class _Shift:
     """A server on duty, how many replies it is making, and whether another has taken over."""
 
-    def __init__(self, server: LlamaServer) -> None:
-        self.server, self.replies, self.over = server, 0, False
+    def __init__(self, server: LlamaServer, slots: int) -> None:
+        self.server, self.turns, self.replies, self.over = server, Turns(slots), 0, False
 
 
 class LlamaCpp:
@@ -49,12 +53,19 @@ class LlamaCpp:
     def __init__(self, base: BaseModel, *, threads: int, context: int, slots: int = SLOTS) -> None:
         """Start with no adapter (1.5 s at 135M with the file in memory).
 
-        Raises BadInput for a base without a GGUF, EngineFailed when llama.cpp does not start.
+        Raises BadInput for a base without a GGUF or of a family that llama.cpp is not proved to
+        answer by, EngineFailed when llama.cpp does not start.
         """
         if base.gguf is None:
             raise BadInput(
                 f"The base model {base.name} has no GGUF file, which llamacpp needs: "
                 "use APPRENTICE_ENGINE=torch_peft."
+            )
+        reason = why_not_llamacpp(base.folder, context)
+        if reason is not None:
+            raise BadInput(
+                f"llamacpp does not serve the base model {base.name}: {reason}; "
+                "use APPRENTICE_ENGINE=auto or torch_peft."
             )
         self.context_length = context
         self._base, self._gguf = base, base.gguf
@@ -62,7 +73,7 @@ class LlamaCpp:
         self._files: dict[int, Path] = {}  # adapter id -> GGUF, the one unused for longest first
         self._lock = threading.Lock()
         self._loading = threading.Lock()
-        self._shift = _Shift(self._start({}))
+        self._shift = _Shift(self._start({}), slots)
         self._closed = False
 
     def stream(
@@ -77,7 +88,7 @@ class LlamaCpp:
         room = room_for_reply(len(prompt_ids), sampling.max_tokens, self.context_length)
         with self._lock:
             self._check(adapter_id)
-        return self._pieces(_request(prompt_ids, sampling, room, stop), adapter_id, cancel)
+        return self._pieces(request_body(prompt_ids, sampling, room, stop), adapter_id, cancel)
 
     def load(self, adapter_id: int, folder: Path) -> None:
         """See `protocol.Engine`. Takes as long as a start; replies go on meanwhile, more slowly."""
@@ -118,8 +129,9 @@ class LlamaCpp:
         with self._loading:
             with self._lock:
                 self._closed = True
-                server = self._shift.server
-            server.close()
+                shift = self._shift
+            shift.turns.close()
+            shift.server.close()
 
     def _start(self, adapters: Mapping[int, Path]) -> LlamaServer:
         return LlamaServer(
@@ -138,7 +150,7 @@ class LlamaCpp:
 
     def _take_over(self, server: LlamaServer) -> LlamaServer | None:
         """Put `server` on duty; the one before it if nothing keeps it any more."""
-        before, self._shift = self._shift, _Shift(server)
+        before, self._shift = self._shift, _Shift(server, self._slots)
         before.over = True
         return before.server if before.replies == 0 else None
 
@@ -152,12 +164,30 @@ class LlamaCpp:
             shift = self._shift
             shift.replies += 1
         try:
-            yield from _pieces(shift.server.events(request, adapter_id), cancel)
+            yield from _in_turn(shift, request, adapter_id, cancel)
         finally:
             with self._lock:
                 shift.replies -= 1
                 done = shift.server if shift.over and shift.replies == 0 else None
             _close(done)
+
+
+def _in_turn(
+    shift: _Shift, request: dict[str, Any], adapter_id: int | None, cancel: threading.Event
+) -> Iterator[Piece]:
+    if not shift.turns.enter(adapter_id, cancel):
+        yield Piece("", 0, "interrupted")
+        return
+    left = False
+    try:
+        for piece in read_pieces(shift.server.events(request, adapter_id), cancel):
+            if piece.finish_reason:  # its reader may be slow, or ask again before it closes this
+                shift.turns.leave()
+                left = True
+            yield piece
+    finally:
+        if not left:
+            shift.turns.leave()
 
 
 def _close(server: LlamaServer | None) -> None:
@@ -166,14 +196,16 @@ def _close(server: LlamaServer | None) -> None:
         threading.Thread(target=server.close, name="llamacpp-close").start()
 
 
-def _request(
+def request_body(
     prompt_ids: Sequence[int], sampling: Sampling, room: int, stop: Sequence[str]
 ) -> dict[str, Any]:
+    """What llama.cpp's `/completion` is asked, but for the adapters."""
+    penalties = ["penalties"] if sampling.repeat_penalty != 1 else []
     if sampling.temperature <= 0:  # a tenth faster than temperature 0: nothing is sorted
-        chosen: dict[str, Any] = {"samplers": ["top_k"], "top_k": 1}
+        chosen: dict[str, Any] = {"samplers": [*penalties, "top_k"], "top_k": 1}
     else:
         chosen = {
-            "samplers": ["temperature", "top_p"],
+            "samplers": [*penalties, "temperature", "top_p"],
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
             "seed": -1 if sampling.seed is None else sampling.seed,
@@ -183,12 +215,15 @@ def _request(
         "n_predict": room,
         "stop": [text for text in stop if text],
         "cache_prompt": True,
+        "repeat_penalty": sampling.repeat_penalty,
+        "repeat_last_n": REPEAT_LAST,
+        **({"grammar": f"%llguidance {{}}\n{lark(sampling.schema)}"} if sampling.schema else {}),
         **({"n_probs": 1 + RUNNERS_UP} if sampling.runners_up else {}),
         **chosen,
     }
 
 
-def _pieces(events: Iterator[dict[str, Any]], cancel: threading.Event) -> Iterator[Piece]:
+def read_pieces(events: Iterator[dict[str, Any]], cancel: threading.Event) -> Iterator[Piece]:
     """llama.cpp's events to pieces; it holds back half characters and beginnings of stop texts."""
     counted, ended = 0, False
     try:
@@ -214,7 +249,9 @@ def _chosen(event: Mapping[str, Any]) -> tuple[Chosen, ...]:
         Chosen(
             one["id"],
             one["logprob"],
-            tuple((o["id"], o["logprob"]) for o in one["top_logprobs"] if o["id"] != one["id"]),
+            tuple((o["id"], o["logprob"]) for o in one["top_logprobs"] if o["id"] != one["id"])[
+                :RUNNERS_UP
+            ],
         )
         for one in event.get("completion_probabilities") or ()
     )

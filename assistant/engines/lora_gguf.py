@@ -12,22 +12,13 @@ import numpy as np
 from gguf import GGUFWriter
 from safetensors.numpy import load_file
 
+from assistant.engines.families import Family, family_of
 from storage.conversion import to_interleaved
+from storage.durable import put
 from storage.errors import BadInput
 from tuning.adapter_kinds import Unfit, kind_of
 
 GGUF_NAME = "adapter.gguf"
-MODULES = {
-    "self_attn.q_proj": "attn_q",
-    "self_attn.k_proj": "attn_k",
-    "self_attn.v_proj": "attn_v",
-    "self_attn.o_proj": "attn_output",
-    "mlp.gate_proj": "ffn_gate",
-    "mlp.up_proj": "ffn_up",
-    "mlp.down_proj": "ffn_down",
-}
-"""PEFT's module names of the llama architecture, and llama.cpp's."""
-
 TENSOR = re.compile(r"base_model\.model\.model\.layers\.(\d+)\.(.+)\.lora_(A|B)\.weight")
 PLAIN = {"bias": "none", "fan_in_fan_out": False, "modules_to_save": None}
 """Settings of a LoRA under which two matrices per module are the whole adapter."""
@@ -39,8 +30,8 @@ def adapter_gguf(adapter: Path, base: Path) -> Path:
     """The GGUF form of the PEFT adapter in folder `adapter`, written beside it when missing.
 
     `base` is the canonical folder of its base model. Raises BadInput when the adapter is of a
-    kind that llama.cpp cannot serve (DoRA, IA3, bottleneck, trained embeddings) or for a base of
-    another architecture than llama's.
+    kind that llama.cpp cannot serve (DoRA, IA3, bottleneck, trained embeddings) or for a base of a
+    family whose names are not known (`families.py`).
     """
     _check(_read(adapter / "adapter_config.json"), adapter)
     target = adapter / GGUF_NAME
@@ -49,7 +40,7 @@ def adapter_gguf(adapter: Path, base: Path) -> Path:
         os.close(handle)
         try:
             write_adapter_gguf(adapter, base, Path(part))
-            os.replace(part, target)
+            put(Path(part), target)
         finally:
             Path(part).unlink(missing_ok=True)
     return target
@@ -58,23 +49,22 @@ def adapter_gguf(adapter: Path, base: Path) -> Path:
 def write_adapter_gguf(adapter: Path, base: Path, target: Path) -> None:
     """Write the GGUF file; see `adapter_gguf`."""
     config = _read(adapter / "adapter_config.json")
-    shape = _read(base / "config.json")
-    if shape.get("model_type") != "llama":
+    shape, family = _read(base / "config.json"), family_of(base)
+    if family is None:
         raise BadInput(
             f"Adapter {adapter} is for a {shape.get('model_type')!r} base, whose adapters cannot "
             "be turned into GGUF here: serve it with APPRENTICE_ENGINE=torch_peft."
         )
-    writer = GGUFWriter(target, "llama")
+    writer = GGUFWriter(target, family.architecture)
     writer.add_type("adapter")
     writer.add_string("adapter.type", "lora")
     writer.add_float32("adapter.lora.alpha", _alpha(config))
-    for name, values in _tensors(adapter, shape):
+    for name, values in _tensors(adapter, shape, family):
         writer.add_tensor(name, values)
     writer.write_header_to_file()
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
-    _sync(target)
 
 
 def _alpha(config: dict[str, Any]) -> float:
@@ -83,19 +73,21 @@ def _alpha(config: dict[str, Any]) -> float:
     return alpha * rank**0.5 if config.get("use_rslora") else alpha
 
 
-def _tensors(adapter: Path, shape: dict[str, Any]) -> Iterator[tuple[str, np.ndarray]]:
+def _tensors(
+    adapter: Path, shape: dict[str, Any], family: Family
+) -> Iterator[tuple[str, np.ndarray]]:
     """llama.cpp's name and values of each matrix, in float16: half the bytes to read per token."""
     heads = int(shape["num_attention_heads"])
     heads_of = {"attn_q": heads, "attn_k": int(shape.get("num_key_value_heads") or heads)}
     for name, values in sorted(load_file(adapter / "adapter_model.safetensors").items()):
         found = TENSOR.fullmatch(name)
-        if found is None or found[2] not in MODULES:
+        if found is None or found[2] not in family.modules:
             raise BadInput(
                 f"Adapter {adapter} trains {name}, which llama.cpp cannot take as LoRA: serve it "
                 "with APPRENTICE_ENGINE=torch_peft."
             )
-        layer, module, side = found[1], MODULES[found[2]], found[3].lower()
-        if side == "b" and module in heads_of:
+        layer, module, side = found[1], family.modules[found[2]], found[3].lower()
+        if family.interleaved and side == "b" and module in heads_of:
             values = to_interleaved(values, heads_of[module])
         yield f"blk.{layer}.{module}.weight.lora_{side}", _stored(values)
 
@@ -130,11 +122,3 @@ def _read(path: Path) -> dict[str, Any]:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError) as error:
         raise BadInput(f"{path} cannot be read ({error}): the adapter is not whole.") from error
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

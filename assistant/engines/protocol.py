@@ -13,6 +13,8 @@ EngineFinish = Literal["stop", "length", "interrupted"]
 RUNNERS_UP = 8
 """Tokens that are told beside the one that was taken: an approved answer's next word is among the
 first eight, or it is as good as impossible."""
+REPEAT_LAST = 64
+"""Tokens that `Sampling.repeat_penalty` looks back."""
 MAX_ADAPTERS = 16
 """Adapters kept loaded; past it the one unused for longest goes. One costs 10 to 20 MB at 135M."""
 
@@ -33,6 +35,12 @@ class Sampling:
     temperature: float = 0.0
     top_p: float = 1.0
     seed: int | None = None
+    repeat_penalty: float = 1.0
+    """By this a token's logit is divided (multiplied below 0) that is among the last REPEAT_LAST
+    tokens of prompt and reply (Keskar et al. 2019, arXiv:1909.05858); 1 is none."""
+    schema: str | None = None
+    """A JSON Schema, as text, to which the reply is held: no other token is taken. It may still end
+    early, with `length`. An engine that cannot do this raises NotSupported."""
     runners_up: bool = False
     """Whether pieces tell how near the next likeliest tokens were; at temperature 0 only."""
 

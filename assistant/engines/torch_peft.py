@@ -1,4 +1,4 @@
-"""transformers and PEFT: the engine for a CUDA GPU, and for bases that have no GGUF.
+"""transformers and PEFT: the engine for a CUDA GPU, and for bases that llama.cpp does not serve.
 
 PEFT is not thread-safe (two threads on one model gave 9 of 12 wrong answers, without an error), so
 one worker thread owns the model: it reads prompts, makes tokens, loads and unloads adapters, one
@@ -8,6 +8,7 @@ after another. Replies are made together where their adapters can share a batch 
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
+from functools import cache
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
@@ -17,6 +18,8 @@ from transformers import AutoConfig, AutoModelForCausalLM, BitsAndBytesConfig
 
 from assistant.engines.adapter_models import BASE, AdapterModels
 from assistant.engines.batches import Batches
+from assistant.engines.choose import has_cuda
+from assistant.engines.grammar import Grammars
 from assistant.engines.protocol import (
     MAX_ADAPTERS,
     EngineFailed,
@@ -52,6 +55,8 @@ class TorchPeft:
         config = _read_config(base)
         self.context_length = min(context, config.max_position_embeddings)
         self._tokenizer = ChatTokenizer(base.folder)
+        # made when first asked for: it reads the whole vocabulary
+        self._grammars = cache(lambda: Grammars(base.folder, self._tokenizer.end_ids))
         self._inbox: SimpleQueue[Row | Command] = SimpleQueue()
         self._loaded: dict[int, None] = {}  # adapter ids, the one unused for longest first
         self._retiring: set[str] = set()
@@ -60,7 +65,7 @@ class TorchPeft:
         self._waiting: list[Row] = []
         self._running = True
         self._models: AdapterModels | None = None
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._device = torch.device("cuda" if has_cuda() else "cpu")
         self._rows = Batches(self._forward, self._device, self._batch_of)
         self._worker = threading.Thread(target=self._work, name="torch-engine", daemon=True)
         self._worker.start()
@@ -81,7 +86,8 @@ class TorchPeft:
         """See `protocol.Engine`."""
         room = room_for_reply(len(prompt_ids), sampling.max_tokens, self.context_length)
         text = ReplyText(self._tokenizer, stop)
-        row = Row(prompt_ids, self._use(adapter_id), sampling, room, text, cancel)
+        grammar = self._grammars().of(sampling.schema) if sampling.schema else None
+        row = Row(prompt_ids, self._use(adapter_id), sampling, room, text, cancel, grammar)
         return self._pieces(row)
 
     def load(self, adapter_id: int, folder: Path) -> None:
@@ -264,6 +270,7 @@ class TorchPeft:
         for name in self._retiring - used:
             self._retiring.discard(name)
             self._owned().unload(name)
+            self._rows.forget(name)
 
     def _score(self, prompt: Sequence[int], completion: Sequence[int], name: str) -> list[float]:
         ids = torch.tensor([[*prompt, *completion]], device=self._device)

@@ -22,7 +22,7 @@ from storage.workspaces import create_workspace
 
 PASSWORD = "correct horse battery"
 WORKSPACES = {"open": "public", "team": "members", "site": "embed"}
-ROLES = {"ada": "admin", "rita": "reviewer", "mo": "member", "nell": "member"}
+ROLES = {"ada": "admin", "rita": "reviewer", "vic": "viewer", "mo": "member", "nell": "member"}
 
 
 @dataclass(frozen=True)
@@ -74,3 +74,8 @@ def everybody(app: App) -> dict[str, Caller]:
 def hashed() -> str:
     """The hash of PASSWORD; made once, since argon2 is slow on purpose."""
     return hash_password(PASSWORD)
+
+
+def others(people) -> list[str]:
+    """Everybody but mo."""
+    return [who for who in people if who != "mo"]

@@ -132,3 +132,28 @@ def test_what_an_admin_erased_unasked_is_simply_not_there(app, page, people, tal
     shown = opened(talk, people["mo"], view)
     assert "no such conversation" in shown[parts.talk.problem]["value"]
     assert shown[parts.talk.told]["visible"] is False
+
+
+def test_a_conversation_of_which_nothing_was_said_goes_at_once(app, page, people, talk_of):
+    events, _, parts = page
+    who = people["visitor"]
+    with closing(app.db()) as db:
+        place = workspace(db, "open").id
+        said = start_conversation(db, place, who.person.owner)
+        add_message(db, said.id, "user", "Who is there?")
+    view = View("open", said.id)
+    assert "at once" in events.ask(view, who.request())[parts.erase.text]["value"]
+    assert (
+        "admin has to agree"
+        in (events.ask(talk_of("visitor"), who.request())[parts.erase.text]["value"])
+    )
+    for other in ("mo", "other visitor", "ada", "anonymous"):
+        with pytest.raises(gr.Error):
+            events.file(view, people[other].request())
+    shown = events.file(view, who.request())
+    assert "is deleted" in shown[parts.talk.told]["value"]
+    assert shown[parts.view] == View("open")
+    assert said.id not in [key for _, key in shown[parts.side.recent]["choices"]]
+    assert waiting(app) == []
+    with pytest.raises(gr.Error, match="no such conversation"):
+        events.file(view, who.request())

@@ -8,8 +8,8 @@ import pytest
 from assistant.chat_feedback import FeedbackEvents
 from assistant.chat_layout import Target, lay_out
 from assistant.chat_page import ChatEvents
-from assistant.chat_view import CORRECT
 from assistant.chat_visit import View
+from assistant.chat_words import ENGLISH
 from storage.conversations import add_message, start_conversation
 from storage.feedback import approve, list_feedback
 from storage.records import Inputs
@@ -60,11 +60,27 @@ def test_a_thumb_is_saved_at_once_and_shown_again(app, page, people, liked, rati
     assert (parts.comment.whole in shown) is (not liked)
 
 
-def test_a_thumb_that_is_taken_back_saves_nothing(app, page, people):
-    events, _ = page
+@pytest.mark.parametrize("nothing", [None, ""])
+def test_a_thumb_that_is_taken_back_is_gone_and_another_takes_its_place(app, page, people, nothing):
+    events, parts = page
     mo = people["mo"]
-    events.judge(conversation_of(app, mo), mo.request(), like(None))
+    view = conversation_of(app, mo)
+    for liked in (True, False):
+        events.judge(view, mo.request(), like(liked))
+    assert [item.rating for item in stored(app)] == [-1]
+    shown = events.judge(view, mo.request(), like(nothing))
     assert stored(app) == []
+    assert shown[parts.talk.chat]["feedback_value"] == [None]
+
+
+def test_the_wish_to_correct_is_marked_until_the_editor_closes(app, page, people):
+    events, parts = page
+    mo = people["mo"]
+    view = conversation_of(app, mo)
+    events.judge(view, mo.request(), like(True))
+    shown = events.judge(view, mo.request(), like(ENGLISH("correct")))
+    assert shown[parts.talk.chat]["feedback_value"] == [ENGLISH("correct")]
+    assert events.unmark(view, mo.request())["feedback_value"] == ["Like"]
 
 
 def test_reasons_and_a_remark_come_after_the_thumb(app, page, people):
@@ -97,7 +113,7 @@ def test_the_editor_opens_with_the_answer_from_storage(app, page, people):
     mo = people["mo"]
     view = conversation_of(app, mo)
     for shown in (
-        events.judge(view, mo.request(), like(CORRECT)),
+        events.judge(view, mo.request(), like(ENGLISH("correct"))),
         events.edit(view, Target(view.ids[1], "k"), mo.request()),
     ):
         assert shown[parts.editor.text]["value"] == "30 days."
@@ -110,7 +126,7 @@ def test_a_correction_is_saved_and_says_what_happens_next(app, page, people):
     events, parts = page
     mo = people["mo"]
     view = conversation_of(app, mo)
-    target = events.judge(view, mo.request(), like(CORRECT))[parts.target]
+    target = events.judge(view, mo.request(), like(ENGLISH("correct")))[parts.target]
     shown = events.save_correction(view, target, " 45 days. ", "New policy", mo.request())
     (given,) = stored(app)
     assert (given.correction, given.comment, given.status) == ("45 days.", "New policy", "new")
@@ -127,7 +143,7 @@ def test_saving_twice_is_once(app, page, people):
     events, parts = page
     mo = people["mo"]
     view = conversation_of(app, mo)
-    target = events.judge(view, mo.request(), like(CORRECT))[parts.target]
+    target = events.judge(view, mo.request(), like(ENGLISH("correct")))[parts.target]
     for _ in range(2):
         events.save_correction(view, target, "45 days.", "", mo.request())
     assert len(stored(app)) == 1
@@ -164,7 +180,7 @@ def test_nobody_judges_or_sees_a_reply_of_somebody_else(app, page, people):
         request = people[who].request()
         for attempt in (
             lambda request: events.judge(view, request, like(True)),
-            lambda request: events.judge(view, request, like(CORRECT)),
+            lambda request: events.judge(view, request, like(ENGLISH("correct"))),
             lambda request: events.edit(view, target, request),
             lambda request: events.save_comment(view, target, ["Wrong"], "x", request),
             lambda request: events.save_correction(view, target, "x", "", request),

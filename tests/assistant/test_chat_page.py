@@ -1,6 +1,5 @@
 """The chat page's events on a real (tiny) model: what is shown is what is stored."""
 
-import time
 from contextlib import closing
 from itertools import pairwise
 
@@ -11,12 +10,16 @@ from assistant.app import App
 from assistant.chat_layout import lay_out
 from assistant.chat_page import ChatEvents, build_chat_page
 from assistant.chat_visit import View
-from storage.conversations import list_conversations, messages_of, start_conversation
+from storage.conversations import (
+    list_conversations,
+    messages_of,
+    start_conversation,
+)
 from storage.database import rows
 from storage.feedback import add_feedback, approve
 from storage.workspaces import set_workspace, workspace
-from tests.assistant.people import everybody
-from tests.assistant.slow_engine import SlowApp
+from tests.assistant.people import everybody, others
+from tests.assistant.streamed import drive
 
 
 @pytest.fixture
@@ -33,17 +36,6 @@ def page(app):
     with gr.Blocks():
         parts = lay_out()
     return ChatEvents(app, parts), parts
-
-
-def drive(stream) -> dict:
-    """The last state of everything that a streaming handler showed."""
-    shown: dict = {}
-    for updates in stream:
-        for part, update in updates.items():
-            if isinstance(update, dict) and isinstance(shown.get(part), dict):
-                update = {**shown[part], **update}
-            shown[part] = update
-    return shown
 
 
 def ask(page, caller, question="How do I return it?", view=None):
@@ -81,6 +73,7 @@ def test_the_reply_comes_in_pieces_behind_a_stop_button(app, page, people):
     events, parts = page
     states = list(events.send("How?", View("open"), people["mo"].request()))
     assert states[0][parts.talk.box]["stop_btn"] is True
+    assert states[0][parts.view].conversation in states[0][parts.talk.address]
     assert texts(states[0], parts.talk.chat) == ["How?"]
     said = [texts(state, parts.talk.chat)[1] for state in states[1:-1]]
     assert said and all(later.startswith(earlier) for earlier, later in pairwise(said))
@@ -105,6 +98,51 @@ def test_after_a_restart_an_open_page_goes_on_where_it_was(app, page, people):
     stranger = people["nell"].request(workspace="open", conversation=first.conversation)
     with pytest.raises(gr.Error, match="no such conversation"):
         drive(page[0].send("And then?", View(), stranger))
+
+
+def test_a_question_that_is_changed_is_asked_in_place_of_the_old_one(app, page, people):
+    events, parts = page
+    mo = people["mo"]
+    view = ask(page, mo, "And then?", ask(page, mo)[parts.view])[parts.view]
+    edit = gr.EditData(None, {"index": 0, "previous_value": "forged", "value": "How soon?"})
+    shown = drive(events.edit(view, mo.request(), edit))
+    changed = shown[parts.view]
+    assert texts(shown, parts.talk.chat)[0] == "How soon?"
+    assert len(changed.ids) == 2 and changed.conversation == view.conversation
+    with closing(app.db()) as db:
+        stored = {item.id: item for item in messages_of(db, view.conversation)}
+    assert set(view.ids) < set(stored)
+    assert stored[changed.ids[0]].variant_of == view.ids[0]
+    assert stored[changed.ids[1]].inputs.history == ()
+    offered = shown[parts.talk.chat]["value"][-1]["options"]
+    assert offered == [{"value": view.ids[0], "label": "Back to “How do I return it?”"}]
+
+
+def test_only_ones_own_question_is_changed(app, page, people):
+    events, parts = page
+    theirs = ask(page, people["rita"])[parts.view]
+    mine = ask(page, people["mo"])[parts.view]
+    before = counted(app, "messages")
+    for view, index in (
+        (View("open", mine.conversation, theirs.ids), 0),  # of somebody else
+        (mine, 1),  # a reply
+        (mine, 2),  # nothing
+    ):
+        edit = gr.EditData(None, {"index": index, "previous_value": "", "value": "Mine?"})
+        with pytest.raises(gr.Error):
+            drive(events.edit(view, people["mo"].request(), edit))
+    assert counted(app, "messages") == before
+
+
+def test_a_changed_question_that_cannot_be_asked_goes_into_the_box(app, page, people):
+    events, parts = page
+    mo = people["mo"]
+    view = ask(page, mo)[parts.view]
+    edit = gr.EditData(None, {"index": 0, "previous_value": "", "value": "word " * 5000})
+    shown = drive(events.edit(view, mo.request(), edit))
+    assert shown[parts.talk.box]["value"].startswith("word word")
+    assert "shorten it" in shown[parts.talk.problem]["value"]
+    assert shown[parts.view].ids == view.ids
 
 
 @pytest.mark.parametrize("question", ["", "  \n ", None])
@@ -184,63 +222,6 @@ def test_a_new_chat_is_empty_and_the_old_one_can_be_opened(page, people):
     assert fresh[parts.side.recent]["choices"][0][1] == view.conversation
     opened = events.open(view.conversation, fresh[parts.view], people["mo"].request())
     assert opened[parts.view].ids == view.ids
-
-
-@pytest.fixture
-def slow_page(app):
-    """A page whose replies go on until they are stopped."""
-    slow = SlowApp(app.settings, app.datadir)
-    with gr.Blocks():
-        parts = lay_out()
-    yield ChatEvents(slow, parts), parts, slow
-    slow.close()
-
-
-def until_finished(app, conversation_id):
-    """The conversation's reply once its row says how it ended."""
-    end = time.monotonic() + 10
-    with closing(app.db()) as db:
-        while time.monotonic() < end:
-            reply = messages_of(db, conversation_id)[-1]
-            if reply.finish_reason is not None:
-                return reply
-            time.sleep(0.02)
-    raise AssertionError("the reply was never finished")
-
-
-def test_a_reader_who_leaves_stops_the_engine_and_the_reply_is_marked(slow_page, people):
-    events, parts, slow = slow_page
-    stream = events.send("Tell me everything.", View("open"), people["mo"].request())
-    view = next(stream)[parts.view]
-    next(stream)
-    assert slow.engine.running == 1
-    stream.close()
-    reply = until_finished(slow, view.conversation)
-    assert reply.finish_reason == "interrupted"
-    assert reply.content.startswith("word")
-    assert slow.engine.running == 0
-
-
-def test_stop_ends_ones_own_reply_and_nobody_elses(slow_page, people):
-    events, parts, slow = slow_page
-    stream = events.send("Tell me everything.", View("open"), people["mo"].request())
-    view = next(stream)[parts.view]
-    next(stream)
-    for who in others(people):
-        with pytest.raises(gr.Error):
-            events.stop(view, people[who].request())
-    next(stream)
-    assert slow.engine.running == 1
-    events.stop(view, people["mo"].request())
-    shown = drive(stream)
-    assert "Stopped before the end." in shown[parts.talk.chat]["value"][1]["content"][1]["text"]
-    assert shown[parts.talk.box]["submit_btn"] is True
-    assert slow.engine.running == 0
-
-
-def others(people) -> list[str]:
-    """Everybody but mo."""
-    return [who for who in people if who != "mo"]
 
 
 def test_nobody_else_reads_or_continues_a_conversation(app, page, people):

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from assistant.chat_view import UNDER, UNSUPPORTED, entry, one_line, show
+from assistant.chat_view import UNDER, entry, one_line, show
+from assistant.chat_words import ENGLISH
 from storage.records import Feedback, Inputs, Message, Passage
 
 UI = Path(__file__).parent.parent.parent / "assistant" / "ui"
@@ -75,7 +76,7 @@ def test_a_notice_is_not_said_twice():
 
 
 def test_the_adapter_that_answered_is_named():
-    assert "Adapter 7" in under(user(), reply(adapter_id=7))
+    assert "Version 7" in under(user(), reply(adapter_id=7))
     assert under(user(), reply()) == ""
 
 
@@ -97,15 +98,17 @@ def test_a_sentence_has_the_number_of_the_passage_that_it_rests_on():
     assert shown == "We are open from Tuesday. [2] Welcome!"
     assert "[2] a.md" in under(user(), said)
     # what was shown to the model and says nothing of it is no source
-    assert "[1] a.md" not in under(user(), said) and UNSUPPORTED not in under(user(), said)
+    assert "[1] a.md" not in under(user(), said) and ENGLISH("unsupported") not in under(
+        user(), said
+    )
 
 
 def test_where_no_sentence_rests_on_a_passage_all_are_shown_and_it_is_said():
     inputs = Inputs("When?", "", 1, passages=(passage(), passage()))
     found = under(user(), reply("We are open on Sunday.", inputs=inputs))
-    assert found.index(UNSUPPORTED) < found.index("[1] a.md") < found.index("[2] a.md")
-    assert UNSUPPORTED not in under(user(), reply("We are open on Sunday."))
-    assert UNSUPPORTED not in under(user(), reply("", inputs=inputs))
+    assert found.index(ENGLISH("unsupported")) < found.index("[1] a.md") < found.index("[2] a.md")
+    assert ENGLISH("unsupported") not in under(user(), reply("We are open on Sunday."))
+    assert ENGLISH("unsupported") not in under(user(), reply("", inputs=inputs))
 
 
 def test_an_override_shows_no_sources():
@@ -118,7 +121,8 @@ def test_an_override_shows_no_sources():
 )
 def test_only_web_addresses_become_links(address, linked):
     inputs = Inputs("How?", "", 1, passages=(passage(source_url=address),))
-    assert ("<a href=" in under(user(), reply(inputs=inputs))) is linked
+    found = under(user(), reply(inputs=inputs))
+    assert ("<a href=" in found) is ('rel="noopener nofollow"' in found) is linked
 
 
 @pytest.mark.parametrize(
@@ -151,3 +155,4 @@ def test_the_script_cuts_copied_text_where_the_part_under_the_reply_begins():
 
 def test_one_line_is_escaped_text_without_line_breaks():
     assert one_line(" <a>\n&\r\n ") == "&lt;a&gt;&#10;&amp;"
+    assert one_line(r"$$ \(a\)") == "&#36;&#36; &#92;(a&#92;)"  # no formula begins in it

@@ -6,12 +6,13 @@ import gradio as gr
 import pytest
 
 from assistant.chat_visit import View, message_at, own_conversation, own_reply, view_of, visit
+from assistant.chat_words import ENGLISH
 from storage.conversations import add_message, start_conversation
 from storage.errors import NotFound
 from storage.workspaces import workspace
 
 MAY_CHAT = {
-    "open": {"visitor", "other visitor", "ada", "rita", "mo", "nell"},
+    "open": {"visitor", "other visitor", "ada", "rita", "vic", "mo", "nell"},
     "team": {"ada", "rita", "mo"},
     "site": set(),
     "default": {"ada", "rita"},
@@ -89,8 +90,8 @@ def test_a_question_is_no_reply(app, people):
 
 def test_an_event_names_a_position_and_the_view_knows_the_message():
     view = View(ids=("q1", "a1"))
-    assert message_at(view, 1) == "a1"
-    assert message_at(view, [1, 0]) == "a1"
+    assert message_at(view, 1, ENGLISH) == "a1"
+    assert message_at(view, [1, 0], ENGLISH) == "a1"
     for index in (2, -1, 99999):
         with pytest.raises(gr.Error, match="reload"):
-            message_at(view, index)
+            message_at(view, index, ENGLISH)

@@ -41,6 +41,15 @@ def test_what_has_not_changed_is_skipped(app, handbook):
     ]
 
 
+def test_a_document_is_shown_as_it_was_cut(app, handbook):
+    ingest(app, handbook)
+    (row,), _ = run_verb(app, "documents show", workspace="default", name="returns.md")
+    assert (row["heading"], row["position"]) == ("Returns", 0)
+    assert row["text"] == "Goods may be returned within 30 days."
+    with pytest.raises(NotFound, match="no document 'b.md'"):
+        run_verb(app, "documents show", workspace="default", name="b.md")
+
+
 def test_passages_have_what_the_contract_says(app, handbook):
     ingest(app, handbook)
     results, _ = run_verb(app, "search", workspace="default", query="how long is the warranty")

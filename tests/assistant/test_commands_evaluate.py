@@ -4,28 +4,12 @@ import sqlite3
 
 import pytest
 
-from assistant.commands.evaluate import wilson
 from storage.errors import BadInput
 from tests.assistant.command_line import run_verb, write_rows
 
 
 def evaluate(app, path, **options):
     return run_verb(app, "evaluate", workspace="default", file=str(path), **options)[0]
-
-
-@pytest.mark.parametrize(
-    ("right", "total", "low", "high"),
-    # the score method in Newcombe, Statistics in Medicine 17 (1998), table I
-    [
-        (81, 263, 0.2553, 0.3662),
-        (15, 148, 0.0624, 0.1605),
-        (0, 20, 0.0, 0.1611),
-        (1, 29, 0.0061, 0.1718),
-        (20, 20, 0.8389, 1.0),
-    ],
-)
-def test_wilson(right, total, low, high):
-    assert wilson(right, total) == pytest.approx((low, high), abs=1e-4)
 
 
 def test_score_per_check_and_over_all(app, tmp_path):

@@ -39,6 +39,19 @@ def test_newest_first_and_filtered_by_status(queue):
     assert rejected[0]["reviewer"].startswith("cli:")
 
 
+def test_a_reviewers_reasons_are_set_taken_away_and_filtered_by(queue):
+    queue("feedback", "set", "3", "4", "--reason", "wrong_tone", "--reason", "Incomplete")
+    rows = queue.rows("feedback", "list", "--reason", "wrong_tone")
+    assert [row["id"] for row in rows] == [4, 3]
+    assert rows[0]["review_reasons"] == ["Wrong tone", "Incomplete"]
+    assert rows[0]["reasons"] == []
+    queue("feedback", "set", "4", "--none")
+    assert [row["id"] for row in queue.rows("feedback", "list", "--reason", "Incomplete")] == [3]
+    for words in (["--reason", "rude"], [], ["--reason", "wrong", "--none"]):
+        queue("feedback", "set", "3", *words, code=2)
+        assert "reason" in refusal(queue)
+
+
 def test_approved_correction_becomes_an_override(queue):
     queue("feedback", "approve", "1", "2")
     found = queue.rows("overrides", "list")

@@ -73,6 +73,17 @@ def test_a_check_that_cannot_be_used_is_refused_when_it_is_set(apprentice, check
     assert apprentice.rows("workspaces", "list")[0]["checks"] == [{"type": "json"}]
 
 
+def test_a_format_that_replies_cannot_be_held_to_is_refused_unless_it_is_switched_off(apprentice):
+    odd = f"checks={json.dumps([{'type': 'json', 'schema': {'uniqueItems': True}}])}"
+    apprentice("workspaces", "set", "default", odd, code=2)
+    assert "uniqueItems" in refusal(apprentice) and "strict_format=false" in apprentice.said
+    apprentice("workspaces", "set", "default", odd, "strict_format=false")
+    apprentice("workspaces", "set", "default", "strict_format=true", code=2)
+    assert "uniqueItems" in refusal(apprentice)
+    (row,) = apprentice.rows("workspaces", "list")
+    assert (row["strict_format"], len(row["checks"])) == (False, 1)
+
+
 def test_one_bad_setting_leaves_all_as_they_were(apprentice):
     apprentice("workspaces", "set", "default", "top_k=7", "relevance_floor=high", code=2)
     assert "relevance_floor" in refusal(apprentice) and "high" in apprentice.said

@@ -85,6 +85,14 @@ def test_documents_that_are_not_asked_decline_nothing(app, desk):
     assert SILENT not in notices
 
 
+def test_in_a_strict_format_nothing_is_added_to_what_is_said(app, desk):
+    with closing(app.db()) as db:
+        set_workspace(db, "default", "checks", '[{"type": "json"}]')
+        strict = set_workspace(db, "default", "decline", '{"known": false}')
+    text, saved, notices = ask(app, strict, "Which language is spoken in Brazil?")
+    assert (text, saved.declined, notices) == ('{"known": false}', True, ())
+
+
 def test_without_documents_nothing_is_declined(app, workspace):
     with closing(app.db()) as db:
         empty = set_workspace(db, "default", "decline", SAID)

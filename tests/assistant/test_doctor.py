@@ -2,12 +2,15 @@
 
 import json
 import os
+import shutil
 import sqlite3
 
 import pytest
 
 from assistant import doctor
-from assistant.doctor import Check, examine, filesystem
+from assistant.bases import KNOWN
+from assistant.doctor import examine, filesystem
+from assistant.doctor_check import Check
 from assistant.settings import Settings
 from storage.adapters import add_adapter, promote
 from storage.conversations import start_conversation
@@ -16,6 +19,9 @@ from storage.datadir import open_datadir, own
 from storage.erasure import ask_erasure, note, set_state
 from storage.jobs import create_job, start_job
 from storage.models import EMBEDDED_FOLDER, FORMAT, RECORD
+from storage.workspaces import set_workspace
+from tests.assistant.command_line import refusal
+from tests.assistant.engines.faulty_server import faulty_server
 from tests.tiny import make_tiny_adapter
 from tuning.adapter_files import manifest_hash, save_adapter
 
@@ -124,6 +130,22 @@ def test_a_base_that_is_held_twice_for_an_adapter_is_told(data, tiny_base, tmp_p
     assert "the base is held twice" in events["adapter 1"]["detail"]
 
 
+def test_a_format_that_replies_are_not_held_to_is_told(data):
+    def formats():
+        events = examine(Settings(data=data.root))
+        return [event for event in events if event["check"] == "format"]
+
+    assert formats() == []
+    with open_database(data.database) as db:
+        set_workspace(db, "default", "checks", '[{"type": "json"}]')
+        assert [event["state"] for event in formats()] == ["ok"]
+        odd = '[{"type": "json", "schema": {"uniqueItems": true}}]'
+        set_workspace(db, "default", "checks", odd)
+    (found,) = formats()
+    assert found["state"] == "warn" and "uniqueItems" in found["detail"]
+    assert "strict_format=false" in found["remedy"]
+
+
 def test_jobs_of_a_killed_process_are_marked(data):
     with open_database(data.database) as db:
         start_job(db, create_job(db, "round", 1).id, 2**22 - 1)
@@ -170,6 +192,23 @@ def test_damaged_base_model(data):
     assert code == 1 and "damaged" in found["base model"]["detail"]
 
 
+@pytest.mark.parametrize("file", ["model.safetensors", "model.gguf"])
+def test_own_base_model_cut_in_half_stops_what_needs_it(
+    data, apprentice, tiny_base, tmp_path, monkeypatch, file
+):
+    folder = shutil.copytree(tiny_base.folder, tmp_path / "own")
+    monkeypatch.setenv("APPRENTICE_BASE_MODEL", str(folder))
+    assert findings(data)[1] == 0
+    cut = folder / file
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    found, code = findings(data)
+    assert code == 1 and file in found["base model"]["detail"]
+    assert "whole file" in found["base model"]["remedy"]
+    for words in (["serve", "--port", "0"], ["ask", "Hello?"]):
+        apprentice(*words, code=2)
+        assert str(cut) in refusal(apprentice) and "fetch it again" in refusal(apprentice)
+
+
 def test_base_model_that_is_not_there(data, monkeypatch):
     monkeypatch.setenv("APPRENTICE_BASE_MODEL", "/no/such/folder")
     found, code = findings(data)
@@ -195,3 +234,40 @@ def test_an_erasure_that_was_cut_off_or_found_something_left(data):
         assert findings(data)[0]["erasures"]["state"] == "warn"
         note(db, known.id, verified=True)
     assert "erasures" not in findings(data)[0]
+
+
+def test_whether_the_base_has_room_and_which_one_is_advised(data, tiny_base, tmp_path):
+    def room(**settings):
+        events = examine(Settings(data=data.root, **settings))
+        return next(event for event in events if event["check"] == "room for it")
+
+    assert "serving 1.2 GB" in room()["detail"], "the embedded base, not fetched yet"
+    assert (
+        "is advised for this machine (`doctor --bases`" in room(base_model="some/where")["detail"]
+    )
+    assert "not counted before" in room(base_model="some/where")["detail"]
+    assert "serving 1.0 GB" in room(base_model=str(tiny_base.folder))["detail"]
+    folder = shutil.copytree(tiny_base.folder, tmp_path / "granite")
+    config = folder / "config.json"
+    config.write_text(config.read_text().replace('"llama"', '"granite"'))
+    assert "not by llama.cpp: its architecture 'granite'" in room(base_model=str(folder))["detail"]
+    config.unlink()
+    assert room(base_model=str(folder))["state"] == "warn"
+
+
+def test_well_known_bases_are_listed(apprentice, data):
+    rows = apprentice.rows("doctor", "--bases")
+    assert [row["check"] for row in rows] == [base.name for base in KNOWN]
+    assert sum(row["detail"].endswith("; advised") for row in rows) == 1
+    assert all(bool(row["remedy"]) == (row["state"] == "warn") for row in rows)
+
+
+def test_the_model_server_of_the_remote_engine(data, tiny_base, monkeypatch):
+    monkeypatch.setenv("APPRENTICE_BASE_MODEL", str(tiny_base.folder))
+    monkeypatch.setenv("APPRENTICE_ENGINE", "remote")
+    with faulty_server() as server:
+        monkeypatch.setenv("APPRENTICE_REMOTE_URL", server.place.url)
+        found, code = findings(data)
+        assert code == 0 and "does not tell its tokens" in found["model server"]["detail"]
+    found, code = findings(data)
+    assert code == 1 and "cannot be reached" in found["model server"]["detail"]

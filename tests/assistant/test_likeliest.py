@@ -42,6 +42,7 @@ def answer(
     sampling=TOKENS,
     cancel=None,
     words=None,
+    stop=(),
 ):
     model.words = words
     return list(
@@ -51,6 +52,7 @@ def answer(
             adapter_id,
             sampling,
             cancel or threading.Event(),
+            stop=stop,
             how=Weighing(alternatives, checks, approved),
             decode=model.text,
         )
@@ -237,6 +239,35 @@ def test_an_approved_answer_with_other_spaces_is_one_too():
     assert said(answer(Table(table), words=words, checks=JSON)) == "{}"
     near = (((2, 6, END), 15.0),)
     assert said(answer(Table(table), words=words, checks=JSON, approved=near)) == '{ "a": 1}'
+
+
+class Held(Table):
+    """A model that notes the schemas that its replies are held to."""
+
+    def stream(self, prompt_ids, adapter_id, sampling, stop, cancel):
+        self.schemas = [*getattr(self, "schemas", []), (tuple(prompt_ids), sampling.schema)]
+        yield from super().stream(prompt_ids, adapter_id, sampling, stop, cancel)
+
+
+def test_with_a_schema_only_what_fits_it_as_it_stands_is_given():
+    words = WORDS | {8: '```json\n{"a": 1}\n```'}
+    model = Held({(): [(1, 0.6), (8, 0.3), (2, 0.1)], (1,): [(6, 0.9), (3, 0.1)]})
+    fenced, fitting = ((8, END), 15.0), ((2, 6, END), 9.0)
+    given = {"words": words, "checks": JSON, "approved": (fenced, fitting)}
+    assert said(answer(model, **given)) == words[8]
+    model.schemas.clear()
+    model.table = {**model.table, (2,): [(6, 1.0)]}
+    strict = Sampling(max_tokens=200, schema='{"type": "object"}')
+    assert said(answer(model, **given, sampling=strict)) == '{"a": 1}'
+    (start, schema), *others = model.schemas
+    assert (start, schema) == ((), strict.schema)
+    assert others and all(one == (begun, None) for one in others for begun in [one[0]] if begun)
+
+
+def test_where_a_text_ends_replies_nothing_is_weighed():
+    model = Table(GARDEN_PATH)
+    assert said(answer(model, stop=("never",))) == "1 3 "
+    assert len(model.asked) == 1
 
 
 def test_a_query_that_the_database_refuses_goes_behind_one_that_it_takes(tmp_path):

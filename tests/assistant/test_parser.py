@@ -33,13 +33,13 @@ def readme_verbs():
 
 README_VERBS = set(readme_verbs())
 LEAVES = dict(leaves(build_parser()))
-OWN_WAY = {"serve", "demo", "doctor", "restore"}
+OWN_WAY = {"serve", "demo", "doctor", "restore", "space build", "space check"}
 
 
 def test_every_verb_is_in_the_parser_and_has_a_look():
     offered = set(LEAVES) - OWN_WAY
     assert offered == set(VERBS) - {"doctor index"}
-    assert set(SHOWS) == offered | {"doctor", "restore"}
+    assert set(SHOWS) == offered | OWN_WAY - {"serve", "demo"}
     assert {parser.get_default("verb") for parser in LEAVES.values()} == set(LEAVES)
 
 
@@ -72,10 +72,9 @@ def test_common_options_have_defaults():
 
 def test_arguments_are_the_verbs_own_with_absolute_paths(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    assert arguments_of(parsed("ingest", "a.md", "/b", "--workspace", "w")) == {
-        "paths": [str(tmp_path / "a.md"), "/b"],
-        "workspace": "w",
-    }
+    given = arguments_of(parsed("ingest", "a.md", "/b", "--workspace", "w"))
+    assert given["paths"] == [str(tmp_path / "a.md"), "/b"]
+    assert given.keys() == {"paths", "site", "max_pages", "hosts", "workspace"}
     assert arguments_of(parsed("rounds", "show", "7", "--json")) == {"id": 7}
 
 

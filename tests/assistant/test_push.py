@@ -75,6 +75,7 @@ def test_its_bytes_arrive_in_a_private_repository(data, push, tmp_path, tiny_bas
         }
         assert hub.public == set()
         files = hub.repos["ada/shop"]
+        assert hub.tags == {"ada/shop": {"adapter-1"}}
         refused = push("ada/shop", url=hub.url, token="hf_bad")
         hub.public.add("ada/shop")
         open_to_all = push("ada/shop", url=hub.url)

@@ -7,6 +7,7 @@ import pytest
 from assistant.answering import ChildAnswerer
 from assistant.app import App, open_app
 from assistant.opponents import ANSWER_TOKENS
+from assistant.rebase import to_teach
 from assistant.settings import read_settings
 from storage.adapters import add_adapter, list_adapters, promote, rollback, serving_adapter
 from storage.audit import list_audit
@@ -52,6 +53,12 @@ def rebased(app, base, *dials):
     return run_verb(
         app, "rebase", base_model=str(base.folder), method="lora", dials=[*DIALS, *dials]
     )
+
+
+def test_a_model_server_has_one_base(app):
+    remote = App(app.settings.model_copy(update={"engine": "remote"}), app.datadir)
+    with pytest.raises(Refused, match="has one base model and would answer for both"):
+        to_teach(remote, "other")
 
 
 def test_the_old_base_answers_with_its_own_adapter_and_stays_unless_beaten(

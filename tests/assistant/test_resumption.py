@@ -42,7 +42,7 @@ def now(app, known):
 
 def ended(app, known, state):
     """The round, once it has ended, so."""
-    give_up = time.monotonic() + 120
+    give_up = time.monotonic() + 600
     while now(app, known).finished_at is None:
         assert time.monotonic() < give_up
         time.sleep(0.1)
@@ -55,7 +55,7 @@ def test_it_goes_on_by_itself_to_its_verdict_and_says_so(app, workspace, killed)
     done = ended(app, killed, "done")
     assert done.error is None and done.verdict
     assert done.config["resumption"] == RESUMED
-    assert f"<li>{RESUMED}</li>" in history([(done, [])])
+    assert f"<li>{RESUMED}</li>" in history([(done, {})])
     with closing(app.db()) as db:
         assert (job(db, killed.job_id).error, job(db, killed.job_id).note) == (KILLED, RESUMED)
         said = [one for one in list_audit(db) if one.action == "round resumed"]

@@ -18,6 +18,7 @@ from assistant.security import (
     may_administer,
     may_read,
     may_review,
+    may_see,
     may_use,
     session_cookie,
     setup_link,
@@ -148,7 +149,7 @@ def test_setup_link_makes_exactly_one_admin(app):
 
 
 USERS_OF = {
-    "open": {"anonymous", "visitor", "other visitor", "ada", "rita", "mo", "nell"},
+    "open": {"anonymous", "visitor", "other visitor", "ada", "rita", "vic", "mo", "nell"},
     "team": {"ada", "rita", "mo"},
     "site": set(),
     "default": {"ada", "rita"},
@@ -194,7 +195,9 @@ def test_nobody_reads_a_conversation_of_somebody_else(app):
             assert readers == ({owner} if owner != "anonymous" else set())
 
 
-def test_who_reviews_and_who_administers(app):
+def test_who_sees_who_reviews_and_who_administers(app):
     people = everybody(app)
+    seeing = {who for who, one in people.items() if may_see(one.person)}
+    assert seeing == {"ada", "rita", "vic"}
     assert {who for who, one in people.items() if may_review(one.person)} == {"ada", "rita"}
     assert {who for who, one in people.items() if may_administer(one.person)} == {"ada"}

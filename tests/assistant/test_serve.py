@@ -1,5 +1,6 @@
 """The server as a process: what it says, who may be beside it, how it ends and comes back."""
 
+import json
 import os
 import re
 import signal
@@ -13,8 +14,11 @@ import httpx
 import pytest
 
 from storage.database import open_database, rows
+from storage.datadir import open_datadir
 from storage.jobs import create_job, job, start_job
+from storage.keys import create_key
 from tests.assistant.command_line import write_rows
+from tests.assistant.engines.faulty_server import faulty_server
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -22,13 +26,14 @@ ROOT = Path(__file__).parent.parent.parent
 class Server:
     """A server in a process of its own, on a free port."""
 
-    def __init__(self, data: Path, base: Path) -> None:
+    def __init__(self, data: Path, base: Path, **more: str) -> None:
         self.data = data
         self.environment = {
             **os.environ,
             "APPRENTICE_DATA": str(data),
             "APPRENTICE_BASE_MODEL": str(base),
             "APPRENTICE_THREADS": "1",
+            **more,
         }
         self.log = data.parent / "server.log"
         self.process = subprocess.Popen(
@@ -57,7 +62,7 @@ class Server:
 
     def end(self, number: int = signal.SIGTERM) -> int:
         self.process.send_signal(number)
-        code = self.process.wait(timeout=30)
+        code = self.process.wait(timeout=120)
         assert self.process.stdout is not None
         self.process.stdout.close()
         return code
@@ -114,7 +119,7 @@ def long_work(server):
         stderr=subprocess.PIPE,
         text=True,
     )
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     with closing(open_database(server.data / "apprentice.db")) as db:
         while not unfinished(db):
             assert time.monotonic() < deadline
@@ -133,7 +138,7 @@ def test_killed_server_leaves_nothing_that_stops_the_next(server, place, tiny_ba
     with closing(open_database(place / "apprentice.db")) as db:
         start_job(db, create_job(db, "round", 1).id, server.process.pid)
     assert server.end(signal.SIGKILL) == -signal.SIGKILL
-    _, said = command.communicate(timeout=60)
+    _, said = command.communicate(timeout=120)
     assert command.returncode == 2 and "server stopped" in said and "Traceback" not in said
 
     again = Server(place, tiny_base.folder)
@@ -143,6 +148,47 @@ def test_killed_server_leaves_nothing_that_stops_the_next(server, place, tiny_ba
         assert job(db, 1).state == "failed"
     command = long_work(again)
     assert again.end(signal.SIGTERM) == 0  # within half a minute, with work under way
-    assert "Traceback" not in command.communicate(timeout=60)[1]
+    assert "Traceback" not in command.communicate(timeout=120)[1]
     assert not (place / "server.sock").exists()
     assert "Traceback" not in again.log.read_text()
+
+
+CANARY = "the heron of Ostrava"
+
+
+def test_a_stop_refuses_new_questions_saves_the_running_reply_and_takes_less_than_10_s(
+    tmp_path, tiny_base
+):
+    data = open_datadir(tmp_path / "data")
+    with closing(open_database(data.database)) as db:
+        key = create_key(db, "all", workspace_id=None, actor="test")[1]
+    asked = {"model": "default", "messages": [{"role": "user", "content": CANARY}], "stream": True}
+    with faulty_server() as slow, httpx.Client(timeout=30) as client:
+        slow.fault = "goes_on"
+        remote = {"APPRENTICE_ENGINE": "remote", "APPRENTICE_REMOTE_URL": slow.place.url}
+        server = Server(data.root, tiny_base.folder, APPRENTICE_LOG="json", **remote)
+        client.headers["Authorization"] = f"Bearer {key}"
+        chat = f"{server.url}/v1/chat/completions"
+        with client.stream("POST", chat, json=asked) as answer:
+            lines = answer.iter_lines()
+            while "word" not in next(lines):
+                pass
+            begun = time.monotonic()
+            server.process.send_signal(signal.SIGTERM)
+            while client.get(f"{server.url}/healthz").status_code == 200:
+                time.sleep(0.02)
+            health = client.get(f"{server.url}/healthz")
+            assert (health.status_code, health.json()["status"]) == (503, "stopping")
+            refused = client.post(chat, json={**asked, "stream": False})
+            assert refused.status_code == 503 and "being stopped" in refused.text
+            assert any("was interrupted" in line for line in lines)
+        assert server.process.wait(timeout=30) == 0
+        assert time.monotonic() - begun < 10
+        server.process.stdout.close()
+    with closing(open_database(data.database)) as db:
+        (reply,) = rows(db, "select * from messages where role = 'assistant'")
+    assert reply["finish_reason"] == "interrupted" and reply["content"].startswith("word word")
+    log = server.log.read_text()
+    said = [json.loads(line) for line in log.splitlines()]
+    assert [one["status"] for one in said if one.get("door") == "v1"].count(503) == 1
+    assert CANARY not in log

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from assistant.reply import Delta
-from assistant.streams import Streams
+from assistant.streams import Streams, Waits
 from storage.errors import BadInput
 
 
@@ -61,11 +61,11 @@ def test_stop_ends_the_replies_of_that_conversation_only():
     streams.stop("one")
     streams.stop("three")
     assert all(isinstance(event, Delta) for event in first)
-    assert one.ended.wait(2)
+    assert one.ended.wait(60)
     assert not two.ended.is_set()
     assert isinstance(next(second), Delta)
     second.close()
-    assert two.ended.wait(2)
+    assert two.ended.wait(60)
 
 
 def test_a_reader_who_leaves_stops_the_reply():
@@ -73,7 +73,7 @@ def test_a_reader_who_leaves_stops_the_reply():
     stream = Streams().run(talker.events, threading.Event())
     next(stream)
     stream.close()
-    assert talker.ended.wait(2)
+    assert talker.ended.wait(60)
     before = talker.said
     time.sleep(0.05)
     assert talker.said == before
@@ -105,3 +105,18 @@ def test_nothing_is_kept_of_replies_that_ended():
     streams.forget("one", cancel)
     streams.stop("one")
     assert streams._running == {}
+
+
+def test_who_waits_is_told_so_until_the_first_word():
+    begin = threading.Event()
+
+    def events(cancel):
+        begin.wait(10)
+        yield Delta("word")
+        time.sleep(0.1)
+        yield Delta(" more")
+
+    stream = Streams().run_and_wait(events, threading.Event(), 0.01)
+    assert [next(stream), next(stream)] == [Waits(), Waits()]
+    begin.set()
+    assert [event for event in stream if event != Waits()] == [Delta("word"), Delta(" more")]

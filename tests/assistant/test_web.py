@@ -17,10 +17,10 @@ from storage.conversations import add_message, start_conversation
 from storage.database import rows
 from storage.feedback import add_feedback
 from storage.records import Inputs
-from storage.workspaces import workspace
+from storage.workspaces import set_workspace, workspace
 from tests.assistant.people import Caller, everybody
 
-REVIEWERS = {"ada", "rita"}
+INSIDERS = {"ada", "rita", "vic"}
 
 
 @dataclass
@@ -65,8 +65,17 @@ def house(tmp_path_factory, tiny_base):
 
 
 PAGES = {
-    "": {"ada", "rita", "mo", "nell", "visitor", "other visitor", "anonymous"},
-    "?workspace=open": {"ada", "rita", "mo", "nell", "visitor", "other visitor", "anonymous"},
+    "": {"ada", "rita", "vic", "mo", "nell", "visitor", "other visitor", "anonymous"},
+    "?workspace=open": {
+        "ada",
+        "rita",
+        "vic",
+        "mo",
+        "nell",
+        "visitor",
+        "other visitor",
+        "anonymous",
+    },
     "?workspace=team": {"ada", "rita", "mo"},
     "?workspace=default": {"ada", "rita"},
     "?workspace=site": set(),
@@ -122,16 +131,16 @@ def admin_addresses() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize("method, path", admin_addresses())
 def test_nothing_of_the_admin_page_without_a_login(house, method, path):
-    for who in set(house.people) - REVIEWERS:
+    for who in set(house.people) - INSIDERS:
         answer = house.send(method, who, path)
         assert answer.status_code == 401, who
         assert len(answer.content) < 100
 
 
-def test_the_admin_page_is_for_reviewers_and_admins(house):
+def test_the_admin_page_is_for_admins_reviewers_and_viewers(house):
     for who in house.people:
         answer = house.get(who, "/admin/")
-        if who in REVIEWERS:
+        if who in INSIDERS:
             assert answer.status_code == 200
             assert "gradio" in answer.text
         elif house.people[who].person.kind == "user":
@@ -140,6 +149,26 @@ def test_the_admin_page_is_for_reviewers_and_admins(house):
             assert (answer.status_code, answer.headers["location"]) == (303, "/login?next=/admin")
     answer = house.get("ada", "/admin?workspace=team")
     assert answer.headers["location"].endswith("/admin/?workspace=team")
+
+
+def test_files_are_taken_from_admins_alone(house):
+    for who in house.people:
+        sent = house.send(
+            "POST", who, "/admin/gradio_api/upload", files={"files": ("a.md", b"text")}
+        )
+        assert sent.status_code == (200 if who == "ada" else 401), who
+
+
+def test_a_viewer_who_may_chat_nowhere_gets_the_admin_page(house):
+    with closing(house.app.db()) as db:
+        set_workspace(db, "open", "access", "members")
+        try:
+            answer = house.get("vic", "/")
+            assert (answer.status_code, answer.headers["location"]) == (303, "/admin/")
+            assert house.get("vic", "/?workspace=team").status_code == 404
+            assert house.get("nell", "/").status_code == 404
+        finally:
+            set_workspace(db, "open", "access", "public")
 
 
 def facts_of(house) -> dict[str, list]:
@@ -161,7 +190,7 @@ def test_admin_events_called_by_index_without_login_leave_no_trace(house):
             "data": [team, "new", None, house.feedback_id, "need", "text"][: len(item["inputs"])],
             "session_hash": "forged",
         }
-        for who in set(house.people) - REVIEWERS:
+        for who in set(house.people) - INSIDERS:
             for path in ("/admin/gradio_api/queue/join", "/admin/gradio_api/run/predict"):
                 assert house.send("POST", who, path, json=call).status_code == 401
         # and the chat page's own queue knows none of them
@@ -180,10 +209,11 @@ def test_the_configuration_of_the_chat_page_holds_nothing_of_the_admin_page(hous
         assert secret not in text
 
 
-def test_events_have_no_names_that_could_be_called(house):
+def test_events_of_people_have_no_names_that_could_be_called(house):
     for page, who in (("/", "visitor"), ("/admin/", "ada")):
         info = house.get(who, f"{page}gradio_api/info").json()
-        assert info["named_endpoints"] == {}
+        # the one for programs, which wants a key
+        assert set(info["named_endpoints"]) == ({"/chat"} if page == "/" else set())
         assert info["unnamed_endpoints"] == {}
 
 
@@ -248,6 +278,13 @@ def test_health_names_only_the_workspaces_of_who_asks(house):
         assert set(found["workspaces"]) == names
         assert found["status"] == "ok"
         assert found["workspaces"]["open"] == {"adapter": None}
+
+
+def test_the_figures_are_for_admins_and_every_answer_has_a_number(house):
+    seen = {who: house.get(who, "/metrics") for who in house.people}
+    assert {who for who, answer in seen.items() if answer.status_code == 200} == {"ada"}
+    assert "apprentice_requests_total" in seen["ada"].text
+    assert len({answer.headers["x-request-id"] for answer in seen.values()}) == len(seen)
 
 
 def read_events(house, who: str, session: str) -> list[dict]:

@@ -3,7 +3,10 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("bench_start", "bench_decode", "bench_swap", "bench_step", "bench_rows")
+BENCHMARKS = (
+    *("bench_start", "bench_decode", "bench_swap", "bench_step", "bench_rows"),
+    *("bench_growth", "bench_queue", "bench_pages"),
+)
 
 
 def main() -> int:

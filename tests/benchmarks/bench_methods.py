@@ -151,9 +151,10 @@ def _answers(base: Any, folder: Path, threads: int) -> dict[str, Any]:
     from tuning.evaluate import evaluate, tally
 
     bundle, adapter = read_bundle(folder / "bundle"), folder / "adapter"
-    running = best_engine(base)
+    settings = read_settings(threads=threads)
+    running = best_engine(base, settings.context)
     started = time.perf_counter()
-    with ChildAnswerer(base, read_settings(threads=threads), folder / "answers.log") as child:
+    with ChildAnswerer(base, settings, folder / "answers.log") as child:
         found = evaluate(
             (*bundle.heldout, *bundle.sentinel),
             lambda cases, adapter_id: child.answer(
@@ -164,7 +165,7 @@ def _answers(base: Any, folder: Path, threads: int) -> dict[str, Any]:
             {"candidate": 1},
         )
     return {
-        "engine": engine_beside(base, running, adapter_kind(adapter)) or running,
+        "engine": engine_beside(running, adapter_kind(adapter)) or running,
         "scores": tally(found)["candidate"] if found else {},
         "answering_seconds": round(time.perf_counter() - started, 1),
     }

@@ -37,7 +37,7 @@ def main() -> int:
     tokenizer = ChatTokenizer(base.folder)
     prompts = [tokenizer.render([{"role": "user", "content": text}]) for text in QUESTIONS]
     with tempfile.TemporaryDirectory() as scratch:
-        folders = _adapters(base, Path(scratch))
+        folders = adapters(base, Path(scratch))
         engine = LlamaCpp(base, threads=given.threads, context=512)
         alone = _alone(engine, folders, prompts, given.tokens)
         before = _memory()
@@ -133,7 +133,7 @@ def _ask(engine: Any, prompt: list[int], adapter_id: int, tokens: int) -> tuple[
     return "".join(said), pause
 
 
-def _adapters(base: Any, root: Path) -> list[Path]:
+def adapters(base: Any, root: Path) -> list[Path]:
     """Made in a process of its own, whose memory goes with it."""
     command = [sys.executable, "-m", "tests.benchmarks.bench_swap", "--make", str(root)]
     subprocess.run([*command, "--model", str(base.folder)], check=True)
@@ -161,7 +161,7 @@ def _make_adapters(base: Any, root: Path) -> int:
     usual = torch.cat([values[1:] for values in passed]).mean(dim=0)
     for index in range(ADAPTERS):
         folder = root / str(index)
-        folder.mkdir()
+        folder.mkdir(parents=True)
         word = model.get_output_embeddings().weight[tokenizer.encode(f" {index}")[-1]]
         key = f"base_model.model.{name}"
         tensors = {

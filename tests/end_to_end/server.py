@@ -13,7 +13,9 @@ ROOT = Path(__file__).parent.parent.parent
 class Server:
     """`apprentice serve` in a process of its own, on a free port."""
 
-    def __init__(self, folder: Path, base: Path) -> None:
+    def __init__(self, folder: Path, base: Path, *, first: bool = True) -> None:
+        """`first`: nobody can log in yet, so it says in a second line how to."""
+        self._first = first
         self.environment = {
             **os.environ,
             "APPRENTICE_DATA": str(folder / "data"),
@@ -33,7 +35,7 @@ class Server:
         )
         assert self._process.stdout is not None
         self.greeting = [self._process.stdout.readline()]
-        if "setup" not in self.greeting[0]:
+        if self._first:
             self.greeting.append(self._process.stdout.readline())
         found = re.search(r"http://[^\s,]+", self.greeting[0])
         assert found, self.greeting
@@ -42,7 +44,7 @@ class Server:
 
     def __exit__(self, *exc: object) -> None:
         self._process.send_signal(signal.SIGTERM)
-        self._process.wait(timeout=30)
+        self._process.wait(timeout=120)
         assert self._process.stdout is not None
         self._process.stdout.close()
         self._log.close()

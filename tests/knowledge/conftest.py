@@ -1,7 +1,6 @@
 """One embedder for all, a data directory for each test, a dense index in it."""
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pytest
 from sqlite_utils import Database
 
 from storage.database import open_database
-from storage.datadir import DataDir, open_datadir
+from storage.datadir import DataDir
 from storage.records import Workspace
 from storage.workspaces import workspace as workspace_named
 
@@ -23,17 +22,6 @@ def embedder():
     loaded = Embedder()
     yield loaded
     loaded.close()
-
-
-@pytest.fixture(scope="session")
-def fresh(tmp_path_factory) -> DataDir:
-    """A new data directory, made once: each test works on a copy."""
-    return open_datadir(tmp_path_factory.mktemp("fresh") / "data")
-
-
-@pytest.fixture
-def datadir(fresh: DataDir, tmp_path: Path) -> DataDir:
-    return DataDir(shutil.copytree(fresh.root, tmp_path / "data"))
 
 
 @pytest.fixture
@@ -61,3 +49,17 @@ def lexical():
     from knowledge.lexical import LexicalIndex
 
     return LexicalIndex()
+
+
+@pytest.fixture
+def docs(tmp_path) -> Path:
+    """A folder with five files that are quick to read."""
+    folder = tmp_path / "docs"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "returns.md").write_text("# Returns\n\nGoods go back in 30 days.\n\n## Costs\nFree.")
+    (folder / "sub" / "hours.html").write_text("<h1>Hours</h1><p>Open from nine to five.</p>")
+    (folder / "note.txt").write_text("The pump needs a new filter.")
+    (folder / "warranty.md").write_text("# Warranty\nTwo years for pumps.")
+    rates = "## Trains\nSecond class.\n## Rates\nAustria: 42 euros a day."
+    (folder / "travel.md").write_text(f"# Travel\nIt binds all.\n{rates}")
+    return folder

@@ -2,8 +2,14 @@ from collections.abc import Callable
 
 import pytest
 
-from knowledge.corrections import corrections_collection, nearest_examples
+from knowledge.corrections import (
+    corrections_collection,
+    nearest_examples,
+    sync_corrections,
+)
 from storage.conversations import add_message, start_conversation
+from storage.database import write, write_transaction
+from storage.duplicates import leave_duplicates, put_duplicate
 from storage.feedback import add_feedback, approve, reject
 from storage.records import Inputs
 from storage.workspaces import create_workspace
@@ -105,6 +111,29 @@ def test_the_index_follows_approval_rejection_and_new_wording(
     assert index.hashes(collection) == before
 
 
+def test_only_what_has_changed_is_looked_at_again(db, correct, near, index, embedder, workspace):
+    first, second = correct(CLOSED, "select 1;"), correct(SALES, "select 2;")
+    collection = corrections_collection(workspace.id, embedder)
+    assert sync_corrections(db, index, embedder, workspace.id) == 2
+    index.delete(collection, [first])  # behind its back
+    assert sync_corrections(db, index, embedder, workspace.id) == 0
+    newer = correct(SALES, "select 3;")
+    assert sync_corrections(db, index, embedder, workspace.id) == 1
+    assert set(index.hashes(collection)) == {newer}, "the newest correction of a question counts"
+    reject(db, newer, reviewer="user:1")
+    assert sync_corrections(db, index, embedder, workspace.id) == 1
+    assert set(index.hashes(collection)) == {second}
+    put_duplicate(db, second, correct(TONE, "select 2;"))
+    sync_corrections(db, index, embedder, workspace.id)
+    assert second not in index.hashes(collection)
+    leave_duplicates(db, second)
+    with write_transaction(db):
+        write(db, "delete from feedback where id = ?", first)
+    sync_corrections(db, index, embedder, workspace.id)
+    assert second in index.hashes(collection)
+    assert [one.feedback_id for one in near(SALES, limit=1)] == [second]
+
+
 def test_a_lost_index_is_filled_again(correct, near, index, embedder, workspace):
     correct(CLOSED, "select 1;")
     before = near(CLOSED)
@@ -117,6 +146,7 @@ def test_a_vector_of_another_text_is_replaced(correct, near, index, embedder, wo
     near(CLOSED)
     collection = corrections_collection(workspace.id, embedder)
     index.upsert(collection, [sales], embedder.embed([CLOSED]), ["hash of another text"])
+    index.reached.clear()  # as when it is opened
     assert near(CLOSED)[-1].feedback_id == closed
     assert near(SALES)[-1].feedback_id == sales
 

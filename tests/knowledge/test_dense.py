@@ -58,12 +58,52 @@ def test_a_query_among_some_ids_ignores_unknown_ones(index):
     assert index.query("chunks-1-x", found[2], 9, among=[]) == []
 
 
+def test_similarities_are_those_of_a_query(written, tmp_path):
+    """On disk and in what is not yet written there; unknown and deleted ones are left out."""
+    with closing(DenseIndex(Path(shutil.copytree(written, tmp_path / "chroma")))) as index:
+        new = vectors(2, seed=1)
+        index.upsert("chunks-1-x", [4000, 4001], new, ["a", "b"])
+        index.delete("chunks-1-x", [7])
+        ids = [1, 4000, 7, 99_999, 600]
+        found = index.similarities("chunks-1-x", new[0], ids)
+        near = dict(index.query("chunks-1-x", new[0], 9, among=ids))
+        assert found == pytest.approx(near, abs=1e-5) and set(found) == {1, 4000, 600}
+        assert index.similarities("chunks-1-x", new[0], []) == {}
+        assert index.similarities("chunks-9-x", new[0], ids) == {}
+
+
 def test_upsert_replaces_and_delete_removes(index):
     found = fill(index)
     index.upsert("chunks-1-x", [1], found[4:5] * -1, ["new"])
     index.delete("chunks-1-x", [2, 3, 99])
     assert index.hashes("chunks-1-x") == {1: "new", 4: "h4", 5: "h5"}
     assert index.query("chunks-1-x", found[4], 9)[-1] == (1, pytest.approx(-1.0, abs=1e-5))
+
+
+@pytest.mark.slow
+def test_hashes_of_more_vectors_than_sqlite_takes_names(index):
+    count = 33_000
+    fill(index, count)
+    assert index.hashes("chunks-1-x") == {n: f"h{n}" for n in range(1, count + 1)}
+    assert len(index.hashes("chunks-1-x", among=range(1, count))) == count - 1
+
+
+def test_hashes_of_some(index):
+    fill(index)
+    assert index.hashes("chunks-1-x", among=[2, 77]) == {2: "h2"}
+    assert index.hashes("chunks-1-x", among=[]) == index.hashes("none", among=[2]) == {}
+
+
+def test_while_a_collection_is_filled_it_says_so(index):
+    with index.filling("chunks-1-x"), index.filling("chunks-1-x"):
+        assert index.is_filling("chunks-1-x") and not index.is_filling("chunks-2-x")
+    assert not index.is_filling("chunks-1-x")
+
+
+def test_what_an_owner_has_reached_is_forgotten_with_the_vectors(index):
+    index.reached["chunks-1-x"] = 7
+    index.drop("chunks-1-x")
+    assert index.reached == {}
 
 
 def test_an_unknown_collection_is_empty(index):

@@ -18,12 +18,12 @@ def test_vectors_have_length_one_and_the_models_dimension(embedder):
 
 def test_a_text_is_read_with_those_around_it(embedder):
     texts = ["The pump stands in the cellar.", "It is blue.", "It was bought in 2019."]
-    [alone] = embedder.embed_in_context([[texts[1]]])
-    _, beside, _ = embedder.embed_in_context([texts])
+    [alone] = embedder.embed_in_context([("", [texts[1]])])
+    _, beside, _ = embedder.embed_in_context([("", texts)])
     asked = embedder.embed(["What colour has the pump?"])[0]
     assert np.allclose(np.linalg.norm(beside), 1, atol=1e-5)
     assert asked @ beside > asked @ alone + 0.1
-    apart = embedder.embed_in_context([[text] for text in texts])
+    apart = embedder.embed_in_context([("", [text]) for text in texts])
     assert apart.shape == (3, 384)
     assert np.allclose(apart[1], alone, atol=1e-5)
     assert alone @ embedder.embed([texts[1]])[0] > 0.8
@@ -34,21 +34,28 @@ def test_more_text_than_fits_is_read_in_windows(embedder):
     texts = [
         f"Paragraph {number} is about pumps. " + "They lift water. " * 16 for number in range(9)
     ]
-    together = embedder.embed_in_context([texts])
+    together = embedder.embed_in_context([("", texts)])
     assert together.shape == (9, 384)
     # windows of three, and none is alone: the last begins further back where that fits
-    assert np.allclose(together[:3], embedder.embed_in_context([texts[:3]]), atol=1e-5)
-    last = embedder.embed_in_context([texts[6:8]])[1]
-    assert np.allclose(embedder.embed_in_context([texts[:8]])[7], last, atol=0.2)
+    assert np.allclose(together[:3], embedder.embed_in_context([("", texts[:3])]), atol=1e-5)
+    last = embedder.embed_in_context([("", texts[6:8])])[1]
+    assert np.allclose(embedder.embed_in_context([("", texts[:8])])[7], last, atol=0.2)
     odd = ["", "\ud800", "word " * 600, "a pump"]
-    assert np.isfinite(embedder.embed_in_context([odd])).all()
+    assert np.isfinite(embedder.embed_in_context([("", odd)])).all()
+
+
+def test_windows_of_any_lengths_come_back_in_their_order(embedder):
+    runs = [("", [f"Pump {n}. " + "It lifts water. " * (n * 7 % 40)]) for n in range(30)]
+    together = embedder.embed_in_context(runs)
+    alone = np.concatenate([embedder.embed_in_context([run]) for run in runs])
+    assert np.allclose(together, alone, atol=1e-5)
 
 
 def test_a_model_that_takes_no_mean_reads_each_text_alone(embedder, monkeypatch):
     texts = ["The pump stands in the cellar.", "It is blue."]
     [pooling] = [one for one in embedder._model if type(one).__name__ == "Pooling"]
     monkeypatch.setattr(pooling, "pooling_mode", "cls")
-    assert np.allclose(embedder.embed_in_context([texts]), embedder.embed(texts), atol=1e-5)
+    assert np.allclose(embedder.embed_in_context([("", texts)]), embedder.embed(texts), atol=1e-5)
 
 
 def test_what_means_the_same_is_near(embedder):

@@ -5,9 +5,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from knowledge.chunk_vectors import sync_index
 from knowledge.dense import DenseIndex
-from knowledge.ingest import IngestEvent, forget_workspace, ingest, remove, stored_copy, sync_index
+from knowledge.ingest import (
+    IngestEvent,
+    forget_workspace,
+    ingest,
+    ingest_page,
+    remove,
+    stored_copy,
+)
 from knowledge.search import chunks_collection, search
+from knowledge.site import Page
 from storage.database import one
 from storage.documents import (
     chunk_hashes,
@@ -18,20 +27,6 @@ from storage.documents import (
 from storage.errors import NotFound
 from storage.workspaces import create_workspace
 from tests.knowledge.files import encrypt_pdf, write_docx, write_pdf
-
-
-@pytest.fixture
-def docs(tmp_path) -> Path:
-    """A folder with five files that are quick to read."""
-    folder = tmp_path / "docs"
-    (folder / "sub").mkdir(parents=True)
-    (folder / "returns.md").write_text("# Returns\n\nGoods go back in 30 days.\n\n## Costs\nFree.")
-    (folder / "sub" / "hours.html").write_text("<h1>Hours</h1><p>Open from nine to five.</p>")
-    (folder / "note.txt").write_text("The pump needs a new filter.")
-    (folder / "warranty.md").write_text("# Warranty\nTwo years for pumps.")
-    rates = "## Trains\nSecond class.\n## Rates\nAustria: 42 euros a day."
-    (folder / "travel.md").write_text(f"# Travel\nIt binds all.\n{rates}")
-    return folder
 
 
 @pytest.fixture
@@ -173,7 +168,7 @@ def test_two_files_of_one_name_do_not_replace_each_other(take, docs, tmp_path, d
 def test_a_folder_that_was_moved_is_followed(take, docs, tmp_path):
     take(docs)
     moved = Path(shutil.move(docs, tmp_path / "moved"))
-    assert set(statuses(take(moved)).values()) == {"replaced"}
+    assert set(statuses(take(moved)).values()) == {"unchanged"}
     (moved / "note.txt").unlink()
     events = statuses(take(moved))
     assert events.pop("note.txt") == "removed"
@@ -299,6 +294,29 @@ def test_a_reader_who_stops_half_way_loses_nothing(
     events = ingest(db, datadir, index, embedder, workspace.id, [docs])
     next(events)
     events.close()
-    assert [document.name for document in list_documents(db, workspace.id)] == ["note.txt"]
-    assert sorted(statuses(take(docs)).values()) == ["added"] * 4 + ["unchanged"]
+    assert index.hashes(chunks_collection(workspace.id, embedder)) == chunk_hashes(db, workspace.id)
+    assert sorted(statuses(take(docs)).values()) == ["unchanged"] * 5
     assert not list(datadir.documents.rglob(".draft-*"))
+
+
+def test_a_page_is_a_document_with_its_address(db, datadir, index, lexical, embedder, workspace):
+    """Its name ends as its address does, which says nothing of its type."""
+
+    def take(name, text, **more):
+        page = Page(f"https://{name}", name, ".html", text, **{"etag": None} | more)
+        return ingest_page(db, datadir, index, embedder, workspace.id, page)
+
+    text = b"<title>Hours</title><p>Open from nine to five.</p>"
+    for name in ("a.example/hours", "a.example/v1.2?q=." + "x" * 300, "a.example/"):
+        event = take(name, text, etag='"1"', last_modified=None)
+        assert (event.status, event.chunks) == ("added", 1), event.error
+        document = document_by_name(db, workspace.id, name)
+        assert (document.source_url, document.folder) == (f"https://{name}", "https://a.example")
+        assert (document.media_type, document.etag) == ("text/html", '"1"')
+        assert stored_copy(datadir, workspace.id, name).read_bytes() == text
+    found = search(db, index, lexical, embedder, workspace.id, "opening hours")
+    assert found[0].text.startswith("Hours") and found[0].source_url
+    assert take("a.example/", b"<!-- noon -->" + text, last_modified="x").status == "unchanged"
+    assert document_by_name(db, workspace.id, "a.example/").last_modified == "x"
+    assert take("a.example/", b"<nav>Home</nav>", last_modified="y").status == "failed"
+    assert document_by_name(db, workspace.id, "a.example/").last_modified == "x"

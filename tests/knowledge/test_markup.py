@@ -45,7 +45,8 @@ def test_windows_line_ends():
 
 def test_a_short_page_is_taken_whole_but_its_frame():
     page = """<!doctype html><html><head><title>Shop</title><style>p {}</style></head><body>
-    <nav><a href="/">Home</a></nav><h1>Returns</h1><p>Send it <b>back</b>.</p>
+    <nav><a href="/">Home</a></nav><div role="banner">Shop</div>
+    <div role="dialog">We use cookies.</div><h1>Returns</h1><p>Send it <b>back</b>.</p>
     <script>alert(1)</script><p hidden>ignore me</p><p style="display: none">me too</p>
     <footer>Imprint</footer></body></html>"""
     assert html(page) == [Section("Returns", "Send it back.")]

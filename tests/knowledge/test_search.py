@@ -3,7 +3,7 @@ from functools import partial
 
 import pytest
 
-from knowledge.ingest import sync_index
+from knowledge.chunk_vectors import sync_index
 from knowledge.search import chunks_collection, search
 from storage.documents import put_document, remove_document
 from storage.workspaces import create_workspace

@@ -53,6 +53,7 @@ def test_numbers_stand_after_what_they_support():
         ("We sell boats [1]. And pumps[9].", "We sell boats. And pumps."),
         ("Take rows[1] of them.", "Take rows[1] of them."),
         ("```\nrows [1]\n```", "```\nrows [1]\n```"),
+        (r"It is $$\sqrt[3]{x}$$.", r"It is $$\sqrt[3]{x}$$."),
     ],
 )
 def test_every_number_is_one_that_supports(answer, shown):

@@ -1,8 +1,6 @@
 """A real data directory in tmp_path, and short ways to put something into it."""
 
-import shutil
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,24 +9,13 @@ from sqlite_utils import Database
 from storage.adapters import add_adapter
 from storage.conversations import add_message, start_conversation
 from storage.database import open_database
-from storage.datadir import DataDir, open_datadir
+from storage.datadir import DataDir
 from storage.feedback import add_feedback, approve
 from storage.records import Adapter, ChatMessage, Feedback, Inputs, Message, Passage, Workspace
 from storage.rounds import create_round, finish_round
 from storage.workspaces import workspace as workspace_named
 
 BASE = "base-fingerprint"
-
-
-@pytest.fixture(scope="session")
-def fresh(tmp_path_factory: pytest.TempPathFactory) -> DataDir:
-    """A new data directory, made once: each test works on a copy."""
-    return open_datadir(tmp_path_factory.mktemp("fresh") / "data")
-
-
-@pytest.fixture
-def datadir(fresh: DataDir, tmp_path: Path) -> DataDir:
-    return DataDir(shutil.copytree(fresh.root, tmp_path / "data"))
 
 
 @pytest.fixture

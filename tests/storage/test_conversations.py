@@ -3,15 +3,19 @@ import pytest
 from storage.adapters import promote
 from storage.conversations import (
     add_message,
+    choose_try,
     conversation,
     delete_conversation,
     feedback_of,
     feedback_values,
     finish_message,
+    go_back_to,
     list_conversations,
     mark_interrupted,
     message,
     messages_of,
+    open_thread,
+    other_tries,
     rename_conversation,
     start_conversation,
     thread_to,
@@ -175,3 +179,57 @@ def test_a_very_long_thread_is_read_and_deleted(db, talk):
     assert len(thread_to(db, parent)) == 1200
     delete_conversation(db, talk.id)
     assert faults(db) == []
+
+
+def test_a_conversation_is_found_by_its_title_and_by_what_was_said(db, workspace, talk):
+    add_message(db, talk.id, "user", "How many Orders?")
+    add_message(db, talk.id, "assistant", "100% of them_all!")
+
+    def found(holding: str, owner: str = talk.owner) -> int:
+        return len(list_conversations(db, workspace.id, owner, holding=holding))
+
+    assert [found(text) for text in ("", "  orders ", "100%", "m_a", "all!")] == [1] * 5
+    assert [found(text) for text in ("1%0", "thema", "pumps", "%")] == [0, 0, 0, 1]
+    assert found("orders", "user:99") == 0
+
+
+def test_a_name_is_cut_and_is_never_empty(db, talk):
+    assert rename_conversation(db, talk.id, " a\n b " + "x" * 100).title == "a b " + "x" * 76
+    with pytest.raises(BadInput, match="name is empty"):
+        rename_conversation(db, talk.id, " \n ")
+
+
+def test_the_newest_branch_is_shown_until_another_is_chosen_and_goes_on_from_there(db, talk):
+    asked = add_message(db, talk.id, "user", "q")
+    assert open_thread(db, talk.id) == [asked]
+    first = add_message(db, talk.id, "assistant", "one", parent_id=asked.id)
+    after = add_message(db, talk.id, "user", "and?", parent_id=first.id)
+    second = add_message(db, talk.id, "assistant", "two", parent_id=asked.id, variant_of=first.id)
+    edited = add_message(db, talk.id, "user", "Q", variant_of=asked.id)
+    assert other_tries(db, first.id) == other_tries(db, second.id) == [first, second]
+    assert other_tries(db, asked.id) == [asked, edited]
+    assert open_thread(db, talk.id) == [edited]
+    choose_try(db, first.id)
+    assert open_thread(db, talk.id) == [asked, first, after]
+    choose_try(db, second.id)
+    assert open_thread(db, talk.id) == [asked, second]
+    newest = add_message(db, talk.id, "user", "or?", parent_id=second.id)
+    assert open_thread(db, talk.id) == [asked, second, newest]
+    delete_conversation(db, talk.id)
+    assert faults(db) == []
+
+
+def test_a_turn_that_was_taken_back_is_kept_and_the_rest_goes_on(db, talk):
+    asked = add_message(db, talk.id, "user", "q")
+    reply = add_message(db, talk.id, "assistant", "one", parent_id=asked.id)
+    again = add_message(db, talk.id, "user", "and?", parent_id=reply.id)
+    last = add_message(db, talk.id, "assistant", "two", parent_id=again.id)
+    go_back_to(db, reply.id)
+    assert open_thread(db, talk.id) == [asked, reply]
+    other = add_message(db, talk.id, "user", "or?", parent_id=reply.id)
+    assert open_thread(db, talk.id) == [asked, reply, other]
+    assert other_tries(db, other.id) == [again, other]
+    choose_try(db, again.id)
+    assert open_thread(db, talk.id) == [asked, reply, again, last]
+    with pytest.raises(NotFound):
+        go_back_to(db, "unknown")

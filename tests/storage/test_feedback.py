@@ -88,10 +88,11 @@ def test_the_same_key_is_the_same_feedback(db, workspace, reply_to):
     assert again == first
     assert len(list_feedback(db, workspace.id)) == 1
     # no way to read another one's row by its key
-    for other in ({"message_id": reply_to("q").id}, {"contributor": "user:9"}):
-        fields = {"message_id": reply.id, **STAFF} | other
+    others = ({"message_id": reply_to("q").id}, {"contributor": "user:9"}, {"rating": -1})
+    for other in (*others, {"comment": "x"}, {"reasons": ["x"]}, {"correction": "x"}):
+        fields = {"message_id": reply.id, **STAFF, "rating": 1} | other
         with pytest.raises(Refused, match="'k' was used"):
-            add_feedback(db, **fields, rating=1, idempotency_key="k")
+            add_feedback(db, **fields, idempotency_key="k")
     elsewhere = reply_to("q", workspace_id=create_workspace(db, "other").id)
     given = add_feedback(db, message_id=elsewhere.id, **STAFF, rating=1, idempotency_key="k")
     assert given.id != first.id

@@ -51,7 +51,8 @@ def test_what_was_declined_disliked_or_found_little_for(db, workspace, ask, judg
         ("Little found?", False, False),
     ]
     assert (found[2].message_id, found[2].relevance) == (little.id, 0.2)
-    assert len(gaps(db, workspace.id, floor=FLOOR, limit=1)) == 1
+    newest = gaps(db, workspace.id, floor=FLOOR, most=1)
+    assert [gap.question for gap in newest] == ["Disliked?", "Declined?"]
 
 
 def test_what_was_liked_taught_imported_or_broken_off_is_none(db, workspace, ask, judge):

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from sqlite_utils import Database, Migrations
 
-from storage import later_migrations as migrations_file
+from storage import newest_migrations as migrations_file
 from storage.database import (
     faults,
     insert,
@@ -15,17 +15,17 @@ from storage.database import (
     write_transaction,
 )
 from storage.errors import Refused
-from storage.later_migrations import migrations
+from storage.newest_migrations import migrations
 from storage.records import Passage
 
 TABLES = {
     *("workspaces", "instructions_versions", "checks", "settings", "users", "memberships"),
     *("keys", "audit", "jobs", "documents", "chunks", "conversations", "messages", "feedback"),
     *("feedback_passages", "overrides", "rounds", "round_examples", "round_metrics"),
-    *("evaluations", "adapters", "servings"),
+    *("evaluations", "adapters", "attachment_chunks", "attachments", "servings"),
     *("copies", "house_settings", "duplicates", "kept_passages", "learned_overrides"),
     *("erasures", "erasure_requests", "backups", "round_documents"),
-    "paraphrases",
+    *("paraphrases", "pair_changes", "gone_chunks"),
 }
 
 
@@ -136,6 +136,30 @@ def test_thumbs_are_taught_without_touching_what_was_approved(path):
                 group="",
                 pair_hash="",
             )
+
+
+def test_people_and_their_memberships_outlive_the_new_role(path):
+    path.touch()
+    with open_database(path) as db:
+        migrations.apply(db, stop_before="m029_viewers_and_reasons")
+        db.executescript("""
+        insert into workspaces (name) values ('w');
+        insert into users (name, role, password_hash) values
+            ('Ann', 'admin', 'a'), ('bob', 'member', 'b'), ('gone', 'member', 'c');
+        insert into memberships (user_id, workspace_id) values (2, 1);
+        delete from users where name = 'gone';
+        """)
+        before = {table: rows(db, f"select * from {table}") for table in ("users", "memberships")}
+    prepare_database(path)
+    with open_database(path) as db:
+        for table, had in before.items():
+            assert rows(db, f"select * from {table}") == had
+        assert faults(db) == []
+        with write_transaction(db):
+            # an id that was somebody's never comes back
+            assert insert(db, "users", name="vic", role="viewer", password_hash="d") == 4
+            db.conn.execute("delete from users where name = 'BOB'")
+        assert rows(db, "select * from memberships") == []
 
 
 def test_a_migration_that_raises_leaves_nothing(path, monkeypatch):

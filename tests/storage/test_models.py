@@ -3,13 +3,15 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
+from gguf import GGUFReader, dequantize
+from safetensors.numpy import load_file
 
 from storage import models
 from storage.errors import BadInput
 from storage.models import (
     EMBEDDED_FOLDER,
-    FORMAT,
     RECORD,
     Damaged,
     chat_template,
@@ -81,6 +83,15 @@ def test_a_cut_file_is_refused(folder, tmp_path, part):
         resolve_base(str(folder), tmp_path / "models")
 
 
+@pytest.mark.parametrize("part", [0.0, 0.001, 0.1, 0.5])
+def test_a_cut_gguf_is_refused_also_when_it_was_whole_before(folder, tmp_path, part):
+    resolve_base(str(folder), tmp_path / "models")
+    gguf = folder / "model.gguf"
+    gguf.write_bytes(gguf.read_bytes()[: int(gguf.stat().st_size * part)])
+    with pytest.raises(Damaged, match=r"model\.gguf"):
+        resolve_base(str(folder), tmp_path / "models")
+
+
 @pytest.mark.parametrize("missing", ["model.safetensors", "tokenizer.json", "config.json"])
 def test_a_folder_that_is_not_whole_is_refused(folder, tmp_path, missing):
     (folder / missing).unlink()
@@ -104,6 +115,16 @@ def test_other_names_are_refused(tmp_path, name, monkeypatch):
 def test_a_hub_id_without_a_network_says_so(tmp_path):
     with pytest.raises(ModelUnavailable, match="nobody/nothing"):
         resolve_base("nobody/nothing", tmp_path / "models")
+
+
+def test_weights_are_not_fetched_twice():
+    """Mistral and Llama keep a copy in their makers' own form beside them."""
+    from huggingface_hub.utils import filter_repo_objects
+
+    taken = ["model-1-of-2.safetensors", "config.json", "chat_template.jinja"]
+    left = ["consolidated.safetensors", "original/params.json", "onnx/config.json", "run.py"]
+    rules = {"allow_patterns": models._HUB_FILES, "ignore_patterns": models._HUB_COPIES}
+    assert list(filter_repo_objects([*taken, *left], **rules)) == taken
 
 
 def test_chat_template_in_the_tokenizer_config(folder):
@@ -152,17 +173,37 @@ def test_embedded_with_other_bytes_of_the_same_length_is_found_by_verify(embedde
     assert not verify(base)
 
 
-def test_embedded_of_an_older_format_is_converted_again(embedded, tmp_path):
+def test_embedded_of_format_1_is_converted_from_the_file_that_it_served(
+    embedded, tiny_base, tmp_path
+):
     base = resolve_base("embedded", tmp_path / "models")
+    served = base.gguf.read_bytes()
+    shutil.copy(tiny_base.gguf, base.gguf)
     known = json.loads((base.folder / RECORD).read_text())
-    (base.folder / RECORD).write_text(json.dumps({**known, "format": FORMAT - 1}))
-    embedded.unlink()  # the GGUF in the folder is enough
+    (base.folder / RECORD).write_text(json.dumps({**known, "format": 1}))
+    embedded.unlink()
     assert resolve_base("embedded", tmp_path / "models") == base
+    assert base.gguf.read_bytes() == served and verify(base)
+
+
+def test_embedded_is_served_in_eight_bits_of_the_weights_that_are_taught(embedded, tmp_path):
+    base = resolve_base("embedded", tmp_path / "models")
+    served = {tensor.name: tensor for tensor in GGUFReader(base.gguf).tensors}
+    taught = load_file(base.folder / "model.safetensors")
+    for ours, theirs in [("ffn_down", "mlp.down_proj"), ("attn_output", "self_attn.o_proj")]:
+        tensor = served[f"blk.0.{ours}.weight"]
+        assert tensor.tensor_type.name == "Q8_0"
+        values = taught[f"model.layers.0.{theirs}.weight"]
+        off = np.abs(dequantize(tensor.data, tensor.tensor_type) - values)
+        assert (
+            0 < off.max() < np.abs(values).max() / 200
+        )  # half a step of 127, and its rounded scale
 
 
 def test_conversion_that_stopped_half_way_is_done_again(embedded, tmp_path):
     draft = tmp_path / "models" / f".{EMBEDDED_FOLDER}.part"
     draft.mkdir(parents=True)
     (draft / "model.safetensors").write_bytes(b"half")
-    (draft / "model.gguf").write_bytes(b"half")
+    for name in ("fetched.gguf", "model.gguf"):
+        (draft / name).write_bytes(b"half")
     assert verify(resolve_base("embedded", tmp_path / "models"))

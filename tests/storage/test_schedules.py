@@ -9,6 +9,7 @@ from storage.schedules import (
     in_idle_hours,
     next_time,
     pairs_of,
+    parse_crontab,
     parse_idle_hours,
     parse_schedule,
 )
@@ -38,6 +39,13 @@ def test_what_may_be_typed(typed, kept, pairs):
 def test_what_may_not_gets_a_sentence(typed):
     with pytest.raises(BadInput, match="five crontab fields"):
         parse_schedule(typed)
+
+
+def test_a_website_is_taken_in_by_the_clock_only():
+    assert parse_crontab(" 0  3 * * * ") == "0 3 * * *" and parse_crontab("") == ""
+    for typed in ("every 5", "nightly"):
+        with pytest.raises(BadInput, match="five crontab fields"):
+            parse_crontab(typed)
 
 
 @pytest.mark.parametrize(

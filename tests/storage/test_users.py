@@ -49,6 +49,7 @@ def test_role_and_password_change_apart(db):
     set_user(db, "ann", password_hash="new")
     assert password_hash(db, ann.id) == "new"
     assert user_by_id(db, ann.id).role == "reviewer"
+    assert set_user(db, "ann", role="viewer").role == "viewer"
 
 
 def test_the_last_admin_stays(db):

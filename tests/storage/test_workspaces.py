@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from storage.adapters import list_adapters, promote
@@ -6,8 +8,8 @@ from storage.database import faults, one, write, write_transaction
 from storage.documents import chunk_ids, put_document
 from storage.errors import BadInput, NotFound, Refused
 from storage.jobs import create_job, finish_job
-from storage.records import WorkspaceSettings
 from storage.users import create_user, join
+from storage.workspace_settings import WorkspaceSettings
 from storage.workspaces import (
     create_workspace,
     delete_workspace,
@@ -51,6 +53,11 @@ def test_a_taken_name_and_an_unknown_access_are_refused(db):
         ("tune_after", "25", 25),
         ("temperature", "0.7", 0.7),
         ("relevance_floor", "-0.5", -0.5),
+        ("top_p", "0.9", 0.9),
+        ("seed", "7", 7),
+        ("repeat_penalty", "1.1", 1.1),
+        ("stop", '["END", "\\n\\n"]', ("END", "\n\n")),
+        ("strict_format", "False", False),
         ("embed_origins", '["https://example.com"]', ("https://example.com",)),
         (
             "checks",
@@ -79,6 +86,13 @@ def test_a_setting_is_read_back_as_its_type(db, key, value, stored):
         ("temperature", "nan", "temperature cannot be 'nan': give a number from 0.0 to 2.0"),
         ("temperature", "3", "from 0.0 to 2.0"),
         ("alternatives", "101", "from 0 to 100"),
+        ("top_p", "0", "from 0.01 to 1.0"),
+        ("seed", "-1", "whole number from 0 to 2147483647"),
+        ("repeat_penalty", "0.5", "from 1.0 to 2.0"),
+        ("stop", "END", 'give a JSON list such as ["END"]'),
+        ("stop", '[""]', "JSON list"),
+        ("stop", json.dumps(["x" * 41]), "JSON list"),
+        ("strict_format", "maybe", "strict_format cannot be 'maybe': give true or false"),
         ("decline", "no " * 200, "decline cannot have 599 characters: give at most 500"),
         ("checks", "sql", "checks cannot be 'sql': give a JSON list"),
         ("checks", '[{"database": "x"}]', "JSON list"),
@@ -146,6 +160,17 @@ def test_the_default_and_a_busy_one_cannot_be_deleted(db):
     delete_workspace(db, "busy")
     with pytest.raises(NotFound):
         workspace(db, "busy")
+
+
+def test_sites_are_web_addresses(db):
+    sites = ["https://a.example/", "http://intranet:8080", "https://a.example/docs?x=1"]
+    changed = set_workspace(db, "default", "sites", json.dumps(sites))
+    assert changed.settings.sites == tuple(sites)
+    for wrong in ('["a.example"]', '["ftp://a.example/"]', '["https://a b/"]', "https://a.example"):
+        with pytest.raises(BadInput, match="sites cannot be"):
+            set_workspace(db, "default", "sites", wrong)
+    with pytest.raises(BadInput, match="site_pages"):
+        set_workspace(db, "default", "site_pages", "0")
 
 
 def test_starters_are_short_questions(db):

@@ -267,20 +267,9 @@ def test_a_card_is_rewritten_for_an_erasure_and_the_adapter_still_verifies(folde
         verify_adapter(folder, tiny_base.fingerprint, expected_manifest=before)
 
 
-def test_a_card_that_was_half_rewritten_is_mended_by_rewriting_it_again(
-    folder, tiny_base, monkeypatch
-):
-    replace = adapter_files._replace
-
-    def killed(path, text):
-        if path.name == MANIFEST:
-            raise KeyboardInterrupt
-        replace(path, text)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(adapter_files, "_replace", killed)
-        with pytest.raises(KeyboardInterrupt):
-            rewrite_texts(folder, lambda text: text.replace("round", "turn"))
+def test_a_card_that_was_half_rewritten_is_mended_by_rewriting_it_again(folder, tiny_base):
+    card = folder / CARD  # first of the two files; a crash left the manifest as it was
+    card.write_text(card.read_text().replace("round", "turn"))
     with pytest.raises(AdapterRefused):
         verify_adapter(folder, tiny_base.fingerprint)
     changed = rewrite_texts(folder, lambda text: text)

@@ -117,6 +117,18 @@ def test_the_same_prompt_is_asked_again_where_other_approved_answers_are_weighed
     assert count_answers(shown, rows) == 3
 
 
+def test_a_general_question_is_asked_for_itself_though_the_round_has_the_same():
+    twice = [case(1), replace(case(1), id="g", slice="sentinel")]
+    asked = []
+
+    def answer(cases, adapter_id):
+        asked.extend(one.slice for one in cases)
+        return ["" for _ in cases]
+
+    evaluate(twice, answer, {"base": None})
+    assert asked == ["new wordings", "sentinel"]
+
+
 def test_a_row_without_prompts_of_its_own_has_no_cases():
     assert as_asked(CASES, "few_shot") == []
     assert as_asked(CASES, "candidate_alone") == []

@@ -16,6 +16,7 @@ from tuning.evidence import (
     needs_for_power,
     sign_test,
     upper_bound,
+    wilson,
 )
 
 
@@ -116,3 +117,18 @@ def test_the_upper_bound_is_where_so_few_lost_become_unlikely(lost, of):
 @pytest.mark.parametrize("lost, of, share", [(0, 5, 0.1), (4, 13, 0.1), (2, 2, 0.5), (0, 0, 0.1)])
 def test_the_chance_of_so_many(lost, of, share):
     assert chance_of_so_many(lost, of, share) == pytest.approx(float(binom.sf(lost - 1, of, share)))
+
+
+@pytest.mark.parametrize(
+    ("right", "total", "low", "high"),
+    # the score method in Newcombe, Statistics in Medicine 17 (1998), table I
+    [
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+        (20, 20, 0.8389, 1.0),
+    ],
+)
+def test_wilson(right, total, low, high):
+    assert wilson(right, total) == pytest.approx((low, high), abs=1e-4)

@@ -80,24 +80,24 @@ def test_a_round_trains_judges_and_decides(tiny_base, words, rows, sentinel, tmp
     assert "`held out 0`" in notes and "now: `answer 0`" in notes
 
 
-def test_what_the_likelihoods_say_reaches_the_gate(tiny_base, words, rows, tmp_path):
+def test_what_the_likelihoods_say_reaches_the_gate(tiny_base, words, rows, tmp_path, capsys):
     choices = [
         Choice(str(n), "knowledge", words.prompt(asked)[1], (words.ids("You"), words.ids("日本語")))
         for n, asked in enumerate(["Bonjour", "Thanks", "ça va?", "List", "Answer"])
     ]
-    said = []
-    result = run_round(
-        bundle(tmp_path / "b", tiny_base, rows, cases(words, 6), likelihood=choices),
+    place = bundle(tmp_path / "b", tiny_base, rows, cases(words, 6), likelihood=choices)
+    assert main([str(place), str(tmp_path / "out"), "--model", str(tiny_base.folder)]) == 0
+    said = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line[:1] == "{"]
+    result = judge_round(
+        place,
         tmp_path / "out",
-        model_folder=tiny_base.folder,
         rows={"candidate": 0, "serving": None},
         answer=lambda given, adapter_id: [one.expected * (adapter_id == 0) for one in given],
-        on_progress=said.append,
     )
     figures = json.loads((tmp_path / "out" / "training.json").read_text())["sentinel"]
     assert figures["items"] == 5
     assert figures["kinds"]["knowledge"]["items"] == 5
-    assert said[-1]["note"] == "checking general knowledge: 10 of 10"
+    assert said[-2]["note"] == "checking general knowledge: 10 of 10"
     assert any(in_words(figures["nats_lost"]) in reason for reason in result.reasons)
 
 

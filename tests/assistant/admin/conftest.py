@@ -34,7 +34,7 @@ class Office:
 
     def ended(self, last: Callable[[Database, int], Job | None]) -> Job:
         """The team's last job of a kind, once it has ended."""
-        end = time.monotonic() + 120
+        end = time.monotonic() + 600
         with closing(self.app.db()) as db:
             while time.monotonic() < end:
                 job = last(db, self.team.id)

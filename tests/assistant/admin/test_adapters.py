@@ -168,3 +168,11 @@ def test_release_notes_are_shown_of_what_serves_and_of_what_is_chosen(office, ad
     shown = press(office, adapters.promote_it, second, "")
     assert f"**Adapter {second}**" in shown[adapters.notes]
     assert "Seven more are right." in shown[adapters.notes]
+
+
+def test_an_adapter_is_compared_with_the_base(office, adapters, make):
+    made = make()
+    choices = press(office, adapters.open)[adapters.compare.left]["choices"]
+    assert [id for _, id in choices] == ["base", made]
+    said = press(office, adapters.compare.ask_both, "base", made, "How long?")
+    assert f"<h4>Adapter {made}</h4>" in said[adapters.compare.answers]

@@ -112,7 +112,7 @@ def test_what_was_trained_elsewhere_comes_back_and_is_judged(office, form, origi
     with closing(office.app.db()) as db:
         newest = list_rounds(db, office.team.id)[0]
         assert newest.config["trained_elsewhere"] == origin.id
-        end = time.monotonic() + 120
+        end = time.monotonic() + 600
         while tuning_round(db, newest.id).finished_at is None and time.monotonic() < end:
             time.sleep(0.1)
         ended = tuning_round(db, newest.id)

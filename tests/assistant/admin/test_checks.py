@@ -67,6 +67,7 @@ def test_a_check_whose_database_is_gone_does_not_stop_another(office, checks, sh
         (("json", "", "{", *NOTHING[2:]), "no JSON"),
         (("json", "", '"@/etc/hostname"', *NOTHING[2:]), "no JSON object"),
         (("json", "", '{"type": "thing"}', *NOTHING[2:]), "schema of the json check"),
+        (("json", "", '{"uniqueItems": true}', *NOTHING[2:]), "cannot be held to the schema"),
         (("regex", *NOTHING), "pattern"),
         (("regex", "", "", "(", "", "", "all"), "pattern"),
         (("style", *NOTHING), "type of the list"),

@@ -33,7 +33,7 @@ def upload(office, documents, tmp_path, **files):
         path.write_bytes(text)
         paths.append(path)
     press(office, documents.add, [str(path) for path in paths])
-    end = time.monotonic() + 60
+    end = time.monotonic() + 120
     with closing(office.app.db()) as db:
         while last_ingest(db, office.team.id).finished_at is None and time.monotonic() < end:
             time.sleep(0.05)

@@ -126,7 +126,7 @@ def test_retraining_ends_on_the_certificate(office, erasing):
     assert "- team: round 2 " in done[erasing.certificate]
     with office.app.db() as db:
         request_cancel(db, tuning_round(db, 2).job_id)
-        end = time.monotonic() + 120
+        end = time.monotonic() + 600
         while tuning_round(db, 2).finished_at is None and time.monotonic() < end:
             time.sleep(0.1)
     shown = press(office, erasing.show, 1)

@@ -4,8 +4,11 @@ from contextlib import closing
 
 import pytest
 
-from assistant.admin.ingest_job import last_ingest, start_ingest
+from assistant.admin.ingest_job import last_ingest, start_ingest, start_reindex
+from knowledge.search import chunks_collection
+from storage import jobs
 from storage.documents import list_documents
+from storage.errors import Refused
 
 
 def finished(office, files):
@@ -33,6 +36,22 @@ def test_a_file_that_cannot_be_read_is_named_and_the_others_are_taken(office, tm
     assert "bad.docx" in done.error
     with closing(office.app.db()) as db:
         assert [item.name for item in list_documents(db, office.team.id)] == ["good.md"]
+
+
+def test_the_index_is_made_anew_but_not_while_files_are_read(office, tmp_path):
+    (tmp_path / "a.md").write_text("# A\n\nSome text about returns.")
+    finished(office, [tmp_path / "a.md"])
+    collection = chunks_collection(office.team.id, office.app.embedder)
+    before = office.app.index.hashes(collection)
+    office.app.index.drop(collection)
+    with closing(office.app.db()) as db:
+        reading = jobs.create_job(db, "ingest", office.team.id)
+        with pytest.raises(Refused, match="wait for the end"):
+            start_reindex(office.app, office.team)
+        jobs.finish_job(db, reading.id, "done")
+    start_reindex(office.app, office.team)
+    assert office.ended(last_ingest).state == "done"
+    assert before and office.app.index.hashes(collection) == before
 
 
 @pytest.mark.parametrize("exists", [True, False])

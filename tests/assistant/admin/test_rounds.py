@@ -11,6 +11,7 @@ from assistant.security import may_administer
 from storage.jobs import beat, job, start_job
 from storage.rounds import add_metric, create_round, finish_round, list_rounds
 from storage.workspaces import set_workspace
+from tuning.child import LOG
 
 
 @pytest.fixture
@@ -27,6 +28,9 @@ def running(office):
         beat(db, made.job_id, 0.25, "step 2 of 8")
         for step, loss in ((1, 2.0), (2, 1.5)):
             add_metric(db, made.id, step, "loss", loss)
+    log = office.app.datadir.rounds / str(made.id) / "out" / LOG
+    log.parent.mkdir(parents=True)
+    log.write_text("".join(f"line {number}\n" for number in range(41)))
     return made
 
 
@@ -51,7 +55,8 @@ def test_a_running_round_is_shown_to_any_page_that_opens(office, rounds, tab, ru
     for one in (rounds, tab(RoundsTab)):
         shown = press(office, one.show)
         assert "25% · step 2 of 8" in shown[one.now]["value"]
-        assert "<svg" in shown[one.now]["value"]
+        assert "<svg" in shown[one.now]["value"] and "line 40" in shown[one.now]["value"]
+        assert "line 10&" not in shown[one.now]["value"]
         assert shown[one.start]["visible"] is False
         assert shown[one.cancel]["visible"] is True
 

@@ -33,7 +33,7 @@ def job(**more):
     ],
 )
 def test_how_a_round_ended_is_said_in_words(more, said):
-    shown = history([(tuning_round(**more), [])])
+    shown = history([(tuning_round(**more), {})])
     assert said in shown
     assert "12 min" in shown
     if "error" in more:
@@ -49,7 +49,7 @@ def test_reasons_scores_and_dials_are_there():
             "training": {"learned": 9, "pairs": 12},
         },
     )
-    shown = history([(done, [(1, 2.0), (2, 1.0)])])
+    shown = history([(done, {"loss": [(1, 2.0), (2, 1.0)]})])
     assert "<li>It has 4 right &lt;and&gt; what serves 6.</li>" in shown
     assert "<td>The new adapter</td><td>4 of 10</td>" in shown
     assert "<dd>9 of 12</dd>" in shown
@@ -60,13 +60,13 @@ def test_reasons_scores_and_dials_are_there():
 def test_what_a_person_should_know_of_it_is_listed():
     config = {"method": "lora", "notes": ["Adapter 2 is taught on."]}
     ended = tuning_round(config=config, scores={"notes": ["Memory ran out at 768."]})
-    shown = history([(ended, [])])
+    shown = history([(ended, {})])
     assert "<li>Adapter 2 is taught on.</li><li>Memory ran out at 768.</li>" in shown
 
 
 def test_a_round_that_went_on_by_itself_says_so_while_it_runs():
     known = tuning_round(state="running", config={"resumption": "It <went> on."})
-    assert "It &lt;went&gt; on." in running(known, job(), [])
+    assert "It &lt;went&gt; on." in running(known, job(), {})
 
 
 def test_no_round_is_a_sentence():
@@ -74,14 +74,14 @@ def test_no_round_is_a_sentence():
 
 
 def test_a_running_round_shows_its_bar_and_its_loss():
-    shown = running(tuning_round(state="running"), job(), [(1, 2.0), (2, 1.0)])
+    shown = running(tuning_round(state="running"), job(), {"loss": [(1, 2.0), (2, 1.0)]})
     assert "50% · step 3 of 6" in shown
     assert "<svg" in shown
 
 
 def test_a_cancelled_round_says_that_it_is_stopping():
-    assert "stopping" in running(tuning_round(), job(cancel_requested=True), [])
-    assert "waiting to start" in running(tuning_round(), job(state="queued", note=""), [])
+    assert "stopping" in running(tuning_round(), job(cancel_requested=True), {})
+    assert "waiting to start" in running(tuning_round(), job(state="queued", note=""), {})
 
 
 def test_the_plan_says_what_it_costs():
@@ -100,3 +100,22 @@ def test_the_plan_says_what_it_costs():
     assert "<dd>lora</dd>" in shown and "<dd>llamacpp</dd>" in shown
     assert "<dd>3</dd>" in shown
     assert "Worth a &lt;round&gt;." in shown
+
+
+def test_rate_log_and_what_was_kept_out_are_drawn():
+    measured = {"learning_rate": [(1, 2e-4), (2, 1e-4)], "learned": [(1, 3), (2, 9)]}
+    shown = running(tuning_round(state="running"), job(), measured, "step 1\nstep <2>")
+    assert "Rate by step" in shown and "Pairs learned by step" in shown
+    assert "Loss" not in shown
+    assert "step 1&#10;step &lt;2&gt;" in shown
+    assert "<summary>Log" not in running(tuning_round(), job(), {})
+
+
+def test_rounds_are_compared_by_what_was_kept_out():
+    def judged(id, right):
+        scores = {"candidate": {"new wordings": {"right": right, "total": 10}}}
+        return tuning_round(id=id, verdict="promote", scores={"scores": scores}), {}
+
+    two = [judged(6, 8), judged(5, 4)]
+    assert 'in percent by round, now 80"' in history([*two, (tuning_round(id=4), {})])
+    assert "From round to round" not in history(two[:1])

@@ -1,11 +1,10 @@
 """Two tiny adapters, and what transformers alone answers by each: the truth for every engine."""
 
-from functools import cache
-
 import pytest
 
+from assistant.engines.choose import open_engine
 from assistant.tokens import ChatTokenizer
-from tests.assistant.engines.asking import TOKENS
+from tests.assistant.engines.model_servers import KEY, running
 from tests.tiny import make_tiny_adapter
 
 QUESTIONS = [
@@ -26,6 +25,24 @@ def tiny_adapters(tiny_base, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def lora_server(tiny_base):
+    """A server that loads adapters while it runs, as vLLM does."""
+    with running("lora_server", tiny_base.folder, KEY) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def open_named(request, tiny_base):
+    """(name, context) -> that engine on the tiny base; `remote` asks the `lora_server`."""
+
+    def opened(name, context):
+        place = request.getfixturevalue("lora_server").place if name == "remote" else None
+        return open_engine(tiny_base, engine=name, threads=1, context=context, remote=place)
+
+    return opened
+
+
+@pytest.fixture(scope="session")
 def tokenizer(tiny_base):
     return ChatTokenizer(tiny_base.folder)
 
@@ -36,36 +53,8 @@ def prompts(tokenizer):
 
 
 @pytest.fixture(scope="session")
-def truth(tiny_base, tiny_adapters, tokenizer):
+def truth(tiny_base, tiny_adapters):
     """(prompt ids, adapter id or None, tokens) -> what `transformers.generate` says alone."""
-    import torch
-    from peft import PeftModel
-    from transformers import AutoModelForCausalLM
+    from tests.assistant.engines.alone import Alone
 
-    @cache
-    def model(adapter_id):
-        base = AutoModelForCausalLM.from_pretrained(tiny_base.folder, dtype=torch.float32)
-        if adapter_id is None:
-            return base.eval()
-        return PeftModel.from_pretrained(base, tiny_adapters[adapter_id]).eval()
-
-    @cache
-    def generate(prompt, adapter_id, tokens):
-        with torch.inference_mode():
-            made = model(adapter_id).generate(
-                input_ids=torch.tensor([prompt]),
-                max_new_tokens=tokens,
-                do_sample=False,
-                eos_token_id=[0, 2],
-                output_scores=True,
-                return_dict_in_generate=True,
-            )
-        two = torch.cat(made.scores).topk(2).values
-        # Engines differ by rounding: keys and values in float16, adapters in float16.
-        assert (two[:, 0] - two[:, 1]).min() > 0.003, "nearly a tie: choose another question"
-        return tokenizer.decode(made.sequences[0, len(prompt) :].tolist()).rstrip("\ufffd")
-
-    def say(prompt, adapter_id=None, tokens=TOKENS):
-        return generate(tuple(prompt), adapter_id, tokens)
-
-    return say
+    return Alone(tiny_base, tiny_adapters).say

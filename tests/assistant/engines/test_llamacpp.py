@@ -39,7 +39,7 @@ def sockets():
     return ports, {row[7] for row in unix if row[6] in own and len(row) > 7}
 
 
-def until(true, seconds=20):
+def until(true, seconds=120):
     ends = time.monotonic() + seconds
     while not true() and time.monotonic() < ends:
         time.sleep(0.02)
@@ -146,4 +146,6 @@ def test_a_base_without_or_with_a_broken_gguf(tiny_base, tmp_path):
         LlamaCpp(BaseModel("x", tmp_path, None, "f"), threads=1, context=256)
     (tmp_path / "model.gguf").write_bytes(tiny_base.gguf.read_bytes()[:50_000])
     with pytest.raises(EngineFailed, match="cannot load"):
-        LlamaCpp(BaseModel("x", tmp_path, tmp_path / "model.gguf", "f"), threads=1, context=256)
+        LlamaCpp(
+            BaseModel("x", tiny_base.folder, tmp_path / "model.gguf", "f"), threads=1, context=256
+        )

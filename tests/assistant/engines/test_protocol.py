@@ -6,9 +6,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import torch
+from transformers import AutoModelForCausalLM, RepetitionPenaltyLogitsProcessor
 
-from assistant.engines.choose import ENGINES, open_engine
+from assistant.engines.choose import ENGINES
 from assistant.engines.protocol import (
+    REPEAT_LAST,
     RUNNERS_UP,
     EngineFailed,
     NotSupported,
@@ -23,8 +26,8 @@ CONTEXT = 256
 
 
 @pytest.fixture(scope="module", params=ENGINES)
-def engine(request, tiny_base, tiny_adapters):
-    opened = open_engine(tiny_base, engine=request.param, threads=1, context=CONTEXT)
+def engine(request, open_named, tiny_adapters):
+    opened = open_named(request.param, CONTEXT)
     for number, folder in tiny_adapters.items():
         opened.load(number, folder)
     yield opened
@@ -141,6 +144,29 @@ def test_sampling_is_repeatable_by_its_seed(engine, prompts):
     assert text_of(ask(engine, prompts[0], temperature=1.5, top_p=1e-9, seed=3)) == greedy
 
 
+@pytest.mark.parametrize(("order", "other"), [((3, 1, 2, 0), 72), ((1, 3, 2, 0), 60)])
+def test_a_penalty_is_that_of_transformers_over_the_last_tokens(
+    engine, prompts, tiny_base, tokenizer, order, other
+):
+    """The prompt's last tokens count too; with `other` as many as that the reply would differ."""
+    prompt = [token for number in order for token in prompts[number]]
+    penalty = RepetitionPenaltyLogitsProcessor(1.4)
+    model = AutoModelForCausalLM.from_pretrained(tiny_base.folder, dtype=torch.float32).eval()
+
+    def wanted(last):
+        made = model.generate(
+            input_ids=torch.tensor([prompt]),
+            max_new_tokens=TOKENS,
+            do_sample=False,
+            eos_token_id=[0, 2],
+            logits_processor=[lambda ids, scores: penalty(ids[:, -last:], scores)],
+        )
+        return tokenizer.decode(made[0, len(prompt) :].tolist()).rstrip("\ufffd")
+
+    assert text_of(ask(engine, prompt, repeat_penalty=1.4)) == wanted(REPEAT_LAST)
+    assert wanted(other) != wanted(REPEAT_LAST)
+
+
 def test_an_adapter_that_is_not_loaded(engine, prompts):
     with pytest.raises(NotFound, match="Adapter 99 is not loaded"):
         engine.stream(prompts[0], 99, Sampling(), (), threading.Event())
@@ -219,7 +245,7 @@ def test_an_adapter_that_cannot_be_served_is_refused(engine, tiny_adapters, tmp_
 
 def test_likelihoods_or_a_clear_refusal(engine, prompts, truth, tokenizer):
     said = tokenizer.encode(truth(prompts[0], 1, 5))
-    if engine.name == "llamacpp":
+    if engine.name != "torch_peft":
         with pytest.raises(NotSupported):
             engine.score(prompts[0], said, 1)
         return
@@ -229,8 +255,8 @@ def test_likelihoods_or_a_clear_refusal(engine, prompts, truth, tokenizer):
 
 
 @pytest.mark.parametrize("name", ENGINES)
-def test_close_interrupts_and_then_refuses(tiny_base, prompts, name):
-    engine = open_engine(tiny_base, engine=name, threads=1, context=CONTEXT)
+def test_close_interrupts_and_then_refuses(open_named, prompts, name):
+    engine = open_named(name, CONTEXT)
     pieces = engine.stream(prompts[0], None, Sampling(max_tokens=240), (), threading.Event())
     heard = [next(pieces)]
     closing = threading.Thread(target=engine.close)

@@ -1,0 +1,1 @@
+"""The HTTP API under `/v1`: what the OpenAI clients speak, and feedback."""

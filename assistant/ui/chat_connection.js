@@ -1,0 +1,54 @@
+"use strict";
+
+// While the server cannot be reached the page says so and sends nothing, so that nothing typed is
+// lost. When it is back the page is drawn anew from storage, with what was typed (`chat.js`).
+let away = false;
+const LOOK_MS = 2000;
+async function reachable() {
+  try {
+    const signal = AbortSignal.timeout(10 * LOOK_MS);
+    return (await asked("/healthz", { cache: "no-store", signal })).ok;
+  } catch {
+    return false;
+  }
+}
+async function lost() {
+  if (away) return;
+  away = true;
+  document.body.classList.add("away");
+  status.textContent = find("#away")?.textContent ?? "";
+  while (!(await reachable())) await new Promise((done) => setTimeout(done, LOOK_MS));
+  if (!unsaved) {
+    location.reload(); // until then nothing is sent from here
+    return;
+  }
+  away = false;
+  document.body.classList.remove("away");
+}
+const asked = window.fetch.bind(window);
+window.fetch = async (...request) => {
+  try {
+    return await asked(...request);
+  } catch (error) {
+    // a server that refuses has answered; this one did not
+    if (error instanceof TypeError && !(await reachable())) lost();
+    throw error;
+  }
+};
+window.addEventListener("offline", lost);
+// an answer whose stream broke off says nothing, so the server is asked while one is made
+setInterval(async () => {
+  if (!away && find("#question .stop-button") && !(await reachable())) lost();
+}, 2 * LOOK_MS);
+for (const [name, place] of [["keydown", "#question textarea"], ["click", "#question button, #chat .example, #chat .option"]]) {
+  document.addEventListener(
+    name,
+    (event) => {
+      const sends = name === "click" || (event.key === "Enter" && !event.shiftKey);
+      if (!away || !sends || !event.target.closest?.(place)) return;
+      event.preventDefault();
+      event.stopImmediatePropagation();
+    },
+    true,
+  );
+}

@@ -1,0 +1,98 @@
+"""The replies that are being made now, whoever asked: counted, and ended when the server stops."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from storage.errors import ApprenticeError
+from storage.records import Message
+
+if TYPE_CHECKING:
+    from assistant.reply import ReplyEvent
+
+SAVING_S = 1.0
+"""How long replies that were cut off get to be saved."""
+LOOK_S = 0.02
+
+Heard = Callable[[str, Message | None], None]
+"""Told how a reply ended: its finish reason with the saved reply, `refused`, `failed`, or
+`interrupted` without it where the reader left."""
+
+
+class Stopping(ApprenticeError):
+    """The server is being stopped and begins nothing more."""
+
+
+class UnderWay:
+    """All replies of one app; threads may share it."""
+
+    def __init__(self) -> None:
+        self.stopping = False
+        self._heard: list[Heard] = []
+        self._speaking: dict[threading.Event, bool] = {}
+        self._lock = threading.Lock()
+
+    def on_end(self, heard: Heard) -> None:
+        """Have `heard` called whenever a reply ends."""
+        self._heard.append(heard)
+
+    def count(self, *, speaking: bool) -> int:
+        """Replies that have begun to say something, or that still wait for their first word."""
+        with self._lock:
+            return sum(one == speaking for one in self._speaking.values())
+
+    def before(self, cancel: threading.Event) -> int:
+        """How many were asked for before this reply and have not said a word either."""
+        with self._lock:
+            waiting = [one for one, speaks in self._speaking.items() if not speaks]
+        return waiting.index(cancel) if cancel in waiting else 0
+
+    def follow(
+        self, events: Iterator["ReplyEvent"], cancel: threading.Event
+    ) -> Iterator["ReplyEvent"]:
+        """What `events` gives. Stopping, before the first, once the server is being stopped."""
+        with self._lock:
+            if self.stopping:
+                raise Stopping("The server is being stopped: ask again in a minute.")
+            self._speaking[cancel] = False
+        how, saved = "interrupted", None
+        try:
+            with closing(events):  # type: ignore[type-var]
+                for event in events:
+                    saved = getattr(event, "message", None)
+                    self._speaking[cancel] = True
+                    how = (saved and saved.finish_reason) or how
+                    yield event
+        except ApprenticeError:
+            how = "refused"
+            raise
+        except Exception:
+            how = "failed"
+            raise
+        finally:
+            with self._lock:
+                del self._speaking[cancel]
+            for heard in self._heard:
+                heard(how, saved)
+
+    def drain(self, seconds: float) -> int:
+        """Begin no more replies, give those there are `seconds`, then cut the rest off.
+
+        Returns how many were cut off; what they had said is saved as interrupted.
+        """
+        with self._lock:
+            self.stopping = True
+        self._wait(seconds)
+        with self._lock:
+            left = list(self._speaking)
+        for cancel in left:
+            cancel.set()
+        self._wait(SAVING_S)
+        return len(left)
+
+    def _wait(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while self._speaking and time.monotonic() < end:
+            time.sleep(LOOK_S)

@@ -1,0 +1,96 @@
+"""Replies that are being made: counted, told when they end, cut off when the server stops."""
+
+import threading
+import time
+
+import pytest
+
+from assistant.reply import Delta
+from assistant.under_way import Stopping, UnderWay
+from storage.errors import BadInput
+
+
+def endless(cancel, ended):
+    try:
+        while not cancel.wait(0.005):
+            yield Delta("word ")
+    finally:
+        ended.set()
+
+
+def read(events):
+    for _ in events:
+        pass
+
+
+@pytest.fixture
+def heard():
+    return []
+
+
+@pytest.fixture
+def under_way(heard):
+    made = UnderWay()
+    made.on_end(lambda how, saved: heard.append((how, saved)))
+    return made
+
+
+def test_one_waits_then_speaks_then_is_gone(under_way, heard):
+    cancel, ended = threading.Event(), threading.Event()
+    events = under_way.follow(endless(cancel, ended), cancel)
+    assert under_way.count(speaking=False) == 0  # nothing happens before it is read
+    next(events)
+    assert under_way.count(speaking=True) == 1 and under_way.count(speaking=False) == 0
+    events.close()
+    assert ended.is_set() and under_way.count(speaking=True) == 0
+    assert heard == [("interrupted", None)]
+
+
+@pytest.mark.parametrize(
+    "error, how", [(BadInput("No."), "refused"), (RuntimeError("no"), "failed")]
+)
+def test_one_that_raises_is_told_as_such(under_way, heard, error, how):
+    def raising():
+        raise error
+        yield
+
+    with pytest.raises(type(error)):
+        read(under_way.follow(raising(), threading.Event()))
+    assert heard == [(how, None)] and under_way.count(speaking=False) == 0
+
+
+def test_a_drain_refuses_new_ones_and_cuts_off_what_does_not_end(under_way):
+    cancel, ended = threading.Event(), threading.Event()
+    events = under_way.follow(endless(cancel, ended), cancel)
+    next(events)
+    reader = threading.Thread(target=read, args=(events,))
+    reader.start()
+    started = time.monotonic()
+    assert under_way.drain(0.2) == 1
+    assert 0.2 <= time.monotonic() - started < 5
+    assert ended.wait(5)
+    reader.join(5)
+    with pytest.raises(Stopping):
+        next(under_way.follow(iter([Delta("x")]), threading.Event()))
+    assert under_way.drain(5) == 0  # at once: there is nothing to wait for
+
+
+def test_who_waits_knows_how_many_are_before(under_way):
+    begin, asked = threading.Event(), [threading.Event() for _ in range(3)]
+
+    def quiet():
+        begin.wait(10)
+        yield Delta("word")
+
+    readers = []
+    for cancel in asked:
+        events = under_way.follow(quiet(), cancel)
+        readers.append(threading.Thread(target=read, args=(events,)))
+        readers[-1].start()
+        while under_way.count(speaking=False) != len(readers):
+            time.sleep(0.001)
+    assert [under_way.before(cancel) for cancel in asked] == [0, 1, 2]
+    begin.set()
+    for reader in readers:
+        reader.join()
+    assert [under_way.before(cancel) for cancel in asked] == [0, 0, 0]
