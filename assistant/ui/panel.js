@@ -4,12 +4,14 @@ import { link, rendered } from "./markdown.js";
 import { feedbackUnder, fresh } from "./panel_feedback.js";
 import { languageOf, wordsIn } from "./panel_words.js";
 
-const told = new URLSearchParams(location.hash.slice(1));
+const told = new URLSearchParams(location.hash.slice(1)); // what the website says, ...
+const house = document.documentElement.dataset; // ... and what the workspace says otherwise
 const language = languageOf(told.get("lang"), navigator.language);
 const words = wordsIn(language);
 const address = location.pathname.replace(/\/$/, "");
 const place = `apprentice:${address.split("/").pop()}`;
 const framed = parent !== window;
+const title = told.get("title") || house.name || document.title;
 const find = (id) => document.getElementById(id);
 const [log, box, form, problem] = ["log", "box", "form", "problem"].map(find);
 const [send, stop, starters] = ["send", "stop", "starters"].map(find);
@@ -49,8 +51,9 @@ function dress() {
     const colour = told.get(name) || "";
     if (/^#[0-9a-f]{6}$/i.test(colour)) page.style.setProperty(`--${name}`, colour);
   }
-  const title = told.get("title") || document.title;
   document.title = find("title").textContent = title;
+  find("avatar").hidden = !house.avatar;
+  if (house.avatar) find("avatar").src = `${address}/avatar?v=${house.avatar}`;
   box.placeholder = told.get("placeholder") || words.box;
   box.setAttribute("aria-label", words.box);
   const names = { new: words.fresh, close: words.close, send: words.send, stop: words.stop };
@@ -70,7 +73,7 @@ function grow() {
 }
 
 function empty() {
-  log.replaceChildren(bubble("assistant", [paragraph(told.get("greeting") || words.greeting)]));
+  log.replaceChildren(bubble("assistant", [paragraph(told.get("greeting") || house.greeting || words.greeting)]));
   starters.replaceChildren(...offered().map((text) => {
     const offer = document.createElement("button");
     offer.type = "button";
@@ -82,7 +85,7 @@ function empty() {
 
 function offered() {
   try {
-    const list = JSON.parse(told.get("starters") || "[]");
+    const list = JSON.parse(told.get("starters") || house.starters || "[]");
     return list.filter((text) => typeof text === "string").slice(0, 6);
   } catch {
     return [];
@@ -295,8 +298,10 @@ async function failed(text, question) {
 function busy(now) {
   running = now;
   log.setAttribute("aria-busy", String(now)); // so that an answer is read out once, at its end
+  const stopped = !now && document.activeElement === stop;
   send.hidden = now;
   stop.hidden = !now;
+  if (stopped) send.focus(); // a hidden button would take the focus with it
 }
 
 function reset() {
@@ -342,5 +347,5 @@ addEventListener("message", (event) => {
 });
 
 dress();
-post("ready");
+post("ready", { title });
 restoreOrSay();
