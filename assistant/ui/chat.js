@@ -109,6 +109,16 @@ window.addEventListener("beforeunload", (event) => {
   if (unsaved) event.preventDefault();
 });
 
+// Stop stands where send stood: the second click of a double click is not meant for it.
+const DOUBLE_MS = 500;
+let sentAt = -DOUBLE_MS;
+document.addEventListener("click", (event) => {
+  if (event.target.closest?.("#question .submit-button")) sentAt = event.timeStamp;
+  if (event.timeStamp - sentAt > DOUBLE_MS || !event.target.closest?.("#question .stop-button")) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+}, true);
+
 // A screen reader hears an answer once, when it is whole, not every piece of it.
 const status = document.createElement("div");
 status.className = "heard";

@@ -18,6 +18,8 @@ const [send, stop, starters] = ["send", "stop", "starters"].map(find);
 const state = { visitor: "", conversation: null, draft: "", ...stored() };
 if (!state.visitor) state.visitor = fresh() + fresh();
 let running = false;
+let taken = false; // the server has the question
+const DOUBLE_MS = 500; // a second click so soon is one of a double click
 
 function stored() {
   try {
@@ -213,6 +215,7 @@ async function ask(question, variant = "") {
   question = question.trim();
   if (running || !question) return;
   busy(true);
+  taken = false;
   say("");
   if (!state.conversation) log.replaceChildren();
   starters.replaceChildren();
@@ -228,7 +231,7 @@ async function ask(question, variant = "") {
     busy(false);
   } catch (error) {
     busy(false);
-    await failed(error.message, question);
+    await failed(error.message, question, answer);
   }
 }
 
@@ -267,23 +270,36 @@ async function follow(response, answer) {
 }
 
 function started(conversation) {
+  taken = true;
+  setTimeout(() => { stop.disabled = false; }, DOUBLE_MS);
   keep({ conversation, draft: "" });
   box.value = "";
   grow();
   post("message", { role: "user" });
 }
 
-/** The page as the server knows it; a question that it did not take goes back into the box. */
-async function failed(text, question) {
+/** The page as the server knows it; a question that it did not take goes back into the box.
+    What was said before the connection broke stays in sight until the server is back. */
+async function failed(text, question, answer, again = false) {
   let messages = [];
   try {
     messages = await restore();
   } catch {
+    if (taken) {
+      answer.querySelector(".note")?.remove();
+      answer.append(paragraph(words.interrupted, "note"));
+      say(words.cut, () => failed(text, question, answer, true));
+      return;
+    }
     while (log.lastElementChild?.matches(".said:not(.user)")) log.lastElementChild.remove();
     log.lastElementChild?.remove();
   }
   const [before, last] = messages.slice(-2);
   const half = last?.role === "assistant" && before?.text === question && last.end;
+  if (half && again) {
+    ask(question, last.id);
+    return;
+  }
   if (!half && !box.value.trim()) {
     keep({ draft: question });
     box.value = question;
@@ -301,6 +317,7 @@ function busy(now) {
   const stopped = !now && document.activeElement === stop;
   send.hidden = now;
   stop.hidden = !now;
+  stop.disabled = now; // until the server has the question
   if (stopped) send.focus(); // a hidden button would take the focus with it
 }
 
