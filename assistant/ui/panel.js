@@ -175,6 +175,7 @@ async function restore() {
   const query = new URLSearchParams({ sources: told.get("sources") || "" });
   if (state.conversation !== null) query.set("conversation", state.conversation);
   const { conversation, messages } = await (await call(`history?${query}`)).json();
+  if (running) return messages; // somebody asks already: what comes is drawn
   keep({ conversation });
   if (!messages.length) empty();
   else {
