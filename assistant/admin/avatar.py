@@ -26,7 +26,7 @@ class AvatarForm:
             self.file = gr.File(
                 label=f"The assistant's picture, up to {FILE_BYTES >> 20} MB: png, jpg, webp",
                 file_types=FILE_TYPES,
-                height=120,
+                height=140,
                 elem_id="avatar-upload",
             )
             self.remove = gr.Button("Take the picture away", size="md", scale=0, min_width=190)
