@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from assistant.avatar import NAME, assistant_name
 from assistant.chat_words import Words, words_for
 from assistant.plain_pages import nothing_here_page
 from assistant.security import identify, may_read, may_use
@@ -61,8 +62,9 @@ def _export(app: "App", request: Request) -> Response:
             return nothing_here_page(person.name)
         thread, feedback = open_thread(db, known.id), feedback_of(db, known.id)
         files = [(file, attached_text(db, file.id)) for file in attachments_of(db, known.id)]
+    names = [file.name for file, _ in files]
     if form == "md":
-        text = as_markdown(known, thread, words_for(request), [file.name for file, _ in files])
+        text = as_markdown(known, thread, words_for(request), names, assistant_name(workspace))
     else:
         facts = as_json(known, workspace.name, thread, feedback)
         facts["files"] = [{**asdict(file), "text": read} for file, read in files]
@@ -75,15 +77,19 @@ def _export(app: "App", request: Request) -> Response:
 
 
 def as_markdown(
-    known: Conversation, thread: list[Message], words: Words, files: Sequence[str] = ()
+    known: Conversation,
+    thread: list[Message],
+    words: Words,
+    files: Sequence[str] = (),
+    name: str = NAME,
 ) -> str:
-    """What was said, in order, with the names of the files and of the sources."""
+    """What was said, in order, with the names of the files and of the sources; `name` replies."""
     parts = [f"# {known.title or words('untitled')}", known.created_at[:10]]
     parts += [f"{words('files')}: {' · '.join(files)}"] if files else []
     for message in thread:
         if message.role == "system":
             continue
-        who = words("you") if message.role == "user" else "Apprentice"
+        who = words("you") if message.role == "user" else name
         parts += [f"**{who}**", message.content]
         names = [source["document"] for source in _sources(message)]
         if names:

@@ -68,7 +68,8 @@ class HistoryEvents:
             return {
                 self._parts.side.recent: listed,
                 self._parts.side.nothing: gr.update(
-                    value=caller.words("found_nothing"), visible=not listed["choices"]
+                    value=caller.words("found_nothing"),
+                    visible=bool((text or "").strip()) and not listed["choices"],
                 ),
             }
 

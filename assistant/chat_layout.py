@@ -29,6 +29,8 @@ class Target:
 class Side:
     """The bar with the conversations."""
 
+    brand: gr.Markdown
+    """Picture and name of the assistant."""
     new: gr.Button
     workspace: gr.Dropdown
     find: gr.Textbox
@@ -49,8 +51,9 @@ class Side:
     def drawn(self) -> set[Any]:
         """What changes with the open conversation and with who looks at it."""
         return {
-            *(self.workspace, self.find, self.recent, self.nothing, self.mine, self.markdown),
-            *(self.json, self.erase, self.privacy, self.who, self.admin, self.account),
+            *(self.brand, self.workspace, self.find, self.recent, self.nothing, self.mine),
+            *(self.markdown, self.json, self.erase, self.privacy, self.who, self.admin),
+            self.account,
         }
 
 
@@ -161,7 +164,7 @@ def _source_panel() -> None:
 
 def _side() -> Side:
     with gr.Sidebar(width=264, elem_id="side"):
-        gr.Markdown("Apprentice", elem_id="brand")
+        brand = gr.Markdown("", elem_id="brand")
         new = gr.Button(fixed("new_chat"), variant="primary", size="md", elem_id="new-chat")
         workspace = gr.Dropdown([], label=fixed("workspace"), visible=False, elem_id="workspace")
         find = gr.Textbox(
@@ -188,8 +191,8 @@ def _side() -> Side:
             admin = gr.Button(fixed("admin"), link="/admin", size="sm", visible=False)
             account = gr.Button(fixed("log_in"), link="/login", size="sm")
     return Side(
-        *(new, workspace, find, recent, nothing, mine, rename, markdown, json, erase, privacy),
-        *(who, admin, account),
+        *(brand, new, workspace, find, recent, nothing, mine, rename, markdown, json, erase),
+        *(privacy, who, admin, account),
     )
 
 
@@ -207,7 +210,6 @@ def _talk() -> Talk:
         feedback_options=feedback_options(ENGLISH),
         allow_tags=False,
         latex_delimiters=MATHS,
-        placeholder=fixed("nothing_yet"),
     )
     told = gr.Markdown(visible=False, elem_id="told")
     problem = gr.Markdown(visible=False, elem_id="problem")

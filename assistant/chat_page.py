@@ -12,6 +12,7 @@ from assistant.chat_attachments import AttachmentEvents, files_line
 from assistant.chat_erasure import ErasureEvents, gone, standing
 from assistant.chat_export import export_address
 from assistant.chat_feedback import FeedbackEvents
+from assistant.chat_greeting import brand_line, greeting_of
 from assistant.chat_history import HistoryEvents, choices_of_tries, listing
 from assistant.chat_layout import Parts, feedback_options, lay_out, note_line, problem_line
 from assistant.chat_news import learned_of, news
@@ -310,6 +311,7 @@ class ChatEvents:
                 feedback_options=feedback_options(caller.words),
                 feedback_value=shown.thumbs,
                 examples=starters or None,
+                placeholder=greeting_of(caller.workspace, caller.words),
             ),
             self._parts.side.erase: gr.update(visible=wish.may_ask),
         }
@@ -329,6 +331,7 @@ class ChatEvents:
         usable = [name for name in names if usable_workspace(caller.db, name, person)]
         known = person.kind == "user"
         return {
+            side.brand: brand_line(caller.workspace),
             side.workspace: gr.update(
                 choices=usable, value=caller.workspace.name, visible=len(usable) > 1
             ),

@@ -9,6 +9,7 @@ import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, closing, suppress
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,10 +17,17 @@ from anyio import to_thread
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.responses import (
+    FileResponse,
+    HTMLResponse,
+    JSONResponse,
+    Response,
+    StreamingResponse,
+)
 from starlette.routing import Route
 
 from assistant.api.pace import Pace
+from assistant.avatar import avatar_response
 from assistant.chat_visit import own_conversation, own_reply
 from assistant.chat_words import ENGLISH
 from assistant.embed_view import shown
@@ -37,6 +45,7 @@ from assistant.plain_pages import nothing_here_page
 from assistant.readers import Readers
 from assistant.reply import Delta, ReplyEvent, ReplyOptions, reply
 from assistant.streams import Streams
+from storage.avatars import avatar_png
 from storage.conversations import (
     delete_conversation,
     feedback_of,
@@ -62,7 +71,7 @@ FAULT = "An error at the server ended this answer; its log has the details."
 # Nothing but our own files, and a frame of the key's websites; 'self' is the admin's preview.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'self' {websites}"
+    "img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self' {websites}"
 )
 
 _CODES = {LimitReached: "limit", TooFast: "busy", NotFound: "gone"}
@@ -78,6 +87,7 @@ def embed_routes(app: "App") -> list[Route]:
     return [
         Route("/widget.js", _script, middleware=[Middleware(GZipMiddleware)]),
         Route("/embed/{key}", embed.page),
+        Route("/embed/{key}/avatar", embed.avatar),
         Route("/embed/{key}/history", embed.answer(answers["history"])),
         Route("/embed/{key}/feedback", embed.answer(answers["feedback"]), methods=["POST"]),
         Route("/embed/{key}/stop", embed.answer(answers["stop"]), methods=["POST"]),
@@ -116,11 +126,23 @@ class _Embed:
         """The page in the frame; for a key that opens nothing the one that nobody may frame."""
         with closing(self._app.db()) as db:
             try:
-                allowed = websites(*opened(db, request.path_params["key"]))
+                key, workspace = opened(db, request.path_params["key"])
             except NotFound:
                 return nothing_here_page("")
-        policy = _POLICY.format(websites=" ".join(allowed))
-        return FileResponse(UI / "panel.html", headers={"Content-Security-Policy": policy})
+        policy = _POLICY.format(websites=" ".join(websites(key, workspace)))
+        page = (UI / "panel.html").read_text(encoding="utf-8")
+        page = page.replace('<html lang="en"', f'<html lang="en"{_told_of(workspace)}', 1)
+        return HTMLResponse(page, headers={"Content-Security-Policy": policy})
+
+    def avatar(self, request: Request) -> Response:
+        """The assistant's picture."""
+        with closing(self._app.db()) as db:
+            try:
+                _, workspace = opened(db, request.path_params["key"])
+            except NotFound:
+                return nothing_here_page("")
+            png = avatar_png(db, workspace.id)
+        return avatar_response(png) if png else nothing_here_page("")
 
     def answer(self, work: Work) -> Callable[[Request], Any]:
         """A handler that gives what `work` returns as JSON, or says what is wrong."""
@@ -273,6 +295,14 @@ class _Embed:
         with closing(self._app.db()) as db, suppress(NotFound):  # erased meanwhile
             if not messages_of(db, turn.conversation):
                 delete_conversation(db, turn.conversation)
+
+
+def _told_of(workspace: Workspace) -> str:
+    """What the workspace says of its assistant, as attributes; the website's own comes first."""
+    known = workspace.settings
+    told = {"name": known.assistant_name, "greeting": known.greeting, "avatar": known.avatar}
+    told["starters"] = json.dumps(known.starters) if known.starters else ""
+    return "".join(f' data-{name}="{escape(value)}"' for name, value in told.items() if value)
 
 
 def _sources(workspace: Workspace, body: dict[str, Any]) -> bool:

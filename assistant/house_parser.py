@@ -11,6 +11,7 @@ PLOTS = ("loss", "rate", "learned", "rounds", "history", "ratings", "adapters", 
 def house_verbs(verbs: Verbs) -> None:
     """Put them on the command line."""
     _looking(verbs)
+    _conversations(verbs)
     _keeping(verbs)
     _space(verbs)
 
@@ -35,6 +36,21 @@ def _looking(verbs: Verbs) -> None:
     acts.add_argument("--limit", metavar="N", type=count, default=100, help="default: 100")
     same = add(group, "verify", "audit verify", "whether the audit is as it was written")
     same.add_argument("--head", metavar="HASH", help="a head shown earlier and noted elsewhere")
+
+
+def _conversations(verbs: Verbs) -> None:
+    group = noun(verbs, "conversations", "a person's chats: list, show, rename, choose")
+    some = add(group, "list", "conversations list", "the last used first", workspace=True)
+    some.add_argument("who", metavar="WHO", help="a user's name, or an owner such as visitor:...")
+    some.add_argument("--holding", metavar="TEXT", default="", help="with this text in them")
+    some.add_argument("--limit", metavar="N", type=count, default=50, help="default: 50")
+    one = add(group, "show", "conversations show", "what was said, with its sources")
+    one.add_argument("conversation_id", metavar="ID")
+    name = add(group, "rename", "conversations rename", "give it another name")
+    name.add_argument("conversation_id", metavar="ID")
+    name.add_argument("title", metavar="NAME")
+    tried = add(group, "choose", "conversations choose", "go on with another try at a turn")
+    tried.add_argument("message_id", metavar="MESSAGE", help="`show --json` lists the other tries")
 
 
 def _keeping(verbs: Verbs) -> None:

@@ -272,6 +272,12 @@ SHOWS: dict[str, Show] = {
     "adapters import": Show(text=_imported),
     "adapters push": _line("Adapter {adapter} is at {place}."),
     "adapters export": Show(text=_exported),
+    "conversations list": Show(
+        columns=("id", "title", "created_at"), empty="There is no such conversation."
+    ),
+    "conversations show": Show(text=lambda row: plain(row["text"])),
+    "conversations rename": _line("The conversation {id} is now called {title!r}."),
+    "conversations choose": _line("{conversation} goes on with {chosen}."),
     "jobs list": Show(
         columns=("job", "kind", "state", "done", "note", "created_at"),
         empty="There was no long work yet.",

@@ -20,6 +20,7 @@ from assistant.api.door import KeyRing
 from assistant.api.gradio_endpoint import add_endpoint
 from assistant.api.server import build_api
 from assistant.app import App
+from assistant.avatar import avatar_routes
 from assistant.chat_attachments import attachment_routes
 from assistant.chat_export import export_routes
 from assistant.chat_page import build_chat_page
@@ -59,7 +60,7 @@ def build_server(app: App) -> FastAPI:
     hub = hub_login()
     logins = oauth_routes(app, hub) if hub else login_routes(app)
     pages = [*logins, *download_routes(app), *export_routes(app), *attachment_routes(app)]
-    pages += embed_routes(app)
+    pages += [*avatar_routes(app), *embed_routes(app)]
     server.router.routes.extend(pages)
     server.add_route("/healthz", lambda request: _health(app, request))
     server.add_route("/favicon.ico", lambda request: FileResponse(UI / "icon.svg"))

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from sqlite_utils import Database
 
+from assistant.avatar import avatar_as_given
 from assistant.declared_checks import checks_as_declared, forget_unused_copies
 from assistant.decoding import with_usable_format
 from assistant.dials import dials_as_declared
@@ -49,4 +50,6 @@ def put_values(
 def _as_declared(app: "App", key: str, value: str) -> str:
     if key == "checks":
         return checks_as_declared(app, value)
+    if key == "avatar":
+        return avatar_as_given(value)
     return dials_as_declared(value) if key == "dials" else value

@@ -194,3 +194,15 @@ def m029_viewers_and_reasons(db: Database) -> None:
     drop table kept_memberships;
     alter table feedback add column review_reasons text not null default '[]';
     """)
+
+
+@migrations()
+def m030_avatars(db: Database) -> None:
+    """The picture of a workspace's assistant; in the database, so that it goes where that goes."""
+    db.executescript("""
+    create table avatars (
+        workspace_id integer primary key references workspaces(id) on delete cascade,
+        hash text not null,
+        png blob not null
+    ) strict;
+    """)

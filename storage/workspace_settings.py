@@ -64,5 +64,13 @@ class WorkspaceSettings:
     """Websites that may embed this workspace by any of its embed keys."""
     embed_sources: bool = False
     """Visitors of those may see the passages that an answer rests on."""
+    assistant_name: str = ""
+    """What the assistant is called on the chat page and in the widget ("": Apprentice, Chat)."""
+    greeting: str = ""
+    """What it says on an empty chat page and in the widget ("": a sentence in the reader's
+    language)."""
+    avatar: str = ""
+    """Its picture there: the path of a PNG, JPEG or WebP file of at most 4 MB when it is set, of
+    which 128 x 128 pixels are kept ("": none); shown as a hash."""
     starters: tuple[str, ...] = ()
-    """Questions offered on an empty chat page."""
+    """Questions offered on an empty chat page and in the widget."""

@@ -9,6 +9,7 @@ from typing import Any, get_args
 from sqlite_utils import Database
 
 from storage.audit import audit
+from storage.avatars import avatar_hash, replace_avatar
 from storage.database import NOW, insert, one, rows, write, write_transaction
 from storage.errors import BadInput, NotFound, Refused
 from storage.records import Access, Workspace
@@ -31,6 +32,8 @@ BOUNDS: dict[str, tuple[float, float]] = {
 }
 _ANY_COUNT = (0, 1_000_000)
 LONGEST_SENTENCE = 500
+LONGEST_NAME = 40
+"""Characters of the assistant's name: it stands in one line of a phone."""
 LONGEST_STOP = 40
 """Characters of a text at which a reply ends: an end that may be one is held back."""
 _LIST_EXAMPLES = {
@@ -111,8 +114,8 @@ def set_workspace(
 ) -> Workspace:
     """Set one thing: `instructions` (a new version), `access`, or a WorkspaceSettings field.
 
-    `value` is text as typed on a command line; tuples are JSON lists. BadInput names the key and
-    what it takes.
+    `value` is text as typed on a command line; tuples are JSON lists, the avatar is a PNG in
+    base64. BadInput names the key and what it takes.
     """
     known = workspace(db, name)
     with write_transaction(db):
@@ -123,6 +126,8 @@ def set_workspace(
             write(db, "update workspaces set access = ? where id = ?", value, known.id)
         elif key == "checks":
             _replace_checks(db, known.id, _parse(key, value))
+        elif key == "avatar":
+            replace_avatar(db, known.id, value)
         else:
             _put_setting(db, known.id, key, _parse(key, value))
         # which key, not its value: instructions may quote people
@@ -201,6 +206,7 @@ def _settings(db: Database, workspace_id: int) -> WorkspaceSettings:
         workspace_id,
     )
     values["checks"] = [json.loads(row["specification"]) for row in checks]
+    values["avatar"] = avatar_hash(db, workspace_id)
     for key, value in values.items():
         values[key] = tuple(value) if isinstance(value, list) else value
     return WorkspaceSettings(**values)
@@ -302,11 +308,11 @@ def parse_dials(value: str) -> dict[str, Any]:
 
 
 def _parse_sentence(key: str, value: str) -> str:
-    text = clean(value).strip()
-    if len(text) > LONGEST_SENTENCE:
-        raise BadInput(
-            f"{key} cannot have {len(text)} characters: give at most {LONGEST_SENTENCE}."
-        )
+    text, longest = clean(value).strip(), LONGEST_SENTENCE
+    if key == "assistant_name":
+        text, longest = " ".join(text.split()), LONGEST_NAME
+    if len(text) > longest:
+        raise BadInput(f"{key} cannot have {len(text)} characters: give at most {longest}.")
     return text
 
 

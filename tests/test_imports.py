@@ -28,6 +28,7 @@ ONLY_IN = {
     "llguidance": {"assistant/engines/grammar.py"},
     "prometheus_client": {"assistant/measures.py"},
     "protego": {"knowledge/robots.py"},
+    "PIL": {"assistant/avatar.py"},
     "sentence_transformers": {"knowledge/embedding.py", "knowledge/reranking.py"},
 }
 

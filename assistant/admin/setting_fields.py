@@ -62,6 +62,7 @@ def setting_fields() -> tuple[SettingField, ...]:
     return first + tuple(
         SettingField(key, kind, said[key], lines=3 if kind in (list, dict) else 1)
         for key, kind in kinds.items()
+        if key != "avatar"  # a file: `admin/avatar.py` takes it
     )
 
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import gradio as gr
 
+from assistant.admin.avatar import AvatarForm
 from assistant.admin.deletion import DeletionForm
 from assistant.admin.desk import Desk, Refresh, Updates, alert, at_desk, binder, fault_place
 from assistant.admin.setting_fields import SettingField, setting_fields
@@ -37,6 +38,7 @@ class WorkspacesTab:
             self.save = gr.Button("Save", variant="primary", size="md", scale=0, min_width=140)
             self.undo = gr.Button("Undo my changes", size="md", scale=0, min_width=160)
         self.said = gr.Markdown(elem_id="settings-said")
+        self.avatar = AvatarForm(app, workspace)
         self.deletion = DeletionForm(app, workspace)
         self._wire(app, workspace)
 
@@ -64,7 +66,7 @@ class WorkspacesTab:
     def _wire(self, app: "App", workspace: gr.Dropdown) -> None:
         self.workspace = workspace
         form = {self.before, self.said, *self.inputs.values(), *self.faults.values()}
-        form |= self.deletion.outputs
+        form |= self.deletion.outputs | self.avatar.outputs
         bind = binder(app, may_administer, workspace, {*form, workspace, self.name})
         typed = [self.before, *self.inputs.values()]
         handler = at_desk(app, may_administer, self.open, silent=True)
@@ -87,6 +89,7 @@ class WorkspacesTab:
             self.before: {**typed, "workspace": desk.workspace.id},
             **{self.inputs[key]: value for key, value in typed.items()},
             **self._told({}),
+            **self.avatar.show(desk),
             **self.deletion.closed(desk),
             self.said: "",
         }

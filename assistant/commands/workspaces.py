@@ -63,6 +63,8 @@ def _key_and_value(pair: str) -> tuple[str, str]:
     key, equals, value = pair.partition("=")
     if not equals:
         raise BadInput(f"{pair!r} sets nothing: write KEY=VALUE, such as top_k=5.")
+    if key.strip() == "avatar":  # a path; with or without the @ that other values have
+        return "avatar", value.removeprefix("@")
     return key.strip(), _text(value)
 
 

@@ -66,6 +66,19 @@ function nameInAddress() {
   if (address.href !== location.href) history.replaceState(null, "", address);
 }
 
+// The assistant's name and picture stand at the top of the side; the tab and the replies take them.
+function nameAssistant() {
+  const brand = find("#brand");
+  const name = brand?.textContent.trim();
+  if (name && document.title !== name) document.title = name;
+  const picture = brand?.querySelector("img")?.getAttribute("src") ?? "";
+  const page = document.documentElement;
+  if (!name || (page.dataset.avatar ?? "") === picture) return;
+  page.dataset.avatar = picture;
+  page.classList.toggle("pictured", Boolean(picture));
+  page.style.setProperty("--avatar", picture ? `url("${picture}")` : "none");
+}
+
 // What was typed and not sent is there again after a reload, a crash or a lost connection.
 // Kept for this tab alone: the next person at this browser must not read it.
 const DRAFT = "apprentice-draft";
@@ -96,6 +109,16 @@ window.addEventListener("beforeunload", (event) => {
   if (unsaved) event.preventDefault();
 });
 
+// Stop stands where send stood: the second click of a double click is not meant for it.
+const DOUBLE_MS = 500;
+let sentAt = -DOUBLE_MS;
+document.addEventListener("click", (event) => {
+  if (event.target.closest?.("#question .submit-button")) sentAt = event.timeStamp;
+  if (event.timeStamp - sentAt > DOUBLE_MS || !event.target.closest?.("#question .stop-button")) return;
+  event.preventDefault();
+  event.stopImmediatePropagation();
+}, true);
+
 // A screen reader hears an answer once, when it is whole, not every piece of it.
 const status = document.createElement("div");
 status.className = "heard";
@@ -106,6 +129,7 @@ function announce() {
   find("#chat .examples[role=list]")?.setAttribute("role", "group"); // buttons are no list items
   find("#chat [role=log][aria-live=polite]")?.setAttribute("aria-live", "off");
   const busy = Boolean(find("#question .stop-button"));
+  if (!busy) for (const code of document.querySelectorAll("#chat pre:not([tabindex])")) code.tabIndex = 0; // wide code is scrolled by keys too
   if (busy === answering) return;
   answering = busy;
   const replies = document.querySelectorAll("#chat .bot-row");
@@ -145,7 +169,7 @@ function timed(...work) {
 let waiting = false;
 function tend() {
   waiting = false;
-  timed(nameInAddress, restoreDraft, announce, tendSources);
+  timed(nameInAddress, nameAssistant, restoreDraft, announce, tendSources);
 }
 new MutationObserver(() => {
   timed(tendDialog); // at once: a panel takes the focus as it opens

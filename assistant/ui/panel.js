@@ -4,18 +4,22 @@ import { link, rendered } from "./markdown.js";
 import { feedbackUnder, fresh } from "./panel_feedback.js";
 import { languageOf, wordsIn } from "./panel_words.js";
 
-const told = new URLSearchParams(location.hash.slice(1));
+const told = new URLSearchParams(location.hash.slice(1)); // what the website says, ...
+const house = document.documentElement.dataset; // ... and what the workspace says otherwise
 const language = languageOf(told.get("lang"), navigator.language);
 const words = wordsIn(language);
 const address = location.pathname.replace(/\/$/, "");
 const place = `apprentice:${address.split("/").pop()}`;
 const framed = parent !== window;
+const title = told.get("title") || house.name || document.title;
 const find = (id) => document.getElementById(id);
 const [log, box, form, problem] = ["log", "box", "form", "problem"].map(find);
 const [send, stop, starters] = ["send", "stop", "starters"].map(find);
 const state = { visitor: "", conversation: null, draft: "", ...stored() };
 if (!state.visitor) state.visitor = fresh() + fresh();
 let running = false;
+let taken = false; // the server has the question
+const DOUBLE_MS = 500; // a second click so soon is one of a double click
 
 function stored() {
   try {
@@ -49,8 +53,9 @@ function dress() {
     const colour = told.get(name) || "";
     if (/^#[0-9a-f]{6}$/i.test(colour)) page.style.setProperty(`--${name}`, colour);
   }
-  const title = told.get("title") || document.title;
   document.title = find("title").textContent = title;
+  find("avatar").hidden = !house.avatar;
+  if (house.avatar) find("avatar").src = `${address}/avatar?v=${house.avatar}`;
   box.placeholder = told.get("placeholder") || words.box;
   box.setAttribute("aria-label", words.box);
   const names = { new: words.fresh, close: words.close, send: words.send, stop: words.stop };
@@ -70,7 +75,7 @@ function grow() {
 }
 
 function empty() {
-  log.replaceChildren(bubble("assistant", [paragraph(told.get("greeting") || words.greeting)]));
+  log.replaceChildren(bubble("assistant", [paragraph(told.get("greeting") || house.greeting || words.greeting)]));
   starters.replaceChildren(...offered().map((text) => {
     const offer = document.createElement("button");
     offer.type = "button";
@@ -82,7 +87,7 @@ function empty() {
 
 function offered() {
   try {
-    const list = JSON.parse(told.get("starters") || "[]");
+    const list = JSON.parse(told.get("starters") || house.starters || "[]");
     return list.filter((text) => typeof text === "string").slice(0, 6);
   } catch {
     return [];
@@ -170,6 +175,7 @@ async function restore() {
   const query = new URLSearchParams({ sources: told.get("sources") || "" });
   if (state.conversation !== null) query.set("conversation", state.conversation);
   const { conversation, messages } = await (await call(`history?${query}`)).json();
+  if (running) return messages; // somebody asks already: what comes is drawn
   keep({ conversation });
   if (!messages.length) empty();
   else {
@@ -210,6 +216,7 @@ async function ask(question, variant = "") {
   question = question.trim();
   if (running || !question) return;
   busy(true);
+  taken = false;
   say("");
   if (!state.conversation) log.replaceChildren();
   starters.replaceChildren();
@@ -225,7 +232,7 @@ async function ask(question, variant = "") {
     busy(false);
   } catch (error) {
     busy(false);
-    await failed(error.message, question);
+    await failed(error.message, question, answer);
   }
 }
 
@@ -264,23 +271,36 @@ async function follow(response, answer) {
 }
 
 function started(conversation) {
+  taken = true;
+  setTimeout(() => { stop.disabled = false; }, DOUBLE_MS);
   keep({ conversation, draft: "" });
   box.value = "";
   grow();
   post("message", { role: "user" });
 }
 
-/** The page as the server knows it; a question that it did not take goes back into the box. */
-async function failed(text, question) {
+/** The page as the server knows it; a question that it did not take goes back into the box.
+    What was said before the connection broke stays in sight until the server is back. */
+async function failed(text, question, answer, again = false) {
   let messages = [];
   try {
     messages = await restore();
   } catch {
+    if (taken) {
+      answer.querySelector(".note")?.remove();
+      answer.append(paragraph(words.interrupted, "note"));
+      say(words.cut, () => failed(text, question, answer, true));
+      return;
+    }
     while (log.lastElementChild?.matches(".said:not(.user)")) log.lastElementChild.remove();
     log.lastElementChild?.remove();
   }
   const [before, last] = messages.slice(-2);
   const half = last?.role === "assistant" && before?.text === question && last.end;
+  if (half && again) {
+    ask(question, last.id);
+    return;
+  }
   if (!half && !box.value.trim()) {
     keep({ draft: question });
     box.value = question;
@@ -295,8 +315,11 @@ async function failed(text, question) {
 function busy(now) {
   running = now;
   log.setAttribute("aria-busy", String(now)); // so that an answer is read out once, at its end
+  const stopped = !now && document.activeElement === stop;
   send.hidden = now;
   stop.hidden = !now;
+  stop.disabled = now; // until the server has the question
+  if (stopped) send.focus(); // a hidden button would take the focus with it
 }
 
 function reset() {
@@ -342,5 +365,5 @@ addEventListener("message", (event) => {
 });
 
 dress();
-post("ready");
+post("ready", { title });
 restoreOrSay();

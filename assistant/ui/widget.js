@@ -21,7 +21,6 @@
     .map((tag) => tag.slice(0, 2).toLowerCase())
     .find((tag) => WORDS[tag]) || "en";
   const [ASK, CLOSE, CHAT] = WORDS[language];
-  const title = option.title || CHAT;
   const accent = /^#[0-9a-f]{6}$/i.test(option.accent || "") ? option.accent : "#0f766e";
   const ink = inkOn(accent);
   const place = option.target ? document.querySelector(option.target) : null;
@@ -88,7 +87,7 @@
     panel.hidden = true;
     panel.className = inline ? "inline" : "panel";
     panel.setAttribute("role", inline ? "region" : "dialog");
-    panel.setAttribute("aria-label", title);
+    panel.setAttribute("aria-label", option.title || CHAT);
     button.type = "button";
     button.setAttribute("aria-haspopup", "dialog");
     button.setAttribute("aria-controls", "panel");
@@ -129,8 +128,8 @@
   /* Options travel behind the #, which no server sees. */
   function address() {
     const asked = new URL(`embed/${encodeURIComponent(option.key)}`, base);
-    const told = { lang: language, title, accent, ink, inline: inline ? "1" : "" };
-    for (const name of ["theme", "greeting", "placeholder", "starters", "sources"]) {
+    const told = { lang: language, accent, ink, inline: inline ? "1" : "" };
+    for (const name of ["title", "theme", "greeting", "placeholder", "starters", "sources"]) {
       told[name] = option[name] || "";
     }
     asked.hash = new URLSearchParams(told);
@@ -139,7 +138,7 @@
 
   function load() {
     frame = document.createElement("iframe");
-    frame.title = title;
+    frame.title = option.title || CHAT;
     frame.referrerPolicy = "origin";
     const may = "scripts same-origin forms popups popups-to-escape-sandbox";
     frame.setAttribute("sandbox", may.replace(/\S+/g, "allow-$&"));
@@ -208,6 +207,8 @@
     if (type === "ready") {
       clearTimeout(timer);
       spoken = true;
+      frame.title = detail.title; // the workspace's own name, where the page gives none
+      panel.setAttribute("aria-label", detail.title);
       panel.classList.add("spoken");
       for (const message of waiting.splice(0)) {
         frame.contentWindow.postMessage(message, base.origin);

@@ -11,6 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from assistant.app import App, open_app
+from assistant.avatar import avatar_as_given
 from assistant.embed import JUDGED_AT_MOST, UI
 from assistant.settings import read_settings
 from assistant.web import build_server
@@ -19,6 +20,7 @@ from storage.datadir import open_datadir
 from storage.feedback import approve, list_feedback, reject
 from storage.keys import create_key, revoke_key
 from storage.workspaces import create_workspace, set_workspace, workspace
+from tests.assistant.pictures import opened, picture
 from tests.assistant.slow_engine import SlowApp
 from tests.serving import served
 
@@ -96,6 +98,30 @@ def test_only_the_websites_of_the_key_may_frame_the_page(site):
         set_workspace(db, "site", "embed_origins", '["https://other.example"]')
     policy = site.send("").headers["content-security-policy"]
     assert policy.endswith(f"frame-ancestors 'self' {SHOP} https://other.example")
+
+
+def test_the_page_tells_what_the_workspace_says_of_its_assistant(site, tmp_path):
+    plain = site.client.get(f"/embed/{site.key}").text
+    assert '<html lang="en">' in plain
+    assert site.client.get(f"/embed/{site.key}/avatar").status_code == 404
+    file = picture(tmp_path / "face.png")
+    values = {"assistant_name": 'Til"la', "greeting": "<b>Hello", "starters": '["How \\"long\\"?"]'}
+    with closing(site.app.db()) as db:
+        for key, value in {**values, "avatar": avatar_as_given(str(file))}.items():
+            set_workspace(db, "site", key, value)
+    try:
+        told = site.client.get(f"/embed/{site.key}").text
+        assert 'data-name="Til&quot;la" data-greeting="&lt;b&gt;Hello" data-avatar="' in told
+        assert 'data-starters="[&quot;How \\&quot;long\\&quot;?&quot;]"' in told
+        answer = site.client.get(f"/embed/{site.key}/avatar")
+        assert opened(answer.content).size == (128, 128)
+        assert answer.headers["content-type"] == "image/png"
+        assert site.client.get("/embed/embed_never/avatar").status_code == 404
+    finally:
+        with closing(site.app.db()) as db:
+            for key, value in dict.fromkeys(values, "").items():
+                set_workspace(db, "site", key, "[]" if key == "starters" else value)
+            set_workspace(db, "site", "avatar", "")
 
 
 def test_every_other_page_is_still_framed_by_nobody(site):

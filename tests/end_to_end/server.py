@@ -13,9 +13,21 @@ ROOT = Path(__file__).parent.parent.parent
 class Server:
     """`apprentice serve` in a process of its own, on a free port."""
 
-    def __init__(self, folder: Path, base: Path, *, first: bool = True) -> None:
-        """`first`: nobody can log in yet, so it says in a second line how to."""
+    def __init__(
+        self,
+        folder: Path,
+        base: Path,
+        *,
+        first: bool = True,
+        port: int = 0,
+        module: str = "assistant",
+    ) -> None:
+        """`first`: nobody can log in yet, so it says in a second line how to.
+
+        `module` is run instead of the program itself; `port` 0 is any free one.
+        """
         self._first = first
+        self._words = [sys.executable, "-m", module, "serve", "--port", str(port)]
         self.environment = {
             **os.environ,
             "APPRENTICE_DATA": str(folder / "data"),
@@ -26,7 +38,7 @@ class Server:
 
     def __enter__(self) -> "Server":
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "assistant", "serve", "--port", "0"],
+            self._words,
             cwd=ROOT,
             env=self.environment,
             stdout=subprocess.PIPE,
@@ -42,9 +54,17 @@ class Server:
         self.url = found[0]
         return self
 
-    def __exit__(self, *exc: object) -> None:
-        self._process.send_signal(signal.SIGTERM)
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2].strip("/"))
+
+    def end(self, number: int) -> None:
+        """Send this signal and wait until the process is gone."""
+        self._process.send_signal(number)
         self._process.wait(timeout=120)
+
+    def __exit__(self, *exc: object) -> None:
+        self.end(signal.SIGTERM)
         assert self._process.stdout is not None
         self._process.stdout.close()
         self._log.close()

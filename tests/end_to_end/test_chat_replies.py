@@ -5,8 +5,11 @@ from contextlib import closing
 
 import pytest
 
+from assistant.avatar import avatar_as_given
 from storage.conversations import messages_of, open_thread
 from storage.feedback import list_feedback
+from storage.workspaces import set_workspace
+from tests.assistant.pictures import picture
 from tests.end_to_end.chat_people import PHONE, ChatServer, arrive, chat_server, passage, told
 from tests.end_to_end.test_browser import people
 
@@ -193,6 +196,35 @@ def test_a_lost_connection_is_said_and_nothing_typed_is_lost(people, server):
     expect(box).to_have_value("Where is the owl?")
     box.press("Enter")
     page.locator("#chat .bot-row").nth(1).wait_for()
+
+
+def test_the_assistant_has_its_own_name_greeting_and_picture(people, server, tmp_path):
+    from axe_playwright_python.sync_playwright import Axe
+
+    face = avatar_as_given(str(picture(tmp_path / "face.png")))
+    values = {"assistant_name": "Tilla", "greeting": "I know our <b>gear</b>.", "avatar": face}
+    with closing(server.app.db()) as db:
+        for key, value in values.items():
+            set_workspace(db, "default", key, value)
+    try:
+        person = arrive(people, server.url)
+        page = person.page
+        page.get_by_role("heading", name="Tilla", level=1).wait_for()
+        person.read("#chat .greeting", "I know our <b>gear</b>.")
+        drawn = "one => one.decode().then(() => one.naturalWidth)"
+        assert page.locator("#chat .greeting img").evaluate(drawn) == 128
+        page.wait_for_function("() => document.title === 'Tilla'")
+        assert page.locator("#found-nothing").is_visible() is False
+        found = Axe().run(page).response["violations"]
+        assert [one["id"] for one in found if one["impact"] in ("serious", "critical")] == []
+        told(server, person, (ASKED, SAID))
+        shown = "one => getComputedStyle(one, '::before').backgroundImage"
+        assert "/avatar/default?v=" in page.locator("#chat .bot-row").evaluate(shown)
+    finally:
+        with closing(server.app.db()) as db:
+            for key in values:
+                set_workspace(db, "default", key, "")
+    assert person.complaints == []
 
 
 def test_two_clicks_on_send_and_new_chat_do_one_thing(people, server):

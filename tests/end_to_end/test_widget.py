@@ -14,12 +14,15 @@ from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
 from assistant.app import App, open_app
+from assistant.avatar import avatar_as_given
 from assistant.settings import read_settings
 from storage.datadir import open_datadir
 from storage.feedback import list_feedback
 from storage.keys import create_key, list_keys, revoke_key
 from storage.workspaces import set_workspace
+from tests.assistant.pictures import picture
 from tests.assistant.slow_engine import SlowApp
+from tests.end_to_end.test_browser import twice
 from tests.serving import on_a_port, served
 
 pytestmark = pytest.mark.browser
@@ -321,6 +324,36 @@ def test_a_reply_is_text_whatever_it_says(shop, visitor):
     assert not [url for url in visitor.requests if "leak" in url]
 
 
+def test_the_workspace_names_its_assistant_where_the_page_does_not(shop, visitor, tmp_path):
+    page, panel = visitor.page, visitor.panel
+    face = avatar_as_given(str(picture(tmp_path / "face.png")))
+    values = {"assistant_name": "Tilla", "greeting": "I know our <b>gear</b>.", "avatar": face}
+    with closing(shop.app.db()) as db:
+        for key, value in {**values, "starters": '["What can I ask?"]'}.items():
+            set_workspace(db, "default", key, value)
+    try:
+        shop.show(page, shop.key())
+        visitor.open()
+        page.get_by_role("dialog", name="Tilla").wait_for()
+        panel.get_by_role("heading", name="Tilla").wait_for()
+        panel.get_by_text("I know our <b>gear</b>.").wait_for()
+        panel.get_by_role("button", name="What can I ask?").wait_for()
+        assert panel.locator("#avatar").evaluate("one => one.decode().then(() => one.naturalWidth)")
+        assert axe_violations(page.frames[-1]) == []
+        shop.show(page, shop.key(), title="A shop", greeting="Hello.", starters="[]")
+        visitor.open()
+        page.get_by_role("dialog", name="A shop").wait_for()
+        panel.get_by_role("heading", name="A shop").wait_for()
+        panel.get_by_text("Hello.", exact=True).wait_for()
+        assert panel.locator("#starters button").count() == 0
+    finally:
+        with closing(shop.app.db()) as db:
+            for key in values:
+                set_workspace(db, "default", key, "")
+            set_workspace(db, "default", "starters", "[]")
+    assert visitor.complaints == []
+
+
 def test_stop_ends_the_answer_and_keeps_what_was_said(visitor, tmp_path, tiny_base):
     settings = read_settings(data=tmp_path / "slow", base_model=str(tiny_base.folder), threads=1)
     app, page = SlowApp(settings, open_datadir(settings.data)), visitor.page
@@ -331,8 +364,9 @@ def test_stop_ends_the_answer_and_keeps_what_was_said(visitor, tmp_path, tiny_ba
             key = create_key(db, "slow", **made, actor="x")[1]
         page.goto(f"{server}/embed/{key}")
         page.locator("#box").fill("Tell me a very long story.")
-        page.keyboard.press("Enter")
-        page.get_by_text("word word word").wait_for()
+        twice(page, page.get_by_role("button", name="Send"))
+        page.get_by_text("word " * 40).wait_for()
+        assert page.locator(".said.user").count() == 1 and page.locator(".note").count() == 0
         page.get_by_role("button", name="Stop").click()
         page.get_by_text("Stopped before the end.").wait_for()
         page.get_by_role("button", name="Send").wait_for()

@@ -25,7 +25,7 @@ TABLES = {
     *("evaluations", "adapters", "attachment_chunks", "attachments", "servings"),
     *("copies", "house_settings", "duplicates", "kept_passages", "learned_overrides"),
     *("erasures", "erasure_requests", "backups", "round_documents"),
-    *("paraphrases", "pair_changes", "gone_chunks"),
+    *("paraphrases", "pair_changes", "gone_chunks", "avatars"),
 }
 
 

@@ -9,6 +9,7 @@ from assistant.admin.setting_fields import setting_fields
 from assistant.admin.workspaces import WorkspacesTab
 from assistant.security import may_administer
 from storage.workspaces import list_workspaces, workspace
+from tests.assistant.pictures import picture
 
 
 @pytest.fixture
@@ -74,9 +75,30 @@ def test_a_workspace_that_is_not_shown_is_not_set(office, form):
         press(office, form.save_it, *sent, workspace=1)
 
 
+def test_a_picture_is_kept_shown_and_taken_away(office, form, tmp_path):
+    avatar = form.avatar
+    shown = press(office, form.show)
+    assert "No picture" in shown[avatar.shown] and shown[avatar.remove]["visible"] is False
+    file = picture(tmp_path / "face.webp")
+    shown = press(office, avatar.keep, str(file))
+    assert "/avatar/team?v=" in shown[avatar.shown] and shown[avatar.remove]["visible"]
+    assert not file.exists()
+    (tmp_path / "no.png").write_text("<svg/>")
+    with pytest.raises(gr.Error, match="no.png is no picture"):
+        press(office, avatar.keep, str(tmp_path / "no.png"))
+    assert not (tmp_path / "no.png").exists()
+    assert "/avatar/team?v=" in press(office, form.show)[avatar.shown]
+    assert "No picture" in press(office, avatar.take_away)[avatar.shown]
+
+
+def test_the_name_and_the_greeting_are_fields_and_the_pictures_hash_is_none(form):
+    assert {"assistant_name", "greeting"} <= form.inputs.keys() and "avatar" not in form.inputs
+
+
 def test_a_reviewer_sets_nothing(office, form):
     sent = typed(office, form, top_k="5")
-    for work, inputs in ((form.save_it, sent), (form.make_it, ("sales", "embed"))):
+    tried = ((form.save_it, sent), (form.make_it, ("sales", "embed")))
+    for work, inputs in (*tried, (form.avatar.keep, ("x.png",)), (form.avatar.take_away, ())):
         with pytest.raises(gr.Error, match="may not do this"):
             press(office, work, *inputs, who="rita")
     with closing(office.app.db()) as db:
