@@ -30,6 +30,7 @@ document.addEventListener("keydown", (event) => {
   const step = { j: 1, k: -1 }[event.key];
   const button = document.querySelector(BUTTONS[event.key] ?? "none");
   if (step) move(step);
+  else if (event.key === "/") document.querySelector("#queue-words :is(input, textarea)")?.focus();
   else if (button?.offsetParent && !event.repeat) button.click();
   else return;
   event.preventDefault();

@@ -22,8 +22,9 @@ import gradio as gr
 import numpy as np
 
 from assistant.admin.desk import at_desk
-from assistant.admin.feedback import STALE, FeedbackTab
+from assistant.admin.feedback import FeedbackTab
 from assistant.admin.feedback_view import STATUS_NAMES
+from assistant.admin.queue_list import STALE
 from assistant.app import App, open_app
 from assistant.security import SESSION_COOKIE, Person, identify, may_review, session_cookie
 from assistant.settings import read_settings
