@@ -260,15 +260,11 @@ def test_pages_go_back_in_time_and_return(office, queue):
     given = [office.correction(f"Question {number}?") for number in range(PAGE + 3)]
     first = press(office, queue.show, "new", None)
     assert shown_ids(queue, first) == [one.id for one in reversed(given[3:])]
-    assert (
-        first[queue.list.older]["visible"] is True and first[queue.list.newest]["visible"] is False
-    )
+    buttons = (queue.list.older, queue.list.newest)
+    assert [first[one]["visible"] for one in buttons] == [True, False]
     second = press(office, queue.next_page, "new", None)
     assert shown_ids(queue, second) == [given[2].id, given[1].id, given[0].id]
-    assert (
-        second[queue.list.older]["visible"] is False
-        and second[queue.list.newest]["visible"] is True
-    )
+    assert [second[one]["visible"] for one in buttons] == [False, True]
     back = press(office, queue.first_page, "new")
     assert shown_ids(queue, back) == shown_ids(queue, first)
 
