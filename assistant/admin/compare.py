@@ -92,7 +92,7 @@ class CompareForm:
         name = _name(one if isinstance(one, int) else None)
         notes = "".join(f'<p class="note">{one_line(text)}</p>' for text in done.notices)
         said = one_line(done.message.content)
-        return f'<div><h4>{name}</h4><div class="passage">{said}</div>{notes}</div>'
+        return f'<div><h2>{name}</h2><div class="passage">{said}</div>{notes}</div>'
 
 
 def _of_workspace(desk: Desk, one: Literal["base"] | int) -> int | None:

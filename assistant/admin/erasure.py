@@ -40,7 +40,7 @@ class ErasureTab:
         self._app = app
         self.tab = tab
         self.waiting = gr.Markdown(elem_id="erasure-requests")
-        with gr.Row(elem_id="erasure-request-row"):
+        with gr.Row(elem_id="erasure-request-row", visible=False) as self.asked:
             self.request = gr.Dropdown([], label="Request", elem_id="erasure-request")
             self.approve = gr.Button("Erase it…", size="md", scale=0, min_width=120)
             self.refuse = gr.Button("Refuse", size="md", scale=0, min_width=120)
@@ -72,6 +72,7 @@ class ErasureTab:
             *(
                 self.tab,
                 self.waiting,
+                self.asked,
                 self.request,
                 self.subject,
                 self.sure,
@@ -112,6 +113,7 @@ class ErasureTab:
                 empty="Nobody asks to be erased.",
             )
             + _elsewhere(desk, everywhere),
+            self.asked: gr.update(visible=bool(waiting)),
             self.request: gr.update(choices=[item.id for item in waiting], value=None),
             self.sure: gr.update(visible=False),
             **self._certificates(desk, chosen),

@@ -20,6 +20,7 @@ from assistant.admin.override import OverrideForm
 from assistant.admin.paraphrases import ParaphraseForm
 from assistant.admin.queue_list import STALE, Listed, QueueList, page_of
 from assistant.admin.reasons import ReasonsForm
+from assistant.admin.tables import LOADING
 from assistant.review import Reviews
 from assistant.security import may_review, may_see
 from storage.conversations import message
@@ -57,7 +58,7 @@ class FeedbackTab:
         self._wire(app, workspace)
 
     def _lay_out_row(self) -> None:
-        self.shown = gr.Markdown(elem_id="feedback-detail")
+        self.shown = gr.Markdown(LOADING, elem_id="feedback-detail")
         self.told = gr.Markdown(elem_id="feedback-notes")
         self.need = gr.Dropdown(
             [],

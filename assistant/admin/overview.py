@@ -35,9 +35,9 @@ class OverviewTab:
         with gr.Column(visible=False, elem_id="overview-house") as self.house:
             self.serving = gr.Markdown()
             self.disk = gr.Markdown()
-            gr.Markdown("#### Backup")
+            gr.Markdown("## Backup")
             self.backup = BackupForm(app, workspace)
-            gr.Markdown("#### Health")
+            gr.Markdown("## Health")
             self.check = gr.Button("Check everything", size="md", scale=0, min_width=180)
             self.findings = gr.Markdown(elem_id="overview-findings")
         self._wire(app, workspace)
@@ -65,8 +65,8 @@ class OverviewTab:
         free = ("free", _size(shutil.disk_usage(root).free))
         return {
             self.house: gr.update(visible=True),
-            self.serving: "#### Serving\n\n" + _serving(desk),
-            self.disk: "#### Disk\n\n" + facts([*used, free]),
+            self.serving: "## Serving\n\n" + _serving(desk),
+            self.disk: "## Disk\n\n" + facts([*used, free]),
             **self.backup.show(desk),
         }
 

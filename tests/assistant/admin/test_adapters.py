@@ -226,4 +226,4 @@ def test_an_adapter_is_compared_with_the_base(office, adapters, make):
     choices = press(office, adapters.open)[adapters.compare.left]["choices"]
     assert [id for _, id in choices] == ["base", made]
     said = press(office, adapters.compare.ask_both, "base", made, "How long?")
-    assert f"<h4>Adapter {made}</h4>" in said[adapters.compare.answers]
+    assert f"<h2>Adapter {made}</h2>" in said[adapters.compare.answers]
