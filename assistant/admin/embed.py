@@ -103,7 +103,7 @@ class EmbedTab:
                 self.language = gr.Dropdown(
                     LANGUAGES, label="Language", value="auto", min_width=200
                 )
-                self.corner = gr.Dropdown(CORNERS, label="Corner", value=CORNERS[0], min_width=150)
+                self.corner = gr.Dropdown(CORNERS, label="Corner", value=CORNERS[0], min_width=200)
             self.line = gr.Code(
                 label="Put this line into every page of the website",
                 language="html",

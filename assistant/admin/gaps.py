@@ -88,7 +88,9 @@ class GapsTab:
         found = open_questions_map(Wanted(desk.app, desk.db, desk.workspace, told))
         shown = figure(map_plot(found), "map", workspace=desk.workspace.id)
         if not shown:
-            return {self.map: '<p class="note">No document was taken in yet.</p>'}
+            few = "A map needs three passages or questions at least."
+            said = few if found.passages else "No document was taken in yet."
+            return {self.map: f'<p class="note">{said}</p>'}
         note = f'<p class="note">{NEAR_MEANS} {counted(found)}</p>'
         return {self.map: f"{shown}{note}{farthest(found)}"}
 

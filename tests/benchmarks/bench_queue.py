@@ -134,10 +134,15 @@ def handlers(app: App, ada: Caller) -> dict[str, Way]:
     def page(status: str) -> Way:
         return lambda: first(ada.request(), 1, status)
 
+    def searched(words: str) -> Way:
+        return lambda: first(ada.request(), 1, "new", None, words)
+
     middle = f"the page from row {(half := _rows(app) // 2):,} on"
     return {
         **{f"first page of {status}": page(status) for status in (*STATUS_NAMES, STALE)},
         "the page after it": lambda: following(ada.request(), 1, "new", None),
+        "a word that many rows have": searched("late"),
+        "a word that none has": searched("heron"),
         middle: lambda: following(ada.request(), 1, "new", half),
     }
 
