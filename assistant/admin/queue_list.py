@@ -45,6 +45,11 @@ class Listed(NamedTuple):
     words: str | None = None
     """What each row has to contain."""
 
+    @property
+    def text(self) -> str:
+        """The words; a client may send anything in their place."""
+        return str(self.words or "")
+
 
 @dataclass(frozen=True)
 class Page:
@@ -115,7 +120,7 @@ class QueueList:
         found = search_feedback(
             desk.db,
             desk.workspace.id,
-            listed.words or "",
+            listed.text,
             status=listed.status,
             reason=listed.why or None,
             before_id=looked_to,
@@ -141,9 +146,8 @@ def page_of(desk: Desk, listed: Listed, stale: Sequence[int] | None = None) -> P
     given |= {"status": listed.status, "limit": PAGE + 1}
     if listed.status == STALE:
         found = list(islice(_stale(desk, listed, stale), PAGE + 1))
-    elif words_of(listed.words or ""):
-        where, words = desk.workspace.id, listed.words or ""
-        looked = search_feedback(desk.db, where, words, look=NEAR, **given)
+    elif words_of(listed.text):
+        looked = search_feedback(desk.db, desk.workspace.id, listed.text, look=NEAR, **given)
         return Page(looked.items[:PAGE], len(looked.items) > PAGE, looked)
     else:
         found = list_feedback(desk.db, desk.workspace.id, **given)
@@ -153,7 +157,7 @@ def page_of(desk: Desk, listed: Listed, stale: Sequence[int] | None = None) -> P
 def _stale(desk: Desk, listed: Listed, stale: Sequence[int] | None) -> Iterator[Feedback]:
     """Those made from passages that have changed, the newest first."""
     ids = stale_feedback(desk.db, desk.workspace.id) if stale is None else stale
-    sought, why = words_of(listed.words or ""), listed.why
+    sought, why = words_of(listed.text), listed.why
     for id in ids:
         if listed.before is None or id < listed.before:
             item = feedback(desk.db, id)
