@@ -43,8 +43,8 @@ def in_background(
     return queued
 
 
-def last_job(db: Database, workspace_id: int, *kinds: str) -> Job | None:
-    """The newest job of these kinds in the workspace, running or not."""
+def last_job(db: Database, workspace_id: int | None, *kinds: str) -> Job | None:
+    """The newest job of these kinds in the workspace (None: in the house), running or not."""
     found = (job for job in jobs.list_jobs(db, workspace_id) if job.kind in kinds)
     return next(found, None)
 

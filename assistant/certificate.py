@@ -60,15 +60,16 @@ def certificate(db: Database, datadir: DataDir, known: Erasure) -> dict[str, Any
 def still_held(db: Database, datadir: DataDir, known: Erasure) -> list[dict[str, Any]]:
     """Backups, exports, pushes and bundles made before the rows went, with what to do."""
     before = known.erased_at or ""
+    recorded = recorded_backups(db)
     held: list[dict[str, Any]] = [
         {"what": "backup", "place": item.path, "at": item.created_at, "remedy": "backup purge"}
-        for item in recorded_backups(db)
+        for item in recorded
         if item.created_at < before
     ]
     held += [
         {"what": "unknown file among the backups", "place": str(path), "remedy": "look at it"}
-        for path in sorted(datadir.backups.rglob("*"))
-        if path.is_file() and str(path) not in {item["place"] for item in held}
+        for path in sorted(datadir.backups.absolute().rglob("*"))
+        if path.is_file() and str(path) not in {item.path for item in recorded}
     ]
     for item in copies_of(db, known.detail["adapters"], known.detail["rounds"]):
         what = {"export": "exported adapter", "push": "pushed adapter", "bundle": "exported bundle"}
@@ -76,6 +77,8 @@ def still_held(db: Database, datadir: DataDir, known: Erasure) -> list[dict[str,
     for item in feedback_exports(db, before):
         if item.format.startswith("map."):  # of questions, judged or not
             held.append(_copy("saved map of questions", item.place, item.created_at))
+        elif item.format == "backup":
+            held.append(_copy("downloaded backup", item.place, item.created_at))
         elif known.detail["feedback"]:
             held.append(_copy("exported feedback", item.place, item.created_at))
     return held

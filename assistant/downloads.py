@@ -6,6 +6,7 @@ here that asks who calls. Nothing lies ready on disk: it is made when it is fetc
 
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from starlette.concurrency import run_in_threadpool
@@ -17,6 +18,7 @@ from assistant.plain_pages import nothing_here_page
 from assistant.plot_sources import HOLD_WORDS, NAMES, Wanted, may_have, plot_of
 from assistant.plots import FORMS, Form, as_file
 from assistant.security import identify, may_administer
+from storage.audit import audit
 from storage.copies import record_copy
 from storage.errors import ApprenticeError, NotFound
 from storage.rounds import tuning_round
@@ -33,17 +35,26 @@ def bundle_address(round_id: int) -> str:
     return f"/admin/rounds/{round_id}/bundle.zip"
 
 
+def backup_address(backup_id: int) -> str:
+    """Where an admin fetches a backup that lies in the data directory."""
+    return f"/admin/backups/{backup_id}.tar.gz"
+
+
 def download_routes(app: "App") -> list[Route]:
     """The routes, to stand before the admin page's own."""
 
     async def bundle(request: Request) -> Response:
         return await run_in_threadpool(_bundle, app, request)
 
+    async def backup(request: Request) -> Response:
+        return await run_in_threadpool(_backup, app, request)
+
     async def plot(request: Request) -> Response:
         return await run_in_threadpool(_plot, app, request)
 
     return [
         Route("/admin/rounds/{id:int}/bundle.zip", bundle, methods=["GET"]),
+        Route("/admin/backups/{id:int}.tar.gz", backup, methods=["GET"]),
         *(
             Route(f"/admin/plots/{name}.{form}", plot, methods=["GET"], name=f"{name}.{form}")
             for name in NAMES
@@ -66,6 +77,27 @@ def _bundle(app: "App", request: Request) -> Response:
     except ApprenticeError as error:
         return PlainTextResponse(str(error), 404 if isinstance(error, NotFound) else 409)
     return _attachment(file, f"bundle-{round_id}.zip")
+
+
+def _backup(app: "App", request: Request) -> Response:
+    """One of the backups in the data directory; on record before a byte of it leaves."""
+    from assistant.admin.backup_job import backups_here
+
+    person = identify(request, app)
+    if not may_administer(person):
+        return nothing_here_page(person.name)
+    backup_id = request.path_params["id"]
+    with closing(app.db()) as db:
+        here = {item.id: item for item in backups_here(app, db)}
+        if backup_id not in here:
+            return PlainTextResponse(f"There is no backup {backup_id} in the data directory.", 404)
+        path = Path(here[backup_id].path)
+        file = path.open("rb")
+        place = f"{path.name}, downloaded by {person.name}"
+        hash, actor = here[backup_id].hash, person.owner
+        record_copy(db, kind="export", place=place, format="backup", hash=hash, actor=actor)
+        audit(db, actor, "backup downloaded", f"backup:{backup_id}")
+    return _attachment(file, path.name, "application/gzip")
 
 
 def _plot(app: "App", request: Request) -> Response:
@@ -101,7 +133,7 @@ def _number(request: Request, name: str) -> int | None:
     return int(given) if given.isascii() and given.isdigit() and len(given) < 16 else None
 
 
-def _attachment(file: IO[bytes], name: str) -> Response:
+def _attachment(file: IO[bytes], name: str, kind: str = "application/zip") -> Response:
     size = file.seek(0, 2)
     file.seek(0)
     headers = {
@@ -109,7 +141,7 @@ def _attachment(file: IO[bytes], name: str) -> Response:
         "Content-Length": str(size),
         "Cache-Control": "no-store",
     }
-    return StreamingResponse(_blocks(file), media_type="application/zip", headers=headers)
+    return StreamingResponse(_blocks(file), media_type=kind, headers=headers)
 
 
 def _blocks(file: IO[bytes]) -> Iterator[bytes]:

@@ -178,7 +178,7 @@ def copy_of(db: Database, workspace_id: int, manifest_hash: str) -> Adapter | No
 def reject_adapter(db: Database, adapter_id: int, *, actor: str = "system") -> Adapter:
     """Mark it as not good enough to serve. Refused while it serves."""
     with write_transaction(db):
-        _not_serving(adapter(db, adapter_id))
+        refuse_serving(adapter(db, adapter_id))
         _set_status(db, adapter_id, "rejected")
         audit(db, actor, "adapter rejected", f"adapter:{adapter_id}")
     return adapter(db, adapter_id)
@@ -188,7 +188,7 @@ def delete_adapter(db: Database, adapter_id: int, *, actor: str = "system") -> A
     """Forget it; returns what it was, for its folder to be removed. Refused while it serves."""
     with write_transaction(db):
         known = adapter(db, adapter_id)
-        _not_serving(known)
+        refuse_serving(known)
         write(db, f"update adapters set deleted_at = {NOW} where id = ?", adapter_id)
         audit(db, actor, "adapter deleted", f"adapter:{adapter_id}")
     return known
@@ -331,7 +331,8 @@ def _obstacle(db: Database, known: Adapter) -> str | None:
     return f"the gate said {verdict!r}" if verdict else "the gate has not judged it"
 
 
-def _not_serving(known: Adapter) -> None:
+def refuse_serving(known: Adapter) -> None:
+    """Refused for the one that serves: it is neither rejected nor deleted."""
     if known.status == "serving":
         raise Refused(f"Adapter {known.id} serves: roll back or promote another one first.")
 

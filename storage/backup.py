@@ -18,7 +18,7 @@ import shutil
 import sqlite3
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -39,6 +39,7 @@ FOLDERS = ("documents", "adapters", "client-databases", "secrets", "certificates
 TRIES = 5
 """How often to begin anew when documents or adapters change while they are copied."""
 _BLOCK = 1 << 20
+Say = Callable[[float, str], None]
 _COLUMNS = "id, path, size, hash, actor, created_at, purged_at"
 
 
@@ -58,19 +59,27 @@ class Backup:
     purged_at: str | None = None
 
 
-def make_backup(datadir: DataDir, target: Path, *, actor: str, place: str = "") -> Backup:
+def make_backup(
+    datadir: DataDir,
+    target: Path,
+    *,
+    actor: str,
+    place: str = "",
+    say: Say = lambda share, note: None,
+) -> Backup:
     """Write the copy to the new file `target` (gzip when it ends in .gz or .tgz) and verify it.
 
     The row is there before the file, so that an erasure meanwhile names it. It names `place`, where
-    the file is then brought, or the file itself. BadInput when `target` exists or cannot be
-    written, Refused when documents change too fast to be copied.
+    the file is then brought, or the file itself. `say` hears how far it is and may raise: then
+    nothing is left. BadInput when `target` exists or cannot be written, Refused when documents
+    change too fast to be copied.
     """
     if target.exists():
         raise BadInput(f"{target} exists already: name a new file.")
     with closing(open_database(datadir.database)) as db:
         backup_id = _begin(db, place or str(target.absolute()), actor)
         try:
-            size, digest = _write(datadir, db, target)
+            size, digest = _write(datadir, db, target, say)
         except BaseException as error:
             forget_backup(db, backup_id)
             if isinstance(error, OSError):
@@ -188,21 +197,24 @@ def _begin(db: Database, place: str, actor: str) -> int:
         return insert(db, "backups", path=place, size=0, hash="", actor=actor)
 
 
-def _write(datadir: DataDir, db: Database, target: Path) -> tuple[int, str]:
+def _write(datadir: DataDir, db: Database, target: Path, say: Say) -> tuple[int, str]:
     """Size and hash of the finished file, which gets its name when it has been verified."""
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}.") as scratch:
         draft = Path(scratch) / target.name
         for _ in range(TRIES):
             snapshot = Path(scratch) / DATABASE
+            say(0.05, "copying the database")
             _snapshot(db, snapshot)
             with suppress(FileNotFoundError):  # a document that was removed just now
+                say(0.3, "packing documents and adapters")
                 _pack(datadir, snapshot, draft)
                 if _files_of(db) == _files_in(snapshot):
                     break
         else:
             raise Refused("Documents or adapters keep changing: back up when the ingest is over.")
         snapshot.unlink()
+        say(0.7, "verifying the copy")
         verify_backup(draft)
         size, digest = draft.stat().st_size, _sha256(draft)
         put(draft, target)

@@ -104,12 +104,8 @@ def feedback(db: Database, feedback_id: int) -> Feedback:
 
 def feedback_by_key(db: Database, workspace_id: int, idempotency_key: str) -> Feedback | None:
     """The workspace's feedback that was sent with this key, if any."""
-    row = one(
-        db,
-        f"{SELECT_FEEDBACK} where f.workspace_id = ? and f.idempotency_key = ?",
-        workspace_id,
-        clean(idempotency_key),
-    )
+    where = "f.workspace_id = ? and f.idempotency_key = ?"
+    row = one(db, f"{SELECT_FEEDBACK} where {where}", workspace_id, clean(idempotency_key))
     return feedback_from_row(row) if row else None
 
 
@@ -123,11 +119,8 @@ def list_feedback(
     reason: str | None = None,
 ) -> list[Feedback]:
     """The newest first, before the id `before_id` (at constant cost), given `reason` by anybody."""
-    if status is not None and status not in get_args(FeedbackStatus):
-        raise BadInput(
-            f"{clean(status)!r} is no status: use one of {', '.join(get_args(FeedbackStatus))}."
-        )
-    where: dict[str, int | str | None] = {"f.status = ?": status, "f.id < ?": before_id}
+    where: dict[str, int | str | None] = {"f.status = ?": known_status(status)}
+    where["f.id < ?"] = before_id
     where["instr(f.reasons || f.review_reasons, ?)"] = to_json(reason) if reason else None
     wanted = {sql: value for sql, value in where.items() if value is not None}
     found = rows(
@@ -137,6 +130,14 @@ def list_feedback(
         *(workspace_id, *wanted.values(), limit),
     )
     return [feedback_from_row(row) for row in found]
+
+
+def known_status(status: str | None) -> str | None:
+    """The status as given, or None for any; BadInput for one that there is not."""
+    known = get_args(FeedbackStatus)
+    if status is not None and status not in known:
+        raise BadInput(f"{clean(status)!r} is no status: use one of {', '.join(known)}.")
+    return status
 
 
 def count_feedback(db: Database, workspace_id: int) -> dict[str, int]:

@@ -101,6 +101,17 @@ def refuse_second(db: Database, workspace_id: int) -> None:
         raise _already_running(db, workspace_id)
 
 
+def running_from(db: Database, adapter_id: int) -> list[int]:
+    """The rounds that are queued or running and go on from this adapter."""
+    found = rows(
+        db,
+        """select r.id from rounds r join jobs j on j.id = r.job_id
+        where r.start_adapter_id = ? and j.state in ('queued', 'running')""",
+        adapter_id,
+    )
+    return [row["id"] for row in found]
+
+
 def resume_round(db: Database, round_id: int, *, actor: str) -> TuningRound:
     """Queue a round again that failed or was cancelled; its former job stays, as history.
 

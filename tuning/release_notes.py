@@ -23,6 +23,9 @@ ROW_NAMES = {
     "serving": "what served",
     "base": "the base model",
     "few_shot": "the base model with examples",
+    "candidate_alone": "this adapter without examples",
+    "serving_alone": "what served without examples",
+    "base_alone": "the base model without examples",
 }
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import gradio as gr
 from sqlite_utils import Database
 
-from assistant.admin.desk import Desk, Updates
+from assistant.admin.desk import Desk, Updates, fault_place
 from assistant.admin.tables import job_state
 from assistant.background import beat, in_background, last_job
 from assistant.uploaded_zip import unpacked
@@ -33,6 +33,7 @@ class AdapterUpload:
                 height=120,
                 elem_id="adapter-upload",
             )
+            self.fault = fault_place()
         self.state = gr.Markdown(elem_id="adapter-import-state")
         self.outputs = {self.file, self.state}
 

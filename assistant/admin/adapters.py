@@ -1,22 +1,23 @@
-"""Adapters: what rounds made, which one serves, promote and roll back, and where they come from."""
+"""Adapters: what rounds made, which one serves, promote, roll back, delete, and their ways in."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import gradio as gr
 
+from assistant.adapter_deletion import delete_with_files
 from assistant.admin.adapter_upload import AdapterUpload
 from assistant.admin.adapters_view import adapter_label, adapter_table
 from assistant.admin.compare import CompareForm
 from assistant.admin.copies import CopiesForm
-from assistant.admin.desk import Desk, Refresh, Updates, at_desk, binder
+from assistant.admin.desk import Desk, Refresh, Updates, alert, at_desk, binder, fault_place
 from assistant.admin.lineage_view import lineage_view
 from assistant.admin.rebase import RebaseForm
 from assistant.plot_sources import served_by
 from assistant.plots import figure
 from assistant.promotion import let_serve, refuse_other_base
 from assistant.security import may_administer
-from storage.adapters import adapter, list_adapters, rollback, serving_adapter
+from storage.adapters import adapter, list_adapters, refuse_serving, rollback, serving_adapter
 from storage.errors import BadInput, NotFound, Refused
 from storage.records import Adapter
 from storage.rounds import tuning_round
@@ -29,7 +30,7 @@ WATCH_S = 2.0
 
 
 class AdaptersTab:
-    """The list, the two decisions, each asked twice, and the works that make adapters."""
+    """The list, the three decisions, each asked twice, and the works that make adapters."""
 
     def __init__(self, app: "App", workspace: gr.Dropdown) -> None:
         self._app = app
@@ -40,12 +41,16 @@ class AdaptersTab:
             self.chosen = gr.Dropdown([], label="Adapter", elem_id="adapter", min_width=240)
             self.promote = gr.Button("Let it serve…", size="md", scale=0, min_width=140)
             self.back = gr.Button("Roll back…", size="md", scale=0, min_width=140)
+            self.delete = gr.Button("Delete…", size="md", scale=0, min_width=110)
+        self.fault = fault_place()
         with gr.Column(visible=False, elem_id="adapter-sure") as self.sure:
             self.question = gr.Markdown()
             self.reason = gr.Textbox(label="Reason, for the record", lines=1, visible=False)
+            self.sure_fault = fault_place()
             with gr.Row():
                 self.yes_promote = gr.Button("Yes, let it serve", variant="primary", size="md")
                 self.yes_back = gr.Button("Yes, roll back", variant="primary", size="md")
+                self.yes_delete = gr.Button("Yes, delete it", variant="stop", size="md")
                 self.no = gr.Button("Leave it as it is", size="md")
         self.compare = CompareForm(app, workspace)
         self.copies = CopiesForm(app, workspace)
@@ -61,28 +66,33 @@ class AdaptersTab:
     def _wire(self, app: "App", workspace: gr.Dropdown) -> None:
         outputs = {
             *(self.listed, self.served, self.chosen, self.back, self.sure, self.question),
-            *(self.reason, self.yes_promote, self.yes_back),
+            *(self.reason, self.yes_promote, self.yes_back, self.yes_delete, self.sure_fault),
             *(self.notes, self.lineage, self.learned, self.seen),
             *self.upload.outputs,
             *self.rebase.outputs,
         }
 
+        # a deleted one is offered nowhere
+        outputs |= self.copies.outputs | self.compare.outputs
         bind = binder(app, may_administer, workspace, outputs)
         self._wire_works(bind)
         handler = at_desk(app, may_administer, self.open, silent=True)
-        self.refresh = Refresh(handler, [], outputs | self.copies.outputs | self.compare.outputs)
-        bind(self.chosen.input, self.read, self.chosen)
-        bind(self.promote.click, self.ask_promote, self.chosen)
-        bind(self.back.click, self.ask_back)
+        self.refresh = Refresh(handler, [], outputs)
+        fault, sure = self.fault, self.sure_fault
+        bind(self.chosen.input, self.read, self.chosen, fault=fault)
+        bind(self.promote.click, self.ask_promote, self.chosen, fault=fault)
+        bind(self.back.click, self.ask_back, fault=fault)
+        bind(self.delete.click, self.ask_delete, self.chosen, fault=fault)
         bind(self.no.click, self.show)
-        bind(self.yes_promote.click, self.promote_it, self.chosen, self.reason)
-        bind(self.yes_back.click, self.roll_back)
-        bind(self.learned.click, self.learned_from, self.chosen)
+        bind(self.yes_promote.click, self.promote_it, self.chosen, self.reason, fault=sure)
+        bind(self.yes_back.click, self.roll_back, fault=sure)
+        bind(self.yes_delete.click, self.delete_it, self.chosen, fault=sure)
+        bind(self.learned.click, self.learned_from, self.chosen, fault=fault)
 
     def _wire_works(self, bind: Callable[..., None]) -> None:
         """The long works, whose ends change the list."""
         rebase, upload = self.rebase, self.upload
-        slow = {"show_progress": "full", "show_progress_on": upload.state}
+        slow = {"show_progress": "full", "show_progress_on": upload.state, "fault": upload.fault}
         bind(upload.file.upload, upload.take_in, upload.file, **slow)
         bind(rebase.ask.click, rebase.ask_it, rebase.name, fault=rebase.fault)
         bind(rebase.yes.click, rebase.begin, rebase.name, fault=rebase.fault)
@@ -140,8 +150,8 @@ class AdaptersTab:
         }
 
     def read(self, desk: Desk, chosen: int | None) -> Updates:
-        """The release notes of the chosen adapter."""
-        return self._told(self._item(desk, chosen))
+        """The release notes of the chosen adapter; what was asked about another one, no more."""
+        return {**self._told(self._item(desk, chosen)), self.sure: gr.update(visible=False)}
 
     def learned_from(self, desk: Desk, chosen: int | None) -> Updates:
         """The lineage of the chosen adapter, or of the one that serves."""
@@ -159,7 +169,7 @@ class AdaptersTab:
         against = "" if passed else " The gate did not say so; your reason is kept in the audit."
         return {
             self.question: f"Adapter {item.id} will answer from the next question on.{against}",
-            **self._asking(promoting=True),
+            **self._asking(self.yes_promote),
             self.reason: gr.update(visible=not passed, value=""),
         }
 
@@ -170,7 +180,18 @@ class AdaptersTab:
             raise Refused("The base model serves: there is nothing to roll back.")
         return {
             self.question: f"Adapter {now.id} retires, and what served before it answers again.",
-            **self._asking(promoting=False),
+            **self._asking(self.yes_back),
+            self.reason: gr.update(visible=False),
+        }
+
+    def ask_delete(self, desk: Desk, chosen: int | None) -> Updates:
+        """Is it this one?"""
+        item = self._item(desk, chosen)
+        refuse_serving(item)
+        return {
+            self.question: f"The files of adapter {item.id} go for good. What it was taught stays "
+            "on record, and copies that were exported or pushed stay where they are.",
+            **self._asking(self.yes_delete),
             self.reason: gr.update(visible=False),
         }
 
@@ -187,6 +208,12 @@ class AdaptersTab:
             reason=None if _passed(desk, item) else (reason or "").strip() or None,
         )
         return self.show(desk)
+
+    def delete_it(self, desk: Desk, chosen: int | None) -> Updates:
+        """Its files; its row stays for the lineage of those made from it."""
+        item = self._item(desk, chosen)
+        delete_with_files(self._app, desk.db, item.id, actor=desk.person.owner)
+        return self.open(desk)
 
     def roll_back(self, desk: Desk) -> Updates:
         """The one that served before, or the base."""
@@ -207,12 +234,10 @@ class AdaptersTab:
         notes = read_notes(self._app.adapter_folder(item.id))
         return f"**Adapter {item.id}**\n\n{notes or 'It has no release notes.'}"
 
-    def _asking(self, *, promoting: bool) -> Updates:
-        return {
-            self.sure: gr.update(visible=True),
-            self.yes_promote: gr.update(visible=promoting),
-            self.yes_back: gr.update(visible=not promoting),
-        }
+    def _asking(self, yes: gr.Button) -> Updates:
+        every = (self.yes_promote, self.yes_back, self.yes_delete)
+        shown = {button: gr.update(visible=button is yes) for button in every}
+        return {self.sure: gr.update(visible=True), self.sure_fault: alert(""), **shown}
 
     def _item(self, desk: Desk, chosen: int | None) -> Adapter:
         """The adapter, if it is of the workspace that is shown."""

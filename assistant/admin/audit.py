@@ -94,9 +94,18 @@ class AuditTab:
 
 
 def _row(db: Database, entry: AuditEntry) -> tuple[Any, ...]:
-    more = ", ".join(f"{name} {value}" for name, value in entry.detail.items())
+    more = ", ".join(f"{name} {_plain(value)}" for name, value in entry.detail.items())
     who = _who(db, entry.actor)
     return entry.id, day_and_time(entry.at), who, entry.action, entry.subject, more
+
+
+def _plain(value: Any) -> str:
+    """A value as a person reads it, not as Python writes it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return " and ".join(map(_plain, value)) or "none"
+    return "none" if value is None else str(value)
 
 
 def _who(db: Database, actor: str) -> str:

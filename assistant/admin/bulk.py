@@ -1,11 +1,11 @@
 """Several rows of the queue decided at once: what needs no second look."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from assistant.admin.desk import Desk, Updates, binder, chosen_feedback
+from assistant.admin.desk import Desk, Updates, binder, chosen_feedback, fault_place
 from assistant.admin.feedback_view import label
 from assistant.chat_view import one_line
 from assistant.review import Reviews
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class BulkForm:
     """The rows of the page that is shown, to be ticked; `listing` shows the queue afterwards."""
 
-    def __init__(self, app: "App", listing: Callable[[Desk, str, str | None], Updates]) -> None:
+    def __init__(self, app: "App", listing: Callable[..., Updates]) -> None:
         self._app, self._listing = app, listing
         with gr.Accordion(
             "Several at once", open=False, elem_id="bulk", visible=False
@@ -32,16 +32,22 @@ class BulkForm:
             with gr.Row():
                 self.approve = gr.Button("Approve them", size="sm", variant="primary")
                 self.reject = gr.Button("Reject them", size="sm")
+            self.fault = fault_place()
         self.said = gr.Markdown(elem_id="bulk-said")
         self.outputs = {self.whole, self.ticked, self.said}
 
     def wire(
-        self, workspace: gr.Dropdown, status: gr.Radio, why: gr.Dropdown, outputs: set[object]
+        self,
+        workspace: gr.Dropdown,
+        status: gr.Radio,
+        sought: Sequence[Any],
+        outputs: set[object],
     ) -> None:
-        """Its two buttons, which change the whole tab."""
+        """Its two buttons, which change the whole tab; `sought` is what the list is filtered by."""
         bind = binder(self._app, may_review, workspace, outputs)
-        bind(self.approve.click, self.approve_them, status, self.ticked, why)
-        bind(self.reject.click, self.reject_them, status, self.ticked, why)
+        ticked = [status, self.ticked, *sought]
+        bind(self.approve.click, self.approve_them, *ticked, fault=self.fault)
+        bind(self.reject.click, self.reject_them, *ticked, fault=self.fault)
 
     def show(self, desk: Desk, page: Sequence[Feedback]) -> Updates:
         """Nothing ticked."""
@@ -53,7 +59,7 @@ class BulkForm:
         }
 
     def approve_them(
-        self, desk: Desk, status: str, ticked: list[int] | None, why: str | None = None
+        self, desk: Desk, status: str, ticked: list[int] | None, *sought: str | None
     ) -> Updates:
         """Approve each as it was written; one that a reviewer should look at first is left."""
         reviews = Reviews(self._app, desk.db, desk.workspace)
@@ -66,16 +72,17 @@ class BulkForm:
             reviews.approve(item, reviewer=desk.person.owner, correction=text)
             done += 1
         reviews.close()
-        return {**self._listing(desk, status, why), self.said: _said(f"{done} approved.", left)}
+        return {**self._listing(desk, status, *sought), self.said: _said(f"{done} approved.", left)}
 
     def reject_them(
-        self, desk: Desk, status: str, ticked: list[int] | None, why: str | None = None
+        self, desk: Desk, status: str, ticked: list[int] | None, *sought: str | None
     ) -> Updates:
         """Reject each; one that was approved before is served no more."""
         items = _ticked(desk, ticked)
         for item in items:
             reject(desk.db, item.id, reviewer=desk.person.owner)
-        return {**self._listing(desk, status, why), self.said: _said(f"{len(items)} rejected.", [])}
+        said = _said(f"{len(items)} rejected.", [])
+        return {**self._listing(desk, status, *sought), self.said: said}
 
 
 def _ticked(desk: Desk, ticked: list[int] | None) -> list[Feedback]:

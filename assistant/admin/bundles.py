@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from assistant.admin.desk import Desk, Updates, binder
+from assistant.admin.desk import Desk, Updates, binder, fault_place
 from assistant.admin.feedback_view import day_and_time
 from assistant.downloads import bundle_address
 from assistant.security import may_administer
@@ -31,6 +31,7 @@ class BundlesForm:
             with gr.Row(elem_id="bundle-row"):
                 self.round = gr.Dropdown([], label="Round", min_width=240, elem_id="bundle-round")
                 self.take = gr.Button("Take its bundle…", size="md", scale=0, min_width=170)
+            self.fault = fault_place()
             with gr.Column(visible=False, elem_id="bundle-sure") as self.sure:
                 self.question = gr.Markdown()
                 with gr.Row():
@@ -42,11 +43,12 @@ class BundlesForm:
                 height=120,
                 elem_id="bundle-out",
             )
+            self.out_fault = fault_place()
         self.outputs = {self.round, self.sure, self.question, self.fetch, self.out}
         bind = binder(app, may_administer, workspace, self.outputs)
-        bind(self.take.click, self.ask, self.round)
+        bind(self.take.click, self.ask, self.round, fault=self.fault)
         bind(self.no.click, self.not_now)
-        bind(self.out.upload, self.bring_back, self.out)
+        bind(self.out.upload, self.bring_back, self.out, fault=self.out_fault)
 
     def show(self, desk: Desk) -> Updates:
         """The rounds whose bundles are here."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Literal
 import gradio as gr
 
 from assistant.admin.adapters_view import adapter_label
-from assistant.admin.desk import Desk, Updates, binder
+from assistant.admin.desk import Desk, Updates, binder, fault_place
 from assistant.admin.tables import table
 from assistant.chat_view import one_line
 from assistant.reply import Done, ReplyOptions, reply
@@ -36,14 +36,16 @@ class CompareForm:
             with gr.Row(elem_id="compare-row"):
                 self.question = gr.Textbox(label="Question", lines=1, min_width=240)
                 self.ask = gr.Button("Ask both", size="md", scale=0, min_width=120)
+            self.fault = fault_place()
             self.answers = gr.Markdown(elem_id="compare-answers")
             self.known = gr.Button("On the questions kept out", size="sm", scale=0, min_width=220)
             self.table = gr.Markdown(elem_id="compare-table")
         self.outputs = {self.left, self.right, self.answers, self.table}
         bind = binder(app, may_administer, workspace, {self.answers, self.table})
-        bind(self.known.click, self.on_kept_out, self.left, self.right)
+        both, fault = (self.left, self.right), self.fault
+        bind(self.known.click, self.on_kept_out, *both, fault=fault)
         for event in (self.ask.click, self.question.submit):
-            bind(event, self.ask_both, self.left, self.right, self.question, show_progress="full")
+            bind(event, self.ask_both, *both, self.question, fault=fault, show_progress="full")
 
     def show(self, desk: Desk) -> Updates:
         """What there is to choose from: at first the base, and what serves."""
@@ -90,7 +92,7 @@ class CompareForm:
         name = _name(one if isinstance(one, int) else None)
         notes = "".join(f'<p class="note">{one_line(text)}</p>' for text in done.notices)
         said = one_line(done.message.content)
-        return f'<div><h4>{name}</h4><div class="passage">{said}</div>{notes}</div>'
+        return f'<div><h2>{name}</h2><div class="passage">{said}</div>{notes}</div>'
 
 
 def _of_workspace(desk: Desk, one: Literal["base"] | int) -> int | None:

@@ -6,7 +6,7 @@ import gradio as gr
 
 from assistant.admin.adapters_view import adapter_label
 from assistant.admin.copy_job import EXPORT, last_copy, start_export, start_push
-from assistant.admin.desk import Desk, Updates, binder
+from assistant.admin.desk import Desk, Updates, binder, fault_place
 from assistant.admin.tables import job_state
 from assistant.chat_view import one_line
 from assistant.security import may_administer
@@ -52,6 +52,7 @@ class CopiesForm:
                 max_lines=1,
                 elem_id="export-anyway",
             )
+            self.export_fault = fault_place()
             with gr.Row(elem_id="push-row"):
                 self.repo = gr.Textbox(
                     label="Repository on the Hub (with the server's HF_TOKEN)",
@@ -60,6 +61,7 @@ class CopiesForm:
                 )
                 self.push = gr.Button("Push…", size="md", scale=0, min_width=120)
             self.public = gr.Checkbox(label="Everybody may read it on the Hub", value=False)
+            self.push_fault = fault_place()
             with gr.Column(visible=False, elem_id="push-sure") as self.sure:
                 self.question = gr.Markdown()
                 with gr.Row():
@@ -78,9 +80,10 @@ class CopiesForm:
     def _wire(self, app: "App", workspace: gr.Dropdown) -> None:
         bind = binder(app, may_administer, workspace, self.outputs)
         asked = (self.adapter, self.format, self.folder, self.anyway)
-        bind(self.export.click, self.export_it, *asked)
-        bind(self.push.click, self.ask_push, self.adapter, self.repo, self.public)
-        bind(self.yes.click, self.push_it, self.adapter, self.repo, self.public)
+        bind(self.export.click, self.export_it, *asked, fault=self.export_fault)
+        pushed, fault = (self.adapter, self.repo, self.public), self.push_fault
+        bind(self.push.click, self.ask_push, *pushed, fault=fault)
+        bind(self.yes.click, self.push_it, *pushed, fault=fault)
         bind(self.no.click, self.not_now)
         bind(self.cancel.click, self.cancel_it)
         bind(self.timer.tick, self.watch, self.seen, silent=True)

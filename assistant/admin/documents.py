@@ -45,7 +45,7 @@ class DocumentsTab:
         self.website = WebsiteForm(app, workspace)
         self.listed = gr.Markdown(elem_id="documents")
         with gr.Row(elem_id="remove-row"):
-            self.name = gr.Dropdown([], label="A document", elem_id="remove-name")
+            self.name = gr.Dropdown([], label="A document", min_width=240, elem_id="remove-name")
             self.look = gr.Button("Show its passages", size="md", scale=0, min_width=170)
             self.remove = gr.Button("Remove…", size="md", scale=0, min_width=120)
         self.fault = fault_place()

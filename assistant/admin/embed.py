@@ -24,6 +24,7 @@ ACCENT = "#0f766e"
 LANGUAGES = [("The page's own", "auto"), *((name, name) for name in ("en", "de", "es", "fr"))]
 THEMES = [("The visitor's own", "auto"), ("Light", "light"), ("Dark", "dark")]
 CORNERS = ["bottom-right", "bottom-left", "top-right", "top-left"]
+CLOSED = '<p class="note">No preview: no website may show this workspace.</p>'
 
 
 class EmbedTab:
@@ -100,9 +101,9 @@ class EmbedTab:
                 self.accent = gr.ColorPicker(label="Colour", value=ACCENT, min_width=100)
                 self.theme = gr.Dropdown(THEMES, label="Light or dark", value="auto", min_width=180)
                 self.language = gr.Dropdown(
-                    LANGUAGES, label="Language", value="auto", min_width=180
+                    LANGUAGES, label="Language", value="auto", min_width=200
                 )
-                self.corner = gr.Dropdown(CORNERS, label="Corner", value=CORNERS[0], min_width=150)
+                self.corner = gr.Dropdown(CORNERS, label="Corner", value=CORNERS[0], min_width=200)
             self.line = gr.Code(
                 label="Put this line into every page of the website",
                 language="html",
@@ -196,7 +197,7 @@ class EmbedTab:
         }
         return {
             self.line: line_of(desk.server, key, chosen),
-            self.preview: _framed(key, chosen),
+            self.preview: CLOSED if _barred(desk) else _framed(key, chosen),
         }
 
 

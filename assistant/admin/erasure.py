@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from assistant.admin.backups import BackupsForm
-from assistant.admin.desk import Desk, Refresh, Updates, at_desk, binder
+from assistant.admin.desk import Desk, Refresh, Updates, at_desk, binder, fault_place
 from assistant.admin.feedback_view import day_and_time
 from assistant.admin.tables import table
 from assistant.certificate import as_markdown, certificate
@@ -40,10 +40,11 @@ class ErasureTab:
         self._app = app
         self.tab = tab
         self.waiting = gr.Markdown(elem_id="erasure-requests")
-        with gr.Row(elem_id="erasure-request-row"):
+        with gr.Row(elem_id="erasure-request-row", visible=False) as self.asked:
             self.request = gr.Dropdown([], label="Request", elem_id="erasure-request")
             self.approve = gr.Button("Erase it…", size="md", scale=0, min_width=120)
             self.refuse = gr.Button("Refuse", size="md", scale=0, min_width=120)
+        self.request_fault = fault_place()
         with gr.Row(elem_id="erase-row"):
             self.kind = gr.Dropdown(
                 KINDS, value="feedback", label="Erase", min_width=300, elem_id="erase-kind"
@@ -52,6 +53,7 @@ class ErasureTab:
                 label="Which", lines=1, min_width=300, elem_id="erase-subject", elem_classes="kept"
             )
             self.erase = gr.Button("Erase…", size="md", scale=0, min_width=120)
+        self.fault = fault_place()
         with gr.Column(visible=False, elem_id="erase-sure") as self.sure:
             self.question = gr.Markdown()
             self.retrain = gr.Checkbox(label="Then teach what remains, where it was learned")
@@ -70,6 +72,7 @@ class ErasureTab:
             *(
                 self.tab,
                 self.waiting,
+                self.asked,
                 self.request,
                 self.subject,
                 self.sure,
@@ -83,15 +86,17 @@ class ErasureTab:
         bind = binder(app, may_administer, workspace, outputs)
         handler = at_desk(app, may_administer, self.show, silent=True)
         self.refresh = Refresh(handler, [self.chosen], outputs)
-        bind(self.approve.click, self.ask_request, self.request)
-        bind(self.refuse.click, self.refuse_it, self.request)
-        bind(self.erase.click, self.ask, self.kind, self.subject)
+        fault = self.request_fault
+        bind(self.approve.click, self.ask_request, self.request, fault=fault)
+        bind(self.refuse.click, self.refuse_it, self.request, fault=fault)
+        bind(self.erase.click, self.ask, self.kind, self.subject, fault=self.fault)
         bind(self.no.click, self.show, self.chosen)
         bind(self.chosen.input, self.show, self.chosen)
         # what was purged is struck from the certificate that is open
         bind(self.backups.done.change, self.open_it, self.chosen, silent=True)
-        bind(self.yes_request.click, self.approve_it, self.request, self.retrain)
-        bind(self.yes.click, self.erase_it, self.kind, self.subject, self.retrain)
+        bind(self.yes_request.click, self.approve_it, self.request, self.retrain, fault=fault)
+        typed = (self.kind, self.subject, self.retrain)
+        bind(self.yes.click, self.erase_it, *typed, fault=self.fault)
 
     def show(self, desk: Desk, chosen: int | None = None) -> Updates:
         """Requests that wait in this workspace, and all certificates, the chosen one in full."""
@@ -108,6 +113,7 @@ class ErasureTab:
                 empty="Nobody asks to be erased.",
             )
             + _elsewhere(desk, everywhere),
+            self.asked: gr.update(visible=bool(waiting)),
             self.request: gr.update(choices=[item.id for item in waiting], value=None),
             self.sure: gr.update(visible=False),
             **self._certificates(desk, chosen),

@@ -1,29 +1,34 @@
 """The review queue: what people wanted instead, approved, edited or rejected by a reviewer."""
 
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import gradio as gr
 from sqlite_utils import Database
 
 from assistant.admin.bulk import BulkForm
-from assistant.admin.desk import Desk, Refresh, Updates, at_desk, binder, chosen_feedback
-from assistant.admin.feedback_view import STATUS_NAMES, detail, label, notes
+from assistant.admin.desk import (
+    Desk,
+    Refresh,
+    Updates,
+    at_desk,
+    binder,
+    chosen_feedback,
+    fault_place,
+)
+from assistant.admin.feedback_view import detail, notes
 from assistant.admin.override import OverrideForm
 from assistant.admin.paraphrases import ParaphraseForm
-from assistant.admin.reasons import ReasonsForm, reason_filter
+from assistant.admin.queue_list import STALE, Listed, QueueList, page_of
+from assistant.admin.reasons import ReasonsForm
+from assistant.admin.tables import LOADING
 from assistant.review import Reviews
 from assistant.security import may_review, may_see
 from storage.conversations import message
 from storage.drafted_questions import may_reword
 from storage.errors import NotFound
 from storage.feedback import (
-    COUNTED,
-    count_feedback,
     default_group,
     duplicates_of,
-    feedback,
-    list_feedback,
     reject,
 )
 from storage.pairs import pair_groups
@@ -34,15 +39,6 @@ from storage.users import user_by_id
 if TYPE_CHECKING:
     from assistant.app import App
 
-PAGE = 100
-"""Rows in the list at once."""
-KEYS = '<p class="note">Keys: j next, k back, a approve, e edit, r reject</p>'
-"""What `ui/admin.js` listens to."""
-Listed = tuple[str, int | None, str | None]
-"""What the list shows: a status, the id that its page ends before, a reason."""
-STALE = "stale"
-"""A filter beside the statuses: approved, and made from passages that have changed since."""
-
 
 class FeedbackTab:
     """The queue on the left, one row of it on the right."""
@@ -51,7 +47,9 @@ class FeedbackTab:
         self._app = app
         with gr.Row(elem_id="queue"):
             with gr.Column(scale=2, min_width=280):
-                self._lay_out_list()
+                self.list = QueueList()
+                self.rows = self.list.rows
+                self.bulk = BulkForm(app, self.first_page)
             with gr.Column(scale=5, min_width=320):
                 self._lay_out_row()
                 self.reasons = ReasonsForm(app, workspace, self.rows)
@@ -59,20 +57,8 @@ class FeedbackTab:
                 self.paraphrases = ParaphraseForm(app, workspace, self.rows)
         self._wire(app, workspace)
 
-    def _lay_out_list(self) -> None:
-        names = [(name, status) for status, name in STATUS_NAMES.items()]
-        self.status = gr.Radio(names, value="new", show_label=False, container=False)
-        self.why = reason_filter()
-        self.before = gr.State(None)
-        self.rows = gr.Radio([], show_label=False, container=False, elem_id="rows")
-        with gr.Row():
-            self.newest = gr.Button("Newest", size="sm", visible=False)
-            self.older = gr.Button("Older", size="sm", visible=False)
-        self.keys = gr.Markdown(KEYS, elem_id="queue-keys", visible=False)
-        self.bulk = BulkForm(self._app, self.first_page)
-
     def _lay_out_row(self) -> None:
-        self.shown = gr.Markdown(elem_id="feedback-detail")
+        self.shown = gr.Markdown(LOADING, elem_id="feedback-detail")
         self.told = gr.Markdown(elem_id="feedback-notes")
         self.need = gr.Dropdown(
             [],
@@ -106,11 +92,12 @@ class FeedbackTab:
             with gr.Row():
                 self.save = gr.Button("Approve this text", variant="primary", size="md")
                 self.drop = gr.Button("Do not edit", size="md")
+        self.fault = fault_place()
 
     def _wire(self, app: "App", workspace: gr.Dropdown) -> None:
-        where = [self.status, self.before]
+        queue = self.list
         outputs = {
-            *(self.status, self.before, self.rows, self.newest, self.older, self.keys),
+            *queue.outputs,
             *(self.shown, self.told, self.need, self.reason),
             *(self.actions, self.approve, self.keep, self.edit, self.reject),
             *(self.editor, self.text, self.request),
@@ -120,22 +107,26 @@ class FeedbackTab:
             *self.bulk.outputs,
         }
 
-        self.bulk.wire(workspace, self.status, self.why, outputs)
-        listed = [*where, self.rows, self.why]
+        sought = [queue.why, queue.words]
+        self.bulk.wire(workspace, queue.status, sought, outputs)
+        listed = [queue.status, queue.before, self.rows, *sought]
         self.refresh = Refresh(at_desk(app, may_see, self.show, silent=True), listed, outputs)
         look = binder(app, may_see, workspace, outputs)
-        for first in (self.status.input, self.why.input, self.newest.click):
-            look(first, self.first_page, self.status, self.why)
-        look(self.older.click, self.next_page, *where, self.why)
-        look(self.rows.input, self.show, *listed)
+        for first in (queue.status.input, queue.why.input, queue.newest.click, queue.words.submit):
+            look(first, self.first_page, queue.status, *sought, fault=self.fault)
+        look(queue.older.click, self.next_page, queue.status, queue.before, *sought)
+        looked = [queue.status, queue.looked_to, *sought]
+        look(queue.further.click, self.look_further, *looked, show_progress="full")
+        look(self.rows.input, self.show, *listed, fault=self.fault)
         bind = binder(app, may_review, workspace, outputs)
-        decided = [*where, self.rows, self.need, self.reason]
-        bind(self.approve.click, self.approve_it, *decided, self.why)
-        bind(self.keep.click, self.keep_it, *listed)
-        bind(self.edit.click, self.open_editor, self.rows)
-        bind(self.drop.click, self.close_editor)
-        bind(self.save.click, self.approve_edited, *decided, self.text, self.request, self.why)
-        bind(self.reject.click, self.reject_it, *listed)
+        decided, fault = [*listed[:3], self.need, self.reason], self.fault
+        edited = [*decided, self.text, self.request, *sought]
+        bind(self.approve.click, self.approve_it, *decided, *sought, fault=fault)
+        bind(self.keep.click, self.keep_it, *listed, fault=fault)
+        bind(self.edit.click, self.open_editor, self.rows, fault=fault)
+        bind(self.drop.click, self.close_editor, fault=fault)
+        bind(self.save.click, self.approve_edited, *edited, fault=fault)
+        bind(self.reject.click, self.reject_it, *listed, fault=fault)
 
     # ---- what is shown
 
@@ -146,58 +137,52 @@ class FeedbackTab:
         before: int | None,
         chosen: int | None = None,
         why: str | None = None,
+        words: str | None = None,
     ) -> Updates:
-        """One page of the list, `why` its reason, and of it the chosen row or the first."""
-        counts = count_feedback(desk.db, desk.workspace.id)
+        """One page of the list, and of it the chosen row or the first."""
+        return self._show(desk, Listed(status, before, why, words), chosen)
+
+    def _show(self, desk: Desk, listed: Listed, chosen: int | None = None) -> Updates:
         stale = stale_feedback(desk.db, desk.workspace.id)
-        found = self._listed(desk, status, before, PAGE + 1, why, stale)
-        page = found[:PAGE]
-        ids = [item.id for item in page]
+        page = page_of(desk, listed, stale)
+        ids = [item.id for item in page.items]
         chosen = chosen if chosen in ids else (ids[0] if ids else None)
         return {
-            self.status: gr.update(choices=_filters(counts, len(stale), status), value=status),
-            self.before: before,
-            self.rows: gr.update(
-                choices=[(label(item), item.id) for item in page],
-                value=chosen,
-                visible=bool(page),
-            ),
-            self.older: gr.update(visible=len(found) > PAGE),
-            self.newest: gr.update(visible=before is not None),
-            self.keys: gr.update(visible=may_review(desk.person)),
-            **self._row(desk, chosen, stale=status == STALE),
-            **self.bulk.show(desk, page),
+            **self.list.show(desk, listed, page, chosen, len(stale)),
+            **self._row(desk, chosen, stale=listed.status == STALE),
+            **self.bulk.show(desk, page.items),
         }
 
-    def first_page(self, desk: Desk, status: str, why: str | None = None) -> Updates:
+    def first_page(
+        self, desk: Desk, status: str, why: str | None = None, words: str | None = None
+    ) -> Updates:
         """The newest of one status."""
-        return self.show(desk, status, None, why=why)
+        return self._show(desk, Listed(status, None, why, words))
 
     def next_page(
-        self, desk: Desk, status: str, before: int | None, why: str | None = None
-    ) -> Updates:
-        """The page after the one that is shown."""
-        page = self._listed(desk, status, before, PAGE, why)
-        return self.show(desk, status, page[-1].id if page else before, why=why)
-
-    def _listed(
         self,
         desk: Desk,
         status: str,
         before: int | None,
-        limit: int,
         why: str | None = None,
-        stale: list[int] | None = None,
-    ) -> list[Feedback]:
-        """The newest first, of one status or those made from passages that have changed."""
-        where = desk.workspace.id
-        if status != STALE:
-            given: dict[str, Any] = {"status": status, "before_id": before, "reason": why or None}
-            return list_feedback(desk.db, where, limit=limit, **given)
-        ids = stale_feedback(desk.db, where) if stale is None else stale
-        older = (feedback(desk.db, id) for id in ids if before is None or id < before)
-        fit = (item for item in older if not why or why in item.reasons + item.review_reasons)
-        return list(islice(fit, limit))
+        words: str | None = None,
+    ) -> Updates:
+        """The page after the one that is shown."""
+        listed = Listed(status, before, why, words)
+        items = page_of(desk, listed).items
+        return self._show(desk, listed._replace(before=items[-1].id if items else before))
+
+    def look_further(
+        self,
+        desk: Desk,
+        status: str,
+        looked_to: int | None,
+        why: str | None = None,
+        words: str | None = None,
+    ) -> Updates:
+        """The page with the next row that has the words, before the id `looked_to`."""
+        listed, said = self.list.look_further(desk, Listed(status, None, why, words), looked_to)
+        return self._show(desk, listed) if listed else said
 
     def _row(self, desk: Desk, chosen: int | None, *, stale: bool) -> Updates:
         if chosen is None:
@@ -263,11 +248,12 @@ class FeedbackTab:
         need: str,
         reason: str,
         why: str | None = None,
+        words: str | None = None,
     ) -> Updates:
         """Yes, as the contributor wrote it (or as it was approved before); a thumb as it stands."""
         item = chosen_feedback(desk, chosen)
         text = item.approved_correction
-        return self._approve(desk, (status, before, why), item, need, reason, text)
+        return self._approve(desk, Listed(status, before, why, words), item, need, reason, text)
 
     def open_editor(self, desk: Desk, chosen: int) -> Updates:
         """The text to be learned, to be changed first, and a request that was only drafted."""
@@ -296,12 +282,14 @@ class FeedbackTab:
         text: str,
         request: str | None = None,
         why: str | None = None,
+        words: str | None = None,
     ) -> Updates:
         """Yes, in the reviewer's wording; the contributor's is kept beside it."""
         item = chosen_feedback(desk, chosen)
         drafted = may_reword(item, message(desk.db, item.message_id).inputs)
         asked = request if drafted and request != item.question else None
-        return self._approve(desk, (status, before, why), item, need, reason, text, asked)
+        listed = Listed(status, before, why, words)
+        return self._approve(desk, listed, item, need, reason, text, asked)
 
     def _approve(
         self,
@@ -331,34 +319,43 @@ class FeedbackTab:
         return self._go_on(desk, listed, following)
 
     def keep_it(
-        self, desk: Desk, status: str, before: int | None, chosen: int, why: str | None = None
+        self,
+        desk: Desk,
+        status: str,
+        before: int | None,
+        chosen: int,
+        why: str | None = None,
+        words: str | None = None,
     ) -> Updates:
         """It is right as it is, with the documents as they read today."""
         item = chosen_feedback(desk, chosen)
-        listed = (status, before, why)
+        listed = Listed(status, before, why, words)
         following = self._following(desk, listed, chosen)
         keep(desk.db, item.id, actor=desk.person.owner)
         return self._go_on(desk, listed, following)
 
     def reject_it(
-        self, desk: Desk, status: str, before: int | None, chosen: int, why: str | None = None
+        self,
+        desk: Desk,
+        status: str,
+        before: int | None,
+        chosen: int,
+        why: str | None = None,
+        words: str | None = None,
     ) -> Updates:
         """No; one that was approved before is served no more."""
         item = chosen_feedback(desk, chosen)
-        listed = (status, before, why)
+        listed = Listed(status, before, why, words)
         following = self._following(desk, listed, chosen)
         reject(desk.db, item.id, reviewer=desk.person.owner)
         return self._go_on(desk, listed, following)
 
     def _go_on(self, desk: Desk, listed: Listed, following: int | None) -> Updates:
-        status, before, why = listed
-        return self.show(desk, status, before, following, why)
+        return self._show(desk, listed, following)
 
     def _following(self, desk: Desk, listed: Listed, chosen: int) -> int | None:
         """The row to go to once the chosen one is decided: the next one, else the one above."""
-        status, before, why = listed
-        page = self._listed(desk, status, before, PAGE, why)
-        ids = [item.id for item in page]
+        ids = [item.id for item in page_of(desk, listed).items]
         if chosen not in ids:
             return None
         place = ids.index(chosen)
@@ -368,16 +365,6 @@ class FeedbackTab:
 def _says_something(item: Feedback) -> bool:
     """Whether it could be approved as it stands."""
     return item.correction is not None or item.rating is not None
-
-
-def _filters(counts: dict[str, int], stale: int, shown: str) -> list[tuple[str, str]]:
-    """The statuses with how many there are; stale ones only where there are some."""
-    filters = [(f"{name} ({_counted(counts[key])})", key) for key, name in STATUS_NAMES.items()]
-    return [*filters, (f"Stale ({stale})", STALE)] if stale or shown == STALE else filters
-
-
-def _counted(count: int) -> str:
-    return f"{count}+" if count == COUNTED else str(count)
 
 
 def contributor_name(db: Database, contributor: str) -> str:

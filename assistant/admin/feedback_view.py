@@ -36,7 +36,7 @@ def detail(
         f'<p class="note">#{item.id} · {STATUS_NAMES[item.status]} · by {one_line(contributor)}'
         f" · {day_and_time(item.created_at)} UTC{_same(same)}</p>",
         _history(inputs),
-        f'<h4>Question</h4><div class="passage">{one_line(item.question)}</div>',
+        f'<h2>Question</h2><div class="passage">{one_line(item.question)}</div>',
         _texts(item),
         _remarks(item),
         _passages(inputs),
@@ -98,14 +98,14 @@ def _texts(item: Feedback) -> str:
     if wanted is None:
         said = one_line(item.answer)
         none = f'<p class="note">{_uncorrected(item)}</p>'
-        return f'<h4>What was said</h4><div class="passage">{said}</div>{none}'
+        return f'<h2>What was said</h2><div class="passage">{said}</div>{none}'
     edited = item.approved_correction not in (None, item.correction)
-    head = f"<h4>What was wanted{' (as edited by the reviewer)' if edited else ''}</h4>"
+    head = f"<h2>What was wanted{' (as edited by the reviewer)' if edited else ''}</h2>"
     if not item.answer.strip():  # an imported text that answers nothing
         return f'{head}<div class="passage">{one_line(wanted)}</div>'
     old, new = mark_changes(item.answer, wanted)
     return (
-        '<div class="both"><div><h4>What was said</h4>'
+        '<div class="both"><div><h2>What was said</h2>'
         f'<div class="passage">{old}</div></div>'
         f'<div>{head}<div class="passage">{new}</div></div></div>'
     )

@@ -7,7 +7,7 @@ import gradio as gr
 from assistant.admin.desk import Desk, Refresh, Updates, at_desk, binder, fault_place
 from assistant.admin.feedback_view import day_and_time
 from assistant.admin.map_plot import NEAR_MEANS, counted, farthest, map_plot
-from assistant.admin.tables import table
+from assistant.admin.tables import LOADING, table
 from assistant.plot_sources import Wanted, open_questions_map
 from assistant.plots import figure
 from assistant.security import may_review, may_see
@@ -35,7 +35,7 @@ class GapsTab:
             "Questions of the last 30 days that were declined, disliked or answered without a "
             "passage of the documents. A document would fix many, a correction the others.",
         )
-        self.listed = gr.Markdown(elem_id="gaps")
+        self.listed = gr.Markdown(LOADING, elem_id="gaps")
         with gr.Column(visible=False, elem_id="gap-teach") as self.teach:
             self.chosen = gr.Dropdown([], label="Answer one of them", elem_id="gap")
             self.text = gr.Textbox(
@@ -88,7 +88,9 @@ class GapsTab:
         found = open_questions_map(Wanted(desk.app, desk.db, desk.workspace, told))
         shown = figure(map_plot(found), "map", workspace=desk.workspace.id)
         if not shown:
-            return {self.map: '<p class="note">No document was taken in yet.</p>'}
+            few = "A map needs three passages or questions at least."
+            said = few if found.passages else "No document was taken in yet."
+            return {self.map: f'<p class="note">{said}</p>'}
         note = f'<p class="note">{NEAR_MEANS} {counted(found)}</p>'
         return {self.map: f"{shown}{note}{farthest(found)}"}
 

@@ -25,7 +25,7 @@ class KeysTab:
     def __init__(self, app: "App", workspace: gr.Dropdown) -> None:
         gr.Markdown(
             "Programs ask with a key, as [the page on the API](/v1/docs) shows. Keys of websites "
-            "are made with `apprentice keys create NAME --embed`."
+            "are made under Embed."
         )
         self.listed = gr.Markdown(elem_id="keys")
         with gr.Row(elem_id="key-revoke-row", visible=False) as self.revoking:

@@ -32,7 +32,7 @@ def lineage_view(adapter_id: int, taught: Sequence[Mapping[str, Any]]) -> str:
         empty=f"Nothing here says what adapter {adapter_id} learned from: it was imported.",
     )
     return (
-        f"<h4>What adapter {adapter_id} learned from</h4>{counts}{listed}{_rest(rows, adapter_id)}"
+        f"<h2>What adapter {adapter_id} learned from</h2>{counts}{listed}{_rest(rows, adapter_id)}"
     )
 
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from assistant.admin.desk import Desk, Refresh, Updates, at_desk, binder
+from assistant.admin.desk import Desk, Refresh, Updates, at_desk, binder, fault_place
 from assistant.admin.tables import table
 from assistant.overriding import whether_it_answers
 from assistant.security import may_review, may_see
@@ -31,6 +31,7 @@ class OverridesTab:
         with gr.Row(elem_id="override-row", visible=False) as self.stopping:
             self.chosen = gr.Dropdown([], label="Stop one of them", elem_id="override-chosen")
             self.stop = gr.Button("Stop it", size="md", scale=0, min_width=120)
+        self.fault = fault_place()
         self.listed = gr.Markdown(elem_id="overrides")
         self.before = gr.State(None)
         with gr.Row():
@@ -42,7 +43,7 @@ class OverridesTab:
         look(self.newest.click, self.show)
         look(self.older.click, self.show, self.before)
         bind = binder(app, may_review, workspace, outputs)
-        bind(self.stop.click, self.stop_it, self.chosen)
+        bind(self.stop.click, self.stop_it, self.chosen, fault=self.fault)
 
     def show(self, desk: Desk, before: int | None = None) -> Updates:
         """A page of them: those before the id `before`, or the newest."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
+from assistant.admin.backup_form import BackupForm
 from assistant.admin.desk import Desk, Refresh, Updates, at_desk, binder
 from assistant.admin.ratings_plot import ratings_plot
 from assistant.admin.tables import facts, table
@@ -34,13 +35,16 @@ class OverviewTab:
         with gr.Column(visible=False, elem_id="overview-house") as self.house:
             self.serving = gr.Markdown()
             self.disk = gr.Markdown()
-            gr.Markdown("#### Health")
+            gr.Markdown("## Backup")
+            self.backup = BackupForm(app, workspace)
+            gr.Markdown("## Health")
             self.check = gr.Button("Check everything", size="md", scale=0, min_width=180)
             self.findings = gr.Markdown(elem_id="overview-findings")
         self._wire(app, workspace)
 
     def _wire(self, app: "App", workspace: gr.Dropdown) -> None:
         outputs = {self.counts, self.ratings, self.house, self.serving, self.disk}
+        outputs |= self.backup.outputs
         self.refresh = Refresh(at_desk(app, may_see, self.show, silent=True), [], outputs)
         bind = binder(app, may_administer, workspace, {self.findings})
         bind(self.check.click, self.examine, show_progress="full")
@@ -61,8 +65,9 @@ class OverviewTab:
         free = ("free", _size(shutil.disk_usage(root).free))
         return {
             self.house: gr.update(visible=True),
-            self.serving: "#### Serving\n\n" + _serving(desk),
-            self.disk: "#### Disk\n\n" + facts([*used, free]),
+            self.serving: "## Serving\n\n" + _serving(desk),
+            self.disk: "## Disk\n\n" + facts([*used, free]),
+            **self.backup.show(desk),
         }
 
     def examine(self, desk: Desk) -> Updates:

@@ -56,7 +56,7 @@ def build_admin(app: "App") -> gr.Blocks:
         delete_cache=(UPLOADS_KEPT_S, UPLOADS_KEPT_S),
     ) as page:
         with gr.Row(elem_id="top"):
-            gr.Markdown("Apprentice", elem_id="brand")
+            gr.Markdown("# Apprentice", elem_id="brand")
             workspace = gr.Dropdown([], label="Workspace", elem_id="workspace", min_width=180)
             gr.Button("Chat", link="/", size="sm", elem_id="to-chat")
             gr.Button("Log out", link="/logout", size="sm", elem_id="to-logout")

@@ -38,11 +38,12 @@ class ParaphraseForm:
             with gr.Row(visible=False, elem_id="paraphrase-remove-row") as self.removing:
                 self.chosen = gr.Dropdown([], label="Remove one", min_width=280)
                 self.remove = gr.Button("Remove", size="md", scale=0, min_width=100)
+            self.remove_fault = fault_place()
         self.outputs = {self.whole, self.listed, self.adding, self.text, self.removing, self.chosen}
         bind = binder(app, may_review, workspace, self.outputs)
         bind(self.add.click, self.add_it, rows, self.text, fault=self.fault)
         bind(self.text.submit, self.add_it, rows, self.text, fault=self.fault)
-        bind(self.remove.click, self.remove_it, rows, self.chosen)
+        bind(self.remove.click, self.remove_it, rows, self.chosen, fault=self.remove_fault)
 
     def show(self, desk: Desk, item: Feedback | None) -> Updates:
         """The paraphrases of an approved correction; nothing for anything else."""

@@ -50,7 +50,7 @@ class PassagesForm:
         last = start + len(page)
         said = f"{known.name}: passages {start + 1} to {last} of {known.chunk_count}"
         return {
-            self.listed: f"<h4>{one_line(said)}</h4>" + "".join(map(_passage, page)),
+            self.listed: f"<h2>{one_line(said)}</h2>" + "".join(map(_passage, page)),
             self.start: start,
             self.earlier: gr.update(visible=start > 0),
             self.later: gr.update(visible=last < known.chunk_count),

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from sqlite_utils import Database
 
-from assistant.background import Cancelled, beat, in_background
+from assistant.background import Cancelled, beat, in_background, last_job
 from storage import jobs
 from storage.errors import ApprenticeError, BadInput, Refused
 from storage.records import Job
@@ -46,7 +46,7 @@ def start_rebase(app: "App", base_model: str, *, actor: str) -> Job:
 
 def last_rebase(db: Database) -> Job | None:
     """The newest rebase of the house, running or not."""
-    return next((job for job in jobs.list_jobs(db) if job.kind == KIND), None)
+    return last_job(db, None, KIND)
 
 
 def cancel_rebase(app: "App", db: Database) -> None:

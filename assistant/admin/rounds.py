@@ -53,7 +53,7 @@ class RoundsTab:
         self.summary = gr.Markdown(visible=False, elem_id="plan")
         # all text in it is escaped, and the sanitiser would take the drawing's viewBox away
         self.now = gr.Markdown(sanitize_html=False, visible=False, elem_id="running-round")
-        gr.Markdown("### History")
+        gr.Markdown("## History")
         self.past = gr.Markdown(sanitize_html=False, elem_id="round-history")
         self.seen = gr.State("")
         self.timer = gr.Timer(WATCH_S)

@@ -66,7 +66,7 @@ def running(item: TuningRound, job: Job, measured: Measured, log: str = "") -> s
     note = job.note or ("waiting to start" if job.state == "queued" else "starting")
     resumed = "".join(f'<p class="note">{one_line(said)}</p>' for said in _resumption(item))
     far = bar(job.progress, note + ends)
-    return f"<h4>Round {item.id}</h4>{resumed}{far}{_curves(item, measured)}{log_tail(log)}"
+    return f"<h2>Round {item.id}</h2>{resumed}{far}{_curves(item, measured)}{log_tail(log)}"
 
 
 def log_tail(log: str) -> str:

@@ -36,7 +36,7 @@ class WorkspacesTab:
                     self.faults[field.key] = fault_place()
         with gr.Row(elem_id="settings-save"):
             self.save = gr.Button("Save", variant="primary", size="md", scale=0, min_width=140)
-            self.undo = gr.Button("Undo my changes", size="md", scale=0, min_width=160)
+            self.undo = gr.Button("Undo my changes", size="md", scale=0, min_width=190)
         self.said = gr.Markdown(elem_id="settings-said")
         self.avatar = AvatarForm(app, workspace)
         self.deletion = DeletionForm(app, workspace)

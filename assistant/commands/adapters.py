@@ -1,6 +1,5 @@
 """`apprentice adapters` (list, show, compare, promote, rollback, ...) and `apprentice lineage`."""
 
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict
@@ -8,6 +7,7 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
+from assistant.adapter_deletion import delete_with_files
 from assistant.app import App
 from assistant.commands.who import actor
 from assistant.verbs import Event, Events
@@ -90,8 +90,7 @@ def rollback(app: App, *, workspace: str) -> Iterator[Event]:
 def delete(app: App, *, id: int) -> Iterator[Event]:
     """Delete an adapter's files; its row stays for the lineage of those made from it."""
     with closing(app.db()) as db:
-        adapters.delete_adapter(db, id, actor=actor())
-    shutil.rmtree(app.adapter_folder(id), ignore_errors=True)
+        delete_with_files(app, db, id, actor=actor())
     yield {"adapter": id, "deleted": True}
 
 

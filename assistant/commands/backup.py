@@ -23,8 +23,10 @@ def backup(app: App, *, file: str) -> Iterator[Event]:
     if file == PURGE:
         yield from _purged(app)
         return
-    yield {"progress": None, "note": "copying and verifying"}
-    made = make_backup(app.datadir, Path(file), actor=actor())
+    from assistant.commands.working import working
+
+    target = Path(file)
+    made = yield from working(lambda say: make_backup(app.datadir, target, actor=actor(), say=say))
     yield {"backup": made.id, "file": made.path, "size": made.size, "sha256": made.hash}
 
 

@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from sqlite_utils import Database
 
@@ -21,6 +22,7 @@ from storage import feedback, pairs
 from storage.copies import record_copy
 from storage.database import write_transaction
 from storage.errors import BadInput, NotFound
+from storage.feedback_search import search_feedback, words_of
 from storage.records import Feedback, Inputs, Pair, Workspace
 from storage.review_reasons import set_review_reasons
 from storage.stale import keep as keep_stale
@@ -29,14 +31,34 @@ from storage.workspaces import workspace as workspace_named
 
 
 def list_some(
-    app: App, *, workspace: str, status: str | None, limit: int, reason: str | None = None
+    app: App,
+    *,
+    workspace: str,
+    status: str | None,
+    limit: int,
+    reason: str | None = None,
+    search: str | None = None,
 ) -> Iterator[Event]:
-    """The newest feedback, newest first; with a `reason`, what it was given for by anybody."""
-    text = named_reason(reason) if reason else None
+    """The newest feedback, newest first; with a `reason`, what it was given for by anybody.
+
+    With words in `search`, what has them all in question, answers or comment, however old it is.
+    """
+    why = named_reason(reason) if reason else None
+    wanted: dict[str, Any] = {"status": status, "limit": limit, "reason": why}
     with closing(app.db()) as db:
         id = workspace_named(db, workspace).id
-        for item in feedback.list_feedback(db, id, status=status, limit=limit, reason=text):
+        if search is None:
+            found = feedback.list_feedback(db, id, **wanted)
+        else:
+            found = search_feedback(db, id, _words(search), look=None, **wanted).items
+        for item in found:
             yield asdict(item)
+
+
+def _words(search: str) -> str:
+    if not words_of(search):
+        raise BadInput("--search looks for words: give at least one.")
+    return search
 
 
 def set_reasons(

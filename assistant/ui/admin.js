@@ -30,6 +30,7 @@ document.addEventListener("keydown", (event) => {
   const step = { j: 1, k: -1 }[event.key];
   const button = document.querySelector(BUTTONS[event.key] ?? "none");
   if (step) move(step);
+  else if (event.key === "/") document.querySelector("#queue-words :is(input, textarea)")?.focus();
   else if (button?.offsetParent && !event.repeat) button.click();
   else return;
   event.preventDefault();
@@ -60,7 +61,13 @@ document.addEventListener("input", (event) => {
 });
 // a form that was sent is empty again without a key pressed
 window.addEventListener("pagehide", () => document.querySelectorAll(".kept").forEach(keepDraft));
-new MutationObserver(restoreDrafts).observe(document, { childList: true, subtree: true });
+// Gradio names its box that ticks all by a title alone, which a screen reader may leave out.
+function nameBoxes() {
+  for (const box of document.querySelectorAll(".select-all-checkbox:not([aria-label])")) {
+    box.setAttribute("aria-label", box.title);
+  }
+}
+new MutationObserver(() => { restoreDrafts(); nameBoxes(); }).observe(document, { childList: true, subtree: true });
 
 // A text that is being edited for approval belongs to one row: leaving it is asked about.
 let edited = false;

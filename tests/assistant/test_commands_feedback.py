@@ -52,6 +52,21 @@ def test_a_reviewers_reasons_are_set_taken_away_and_filtered_by(queue):
         assert "reason" in refusal(queue)
 
 
+def test_words_are_found_in_question_answer_and_correction_and_with_the_other_filters(queue):
+    def found(*words):
+        return [row["id"] for row in queue.rows("feedback", "list", *words)]
+
+    assert found("--search", "hello") == [3]
+    assert found("--search", "SALES_orders closed") == [1]
+    assert found("--search", "say") == [4, 3]
+    assert found("--search", "say", "--limit", "1") == [4]
+    queue("feedback", "reject", "4")
+    assert found("--search", "say", "--status", "rejected") == [4]
+    assert found("--search", "say goodnight") == []
+    queue("feedback", "list", "--search", " ", code=2)
+    assert "--search" in refusal(queue)
+
+
 def test_approved_correction_becomes_an_override(queue):
     queue("feedback", "approve", "1", "2")
     found = queue.rows("overrides", "list")

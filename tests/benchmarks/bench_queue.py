@@ -22,8 +22,9 @@ import gradio as gr
 import numpy as np
 
 from assistant.admin.desk import at_desk
-from assistant.admin.feedback import STALE, FeedbackTab
+from assistant.admin.feedback import FeedbackTab
 from assistant.admin.feedback_view import STATUS_NAMES
+from assistant.admin.queue_list import STALE
 from assistant.app import App, open_app
 from assistant.security import SESSION_COOKIE, Person, identify, may_review, session_cookie
 from assistant.settings import read_settings
@@ -133,10 +134,15 @@ def handlers(app: App, ada: Caller) -> dict[str, Way]:
     def page(status: str) -> Way:
         return lambda: first(ada.request(), 1, status)
 
+    def searched(words: str) -> Way:
+        return lambda: first(ada.request(), 1, "new", None, words)
+
     middle = f"the page from row {(half := _rows(app) // 2):,} on"
     return {
         **{f"first page of {status}": page(status) for status in (*STATUS_NAMES, STALE)},
         "the page after it": lambda: following(ada.request(), 1, "new", None),
+        "a word that many rows have": searched("late"),
+        "a word that none has": searched("heron"),
         middle: lambda: following(ada.request(), 1, "new", half),
     }
 

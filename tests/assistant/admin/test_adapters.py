@@ -10,6 +10,7 @@ from assistant.security import may_administer
 from storage.adapters import adapter, add_adapter, reject_adapter, serving_adapter
 from storage.audit import list_audit
 from storage.database import write, write_transaction
+from storage.jobs import create_job, finish_job, start_job
 from storage.rounds import create_round, finish_round
 from tests.tiny import make_tiny_adapter
 from tuning.adapter_files import manifest_hash, save_adapter, write_notes
@@ -91,6 +92,56 @@ def test_promote_serves_and_roll_back_returns(office, adapters, make):
     with closing(office.app.db()) as db:
         actors = {act.actor for act in list_audit(db) if act.action.startswith("adapter")}
     assert actors == {office.people["ada"].person.owner}
+
+
+def test_one_that_does_not_serve_is_deleted_after_a_second_yes(office, adapters, make):
+    first, second = make(seed=1), make(seed=2)
+    press(office, adapters.promote_it, first, "")
+    with pytest.raises(gr.Error, match="serves: roll back"):
+        press(office, adapters.ask_delete, first)
+    with pytest.raises(gr.Error, match="serves: roll back"):
+        press(office, adapters.delete_it, first)
+    office.app.load_adapter(second)
+    asked = press(office, adapters.ask_delete, second)
+    assert (
+        asked[adapters.sure]["visible"] is True and f"adapter {second} " in asked[adapters.question]
+    )
+    shown_buttons = [asked[one]["visible"] for one in (adapters.yes_promote, adapters.yes_delete)]
+    assert shown_buttons == [False, True]
+    assert office.app.adapter_folder(second).is_dir()
+    # another one chosen meanwhile: the question is not about that one
+    assert press(office, adapters.read, first)[adapters.sure]["visible"] is False
+    shown = press(office, adapters.delete_it, second)
+    assert not office.app.adapter_folder(second).exists()
+    assert office.app.engine.adapters() == {first}
+    assert [id for _, id in shown[adapters.copies.adapter]["choices"]] == [first]
+    with closing(office.app.db()) as db:
+        newest = list_audit(db)[0]
+    assert (newest.action, newest.subject) == ("adapter deleted", f"adapter:{second}")
+    assert newest.actor == office.people["ada"].person.owner
+    with pytest.raises(gr.Error, match="no adapter"):
+        press(office, adapters.delete_it, second)
+
+
+def test_one_that_work_goes_on_from_is_not_deleted(office, adapters, make):
+    one = make()
+    with closing(office.app.db()) as db:
+        base = office.app.base.fingerprint
+        going = create_round(
+            db, office.team.id, config={}, base_fingerprint=base, start_adapter_id=one
+        )
+        with pytest.raises(gr.Error, match=f"Round {going.id} goes on from adapter {one}"):
+            press(office, adapters.delete_it, one)
+        finish_round(db, going.id, state="cancelled")
+        copy = create_job(db, "export", office.team.id)
+        with pytest.raises(gr.Error, match="copied or judged"):
+            press(office, adapters.delete_it, one)
+        assert adapter(db, one).status == "candidate"
+        assert office.app.adapter_folder(one).is_dir()
+        start_job(db, copy.id, 1)
+        finish_job(db, copy.id, "done")
+    press(office, adapters.delete_it, one)
+    assert not office.app.adapter_folder(one).exists()
 
 
 @pytest.mark.parametrize("verdict", ["reject", "not enough evidence", None])
@@ -175,4 +226,4 @@ def test_an_adapter_is_compared_with_the_base(office, adapters, make):
     choices = press(office, adapters.open)[adapters.compare.left]["choices"]
     assert [id for _, id in choices] == ["base", made]
     said = press(office, adapters.compare.ask_both, "base", made, "How long?")
-    assert f"<h4>Adapter {made}</h4>" in said[adapters.compare.answers]
+    assert f"<h2>Adapter {made}</h2>" in said[adapters.compare.answers]

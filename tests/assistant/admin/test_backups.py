@@ -37,7 +37,7 @@ def older(office, tmp_path):
 
 def test_older_ones_are_deleted_after_a_second_yes(office, backups, older):
     shown = press(office, backups.show)
-    assert f"<td>{older[0]}</td>" in shown[backups.listed]
+    assert f"<td>{older[0]}</td>" in shown[backups.listed].replace("<wbr>", "")
     assert shown[backups.listed].count("<td>yes</td>") == 2
     assert shown[backups.purge]["visible"] is True
     asked = press(office, backups.ask)
@@ -46,7 +46,8 @@ def test_older_ones_are_deleted_after_a_second_yes(office, backups, older):
     done = press(office, backups.purge_it)
     assert "<td>deleted</td>" in done[backups.done] and "left alone" in done[backups.done]
     assert [path.exists() for path in older] == [False, True, True]
-    assert str(older[2]) in done[backups.listed] and str(older[0]) not in done[backups.listed]
+    listed = done[backups.listed].replace("<wbr>", "")
+    assert str(older[2]) in listed and str(older[0]) not in listed
     assert done[backups.purge]["visible"] is False
     facts = json.loads((office.app.datadir.certificates / "1.json").read_text())
     assert facts["still_held"] == []

@@ -26,7 +26,7 @@ def test_both_answer_and_the_question_is_not_kept(office, form, approved):
     shown = press(office, form.show)
     assert shown[form.left]["value"] == shown[form.right]["value"] == BASE
     said = press(office, form.ask_both, BASE, BASE, approved.question)[form.answers]
-    assert said.count("<h4>The base model</h4>") == 2
+    assert said.count("<h2>The base model</h2>") == 2
     assert "45 days." not in said  # an override is no answer of theirs
     with closing(office.app.db()) as db:
         assert rows(db, "select 1 from conversations where owner = 'cli'") == []

@@ -5,7 +5,8 @@ from contextlib import closing
 import gradio as gr
 import pytest
 
-from assistant.admin.feedback import PAGE, FeedbackTab, contributor_name
+from assistant.admin.feedback import FeedbackTab, contributor_name
+from assistant.admin.queue_list import PAGE
 from assistant.security import may_review
 from storage.audit import list_audit
 from storage.documents import chunks_of, put_document
@@ -41,7 +42,7 @@ def test_the_newest_is_first_and_open(office, queue):
     assert shown[queue.rows]["value"] == second.id
     assert "Two?" in shown[queue.shown]
     assert shown[queue.need]["value"] == second.group
-    assert ("New (2)", "new") in shown[queue.status]["choices"]
+    assert ("New (2)", "new") in shown[queue.list.status]["choices"]
 
 
 def test_an_empty_queue_has_no_buttons(office, queue):
@@ -216,19 +217,22 @@ def put(db, workspace_id, text):
 def test_stale_ones_are_kept_edited_or_dropped(office, queue, stale):
     first, second = stale
     shown = press(office, queue.show, "approved", None)
-    assert ("Stale (2)", "stale") in shown[queue.status]["choices"]
+    assert ("Stale (2)", "stale") in shown[queue.list.status]["choices"]
     assert shown[queue.keep]["visible"] is False
     shown = press(office, queue.first_page, "stale")
     assert shown_ids(queue, shown) == [second.id, first.id]
     assert "<del>30</del> days" in shown[queue.told] and "<ins>45</ins>" in shown[queue.told]
     assert shown[queue.keep]["visible"] is True and shown[queue.approve]["visible"] is False
     assert shown[queue.reject]["value"] == "Drop"
+    found = press(office, queue.first_page, "stale", None, second.question.upper())
+    assert shown_ids(queue, found) == [second.id]
+    assert shown_ids(queue, press(office, queue.first_page, "stale", None, "heron")) == []
     shown = press(office, queue.keep_it, "stale", None, second.id)
     assert shown_ids(queue, shown) == [first.id]
     shown = press(office, queue.approve_edited, "stale", None, first.id, "", "", "45 days.")
     assert shown[queue.shown] == "Nothing here."
     shown = press(office, queue.show, "approved", None)
-    assert "stale" not in [key for _, key in shown[queue.status]["choices"]]
+    assert "stale" not in [key for _, key in shown[queue.list.status]["choices"]]
     assert shown[queue.reject]["value"] == "Reject"
     with closing(office.app.db()) as db:
         put(db, office.team.id, "Back within 60 days.")
@@ -256,10 +260,11 @@ def test_pages_go_back_in_time_and_return(office, queue):
     given = [office.correction(f"Question {number}?") for number in range(PAGE + 3)]
     first = press(office, queue.show, "new", None)
     assert shown_ids(queue, first) == [one.id for one in reversed(given[3:])]
-    assert first[queue.older]["visible"] is True and first[queue.newest]["visible"] is False
+    buttons = (queue.list.older, queue.list.newest)
+    assert [first[one]["visible"] for one in buttons] == [True, False]
     second = press(office, queue.next_page, "new", None)
     assert shown_ids(queue, second) == [given[2].id, given[1].id, given[0].id]
-    assert second[queue.older]["visible"] is False and second[queue.newest]["visible"] is True
+    assert [second[one]["visible"] for one in buttons] == [False, True]
     back = press(office, queue.first_page, "new")
     assert shown_ids(queue, back) == shown_ids(queue, first)
 

@@ -73,7 +73,7 @@ def test_every_form_says_what_is_wrong_beside_its_fields(office, page):
     assert told == FORMS
 
 
-LOOKING = {"load", "show", "first_page", "next_page", "draw_map"}
+LOOKING = {"load", "show", "first_page", "next_page", "look_further", "draw_map"}
 """Handlers that a viewer may call, on the four tabs that a viewer sees."""
 
 

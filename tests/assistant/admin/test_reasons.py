@@ -50,7 +50,7 @@ def test_a_viewer_reads_the_queue_without_what_cannot_work(office, queue):
     press(office, queue.reasons.set_them, given.id, ["Wrong"])
     shown = office.press("vic", may_see, queue.show, "new", None)
     assert "One?" in shown[queue.shown]
-    for part in (queue.actions, queue.keys, queue.bulk.whole):
+    for part in (queue.actions, queue.list.keys, queue.bulk.whole):
         assert shown[part]["visible"] is False
     assert shown[queue.need]["interactive"] is False
     ticked = shown[queue.reasons.ticked]

@@ -11,6 +11,11 @@ def test_a_table_has_a_head_and_its_rows():
     assert "\n" not in shown
 
 
+def test_a_word_without_an_end_may_be_broken():
+    shown = table(("Name",), [("<" * 42 + " " + "b" * 40,)], empty="None.")
+    assert f"<td>{'&lt;' * 40}<wbr>&lt;<wbr>&lt; {'b' * 40}</td>" in shown
+
+
 def test_an_empty_table_is_a_sentence():
     assert table(("Name",), [], empty="None <yet>.") == '<p class="note">None &lt;yet&gt;.</p>'
 
