@@ -268,6 +268,7 @@ SHOWS: dict[str, Show] = {
     ),
     "adapters promote": _line("Adapter {adapter} serves."),
     "adapters rollback": _line("Now serving in {workspace}: {serving}."),
+    "adapters sign": _line("Adapter {adapter} is verified and signed."),
     "adapters delete": _line("Adapter {adapter} is deleted."),
     "adapters import": Show(text=_imported),
     "adapters push": _line("Adapter {adapter} is at {place}."),

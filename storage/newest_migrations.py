@@ -194,3 +194,24 @@ def m029_viewers_and_reasons(db: Database) -> None:
     drop table kept_memberships;
     alter table feedback add column review_reasons text not null default '[]';
     """)
+
+
+@migrations()
+def m030_signed_and_proved_adapters(db: Database) -> None:
+    """By which key an adapter's row and files were signed, and what each engine says by it."""
+    db.executescript(f"""
+    create table adapter_signatures (
+        adapter_id integer primary key references adapters(id) on delete cascade,
+        key text not null, -- which one: a hash of it
+        signature text not null,
+        signed_at text not null default ({NOW})
+    ) strict;
+    create table adapter_proofs (
+        adapter_id integer not null references adapters(id) on delete cascade,
+        engine text not null,
+        proof text not null,
+        signature text not null, -- '': signatures were off
+        made_at text not null default ({NOW}),
+        primary key (adapter_id, engine)
+    ) strict, without rowid;
+    """)

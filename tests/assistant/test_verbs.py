@@ -48,6 +48,7 @@ TYPED = {
     "rounds resume": "1",
     "rounds export": "1 d",
     "rounds import": "d",
+    "adapters sign": "1 2",
     "adapters list": "",
     "adapters show": "1",
     "adapters compare": "1 base",
