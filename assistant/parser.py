@@ -197,6 +197,7 @@ def _feedback(verbs: Verbs) -> None:
     some.add_argument("--status", help="quarantined, new, approved or rejected")
     some.add_argument("--limit", metavar="N", type=count, default=50)
     some.add_argument("--reason", help="only what this was given for, such as wrong_tone")
+    some.add_argument("--flagged", action="store_true", help="only what is odd, and waits")
     show = add(group, "show", "feedback show", "one, with what to know first", workspace=True)
     show.add_argument("id", metavar="ID", type=int)
     approve = add(

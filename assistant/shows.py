@@ -222,7 +222,10 @@ SHOWS: dict[str, Show] = {
     "ask": Show(text=_answer, after=_below),
     "feedback import": DONE,
     "feedback list": Show(
-        columns=("id", "status", "rating", "question", "answer", "correction", "contributor"),
+        columns=(
+            *("id", "status", "rating", "question", "answer", "correction", "contributor"),
+            "flags",
+        ),
         empty="There is no such feedback.",
     ),
     "feedback show": DONE,

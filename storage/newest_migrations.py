@@ -215,3 +215,18 @@ def m030_signed_and_proved_adapters(db: Database) -> None:
         primary key (adapter_id, engine)
     ) strict, without rowid;
     """)
+
+
+@migrations()
+def m031_outside_feedback(db: Database) -> None:
+    """What strangers gave is found by itself; `freed_feedback`: a reviewer looked at that row, so
+    no cap of a round leaves it out."""
+    db.executescript(f"""
+    create index feedback_outside on feedback(workspace_id, status, id)
+        where origin in ('widget', 'api');
+    create table freed_feedback (
+        feedback_id integer primary key references feedback(id) on delete cascade,
+        reviewer text not null,
+        freed_at text not null default ({NOW})
+    ) strict;
+    """)

@@ -1,5 +1,6 @@
 """The review queue: what people wanted instead, approved, edited or rejected by a reviewer."""
 
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -11,14 +12,15 @@ from assistant.admin.desk import Desk, Refresh, Updates, at_desk, binder, chosen
 from assistant.admin.feedback_view import STATUS_NAMES, detail, label, notes
 from assistant.admin.override import OverrideForm
 from assistant.admin.paraphrases import ParaphraseForm
+from assistant.admin.queue_filters import FLAGGED, STALE, filters
 from assistant.admin.reasons import ReasonsForm, reason_filter
 from assistant.review import Reviews
 from assistant.security import may_review, may_see
+from assistant.suspicion import flags
 from storage.conversations import message
 from storage.drafted_questions import may_reword
 from storage.errors import NotFound
 from storage.feedback import (
-    COUNTED,
     count_feedback,
     default_group,
     duplicates_of,
@@ -40,8 +42,6 @@ KEYS = '<p class="note">Keys: j next, k back, a approve, e edit, r reject</p>'
 """What `ui/admin.js` listens to."""
 Listed = tuple[str, int | None, str | None]
 """What the list shows: a status, the id that its page ends before, a reason."""
-STALE = "stale"
-"""A filter beside the statuses: approved, and made from passages that have changed since."""
 
 
 class FeedbackTab:
@@ -150,12 +150,17 @@ class FeedbackTab:
         """One page of the list, `why` its reason, and of it the chosen row or the first."""
         counts = count_feedback(desk.db, desk.workspace.id)
         stale = stale_feedback(desk.db, desk.workspace.id)
-        found = self._listed(desk, status, before, PAGE + 1, why, stale)
+        odd = flags(desk.db, desk.workspace)
+        found = self._listed(
+            desk, status, before, PAGE + 1, why, odd if status == FLAGGED else stale
+        )
         page = found[:PAGE]
         ids = [item.id for item in page]
         chosen = chosen if chosen in ids else (ids[0] if ids else None)
         return {
-            self.status: gr.update(choices=_filters(counts, len(stale), status), value=status),
+            self.status: gr.update(
+                choices=filters(counts, len(stale), len(odd), status), value=status
+            ),
             self.before: before,
             self.rows: gr.update(
                 choices=[(label(item), item.id) for item in page],
@@ -165,7 +170,7 @@ class FeedbackTab:
             self.older: gr.update(visible=len(found) > PAGE),
             self.newest: gr.update(visible=before is not None),
             self.keys: gr.update(visible=may_review(desk.person)),
-            **self._row(desk, chosen, stale=status == STALE),
+            **self._row(desk, chosen, odd.get(chosen or 0, ()), stale=status == STALE),
             **self.bulk.show(desk, page),
         }
 
@@ -187,19 +192,23 @@ class FeedbackTab:
         before: int | None,
         limit: int,
         why: str | None = None,
-        stale: list[int] | None = None,
+        ids: Iterable[int] | None = None,
     ) -> list[Feedback]:
-        """The newest first, of one status or those made from passages that have changed."""
+        """The newest first, of one status or, of these `ids`, the stale or the flagged."""
         where = desk.workspace.id
-        if status != STALE:
+        if status not in (STALE, FLAGGED):
             given: dict[str, Any] = {"status": status, "before_id": before, "reason": why or None}
             return list_feedback(desk.db, where, limit=limit, **given)
-        ids = stale_feedback(desk.db, where) if stale is None else stale
+        if ids is None:
+            odd = status == FLAGGED
+            ids = flags(desk.db, desk.workspace) if odd else stale_feedback(desk.db, where)
         older = (feedback(desk.db, id) for id in ids if before is None or id < before)
         fit = (item for item in older if not why or why in item.reasons + item.review_reasons)
         return list(islice(fit, limit))
 
-    def _row(self, desk: Desk, chosen: int | None, *, stale: bool) -> Updates:
+    def _row(
+        self, desk: Desk, chosen: int | None, odd: Sequence[str] = (), *, stale: bool
+    ) -> Updates:
         if chosen is None:
             nothing = {self.shown: "Nothing here.", self.told: ""}
             return {
@@ -222,7 +231,7 @@ class FeedbackTab:
         unnamed = item.status != "approved" and item.group == default_group(item.question)
         return {
             self.shown: said,
-            self.told: notes(review, stale_passages(desk.db, desk.workspace.id, item.id)),
+            self.told: notes(review, stale_passages(desk.db, desk.workspace.id, item.id), odd),
             **self._closed(visible=may_review(desk.person)),
             **self.reasons.show(desk, item),
             **self.override.show(desk, item),
@@ -326,6 +335,7 @@ class FeedbackTab:
             group=need or None,
             despite_check=reason,
             question=question,
+            alone=True,
         )
         reviews.close()
         return self._go_on(desk, listed, following)
@@ -368,16 +378,6 @@ class FeedbackTab:
 def _says_something(item: Feedback) -> bool:
     """Whether it could be approved as it stands."""
     return item.correction is not None or item.rating is not None
-
-
-def _filters(counts: dict[str, int], stale: int, shown: str) -> list[tuple[str, str]]:
-    """The statuses with how many there are; stale ones only where there are some."""
-    filters = [(f"{name} ({_counted(counts[key])})", key) for key, name in STATUS_NAMES.items()]
-    return [*filters, (f"Stale ({stale})", STALE)] if stale or shown == STALE else filters
-
-
-def _counted(count: int) -> str:
-    return f"{count}+" if count == COUNTED else str(count)
 
 
 def contributor_name(db: Database, contributor: str) -> str:

@@ -6,6 +6,7 @@ from contextlib import closing
 from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from sqlite_utils import Database
 
@@ -16,6 +17,7 @@ from assistant.commands.who import actor
 from assistant.feedback_reasons import named_reason
 from assistant.prompt import build_messages
 from assistant.review import Reviews
+from assistant.suspicion import flags
 from assistant.verbs import Event
 from storage import feedback, pairs
 from storage.copies import record_copy
@@ -29,14 +31,29 @@ from storage.workspaces import workspace as workspace_named
 
 
 def list_some(
-    app: App, *, workspace: str, status: str | None, limit: int, reason: str | None = None
+    app: App,
+    *,
+    workspace: str,
+    status: str | None,
+    limit: int,
+    reason: str | None = None,
+    flagged: bool = False,
 ) -> Iterator[Event]:
-    """The newest feedback, newest first; with a `reason`, what it was given for by anybody."""
+    """The newest feedback, newest first; with a `reason`, what it was given for by anybody.
+
+    `flags` says what is odd about what came from outside; `flagged` lists only such.
+    """
     text = named_reason(reason) if reason else None
     with closing(app.db()) as db:
-        id = workspace_named(db, workspace).id
-        for item in feedback.list_feedback(db, id, status=status, limit=limit, reason=text):
-            yield asdict(item)
+        found = workspace_named(db, workspace)
+        odd = flags(db, found)
+        if flagged:
+            picked = [feedback.feedback(db, id) for id in list(odd)[:limit]]
+        else:
+            given: dict[str, Any] = {"status": status, "limit": limit, "reason": text}
+            picked = feedback.list_feedback(db, found.id, **given)
+        for item in picked:
+            yield {**asdict(item), "flags": list(odd.get(item.id, ()))}
 
 
 def set_reasons(
@@ -84,7 +101,8 @@ def approve(
                 item, correction, question
             )  # a check takes seconds: not while others cannot write
         with write_transaction(db):
-            done = [reviews.approve(item, reviewer=actor(), **said) for item in items]
+            alone = len(items) == 1
+            done = [reviews.approve(item, reviewer=actor(), alone=alone, **said) for item in items]
         reviews.close()
     for item, review in done:
         yield from ({"warning": f"feedback {item.id}: {text}"} for text in review.warnings)
@@ -107,6 +125,7 @@ def show(app: App, *, workspace: str, id: int) -> Iterator[Event]:
         review = Reviews(app, db, found).look(item)
         yield {
             **asdict(item),
+            "flags": list(flags(db, found).get(item.id, ())),
             "same_as": item.same_as or review.same_as,
             "suggested_group": review.group,
             "check": review.check,

@@ -27,7 +27,7 @@ TYPED = {
     "search": "a --top-k 3",
     "ask": "a --no-overrides --no-examples --no-documents --adapter base --max-tokens 3",
     "feedback import": "a --approve --ask --strict --skip-bad",
-    "feedback list": "--status new --limit 3 --reason wrong_tone",
+    "feedback list": "--status new --limit 3 --reason wrong_tone --flagged",
     "feedback set": "1 2 --reason wrong --reason wrong_tone --none",
     "feedback show": "1",
     "feedback stale": "",
