@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from assistant.app import App
+from assistant.signing import sign_made
 from storage.adapters import add_adapter, copy_of, refuse_tainted_copy
 from storage.audit import audit
 from storage.database import write_transaction
@@ -24,6 +25,7 @@ from tuning.adapter_files import (
     CARD,
     CONFIG,
     MANIFEST,
+    PICKLES,
     WEIGHTS,
     AdapterRefused,
     Manifest,
@@ -43,7 +45,7 @@ _NO_MATTER = {
     "auto_mapping": None,
 }
 """Settings that say how an adapter was made or where, and not what it is."""
-_PICKLED = "adapter_model.bin"
+_PROGRAMS = {".py", ".pyc", ".so", ".sh", ".dll", ".exe"}
 
 
 def import_adapter(app: App, folder: Path, *, workspace: str, actor: str) -> Adapter:
@@ -74,6 +76,7 @@ def import_adapter(app: App, folder: Path, *, workspace: str, actor: str) -> Ada
                 manifest_hash=hash,
                 metrics={},
             )
+            sign_made(app.settings, db, made.id)
             shutil.rmtree(app.adapter_folder(made.id), ignore_errors=True)
             put(place / "adapter", app.adapter_folder(made.id))
             detail = {"manifest": ours, "method": manifest.method}
@@ -94,8 +97,7 @@ def _taken(app: App, folder: Path, place: Path) -> Manifest:
 
 def _written_anew(app: App, folder: Path, place: Path) -> Manifest:
     """A folder of PEFT's: its tensors and the settings that matter, under a manifest of ours."""
-    if (folder / _PICKLED).exists():
-        raise AdapterRefused(folder, "pickle", f"{_PICKLED} could run code when loaded")
+    _refuse_code(folder)
     if not (folder / WEIGHTS).is_file():
         raise AdapterRefused(folder, "missing", f"{WEIGHTS} is not there")
     draft = place / "draft"
@@ -114,6 +116,23 @@ def _written_anew(app: App, folder: Path, place: Path) -> Manifest:
         extra={"imported": "from a PEFT folder"},
     )
     return verify_adapter(place / "adapter", app.base.fingerprint, base_folder=app.base.folder)
+
+
+def _refuse_code(folder: Path) -> None:
+    """What could run when somebody loads the folder is no adapter's, though nothing here runs it.
+
+    A tokenizer or a chat template beside is what PEFT's own trainer leaves: it is not taken.
+    """
+    clean = f"copy {CONFIG} and {WEIGHTS} into a folder of their own, if you trust who made them"
+    for path in sorted(folder.iterdir()):
+        suffix = path.suffix.lower()
+        if suffix in PICKLES:
+            said = f"{path.name} could run code when loaded; {clean}"
+            raise AdapterRefused(folder, "pickle", said)
+        if suffix in _PROGRAMS:
+            raise AdapterRefused(folder, "code", f"{path.name} is a program; {clean}")
+        if path.is_symlink():
+            raise AdapterRefused(folder, "extra", f"{path.name} is a link; {clean}")
 
 
 def _config(folder: Path) -> dict[str, Any]:

@@ -139,6 +139,18 @@ class ChildAnswerer:
             on_answer(len(answers))
         return [answers[number] for number in range(len(prompts))]
 
+    def probe(
+        self, prompts: Sequence[Sequence[int]], adapter: tuple[int, Path]
+    ) -> dict[str, Any] | None:
+        """What the engine says by this adapter, as `proving.probe` has it, and its name, `engine`.
+
+        None for an engine that tells no probabilities. Raises AnsweringFailed.
+        """
+        asked = {"number": 0, "probe": [list(ids) for ids in prompts]}
+        self._send({**asked, "adapter_id": adapter[0], "folder": str(adapter[1])})
+        found: dict[str, Any] | None = self._receive()["probe"]
+        return found
+
     def _send(self, value: dict[str, Any]) -> None:
         assert self._child is not None and self._child.stdin is not None
         try:
@@ -190,6 +202,9 @@ def _answer_all(spec: dict[str, Any], out: IO[str]) -> None:
                 engine = engines.of(asked["folder"])
                 if asked["adapter_id"] is not None:
                     engine.load(asked["adapter_id"], Path(asked["folder"]))
+                if asked.get("probe"):
+                    pool.submit(_probe_one, engine, asked, out, writing)
+                    continue
                 pool.submit(_answer_one, engine, asked, engines.decode, out, writing)
     finally:
         engines.close()
@@ -272,6 +287,22 @@ def _answer_one(
         said["answer"] = "".join(piece.text for piece in pieces).strip()
     except Exception as error:  # noqa: BLE001  the edge of the process: told to the parent
         said["error"] = f"The evaluation could not answer: {error}"
+    with writing:
+        _say(out, said)
+
+
+def _probe_one(engine: Any, asked: dict[str, Any], out: IO[str], writing: threading.Lock) -> None:
+    from assistant.engines.protocol import NotSupported
+    from assistant.proving import probe
+
+    said: dict[str, Any] = {"number": asked["number"], "probe": None}
+    try:
+        found = probe(engine, asked["adapter_id"], asked["probe"])
+        said["probe"] = {**found, "engine": engine.name}
+    except NotSupported:
+        pass
+    except Exception as error:  # noqa: BLE001  the edge of the process: told to the parent
+        said["error"] = f"The adapter could not be asked: {error}"
     with writing:
         _say(out, said)
 

@@ -119,7 +119,8 @@ class App:
     def load_adapter(self, adapter_id: int) -> Adapter:
         """Verify an adapter's files against its row and this base, then load it; idempotent.
 
-        Raises NotFound for an unknown id and AdapterRefused for files that do not verify.
+        Raises NotFound for an unknown id and AdapterRefused for files that do not verify, or an
+        engine that does not say by them what it should (see `proving.py`).
         """
         with closing(self.db()) as db:
             row = adapter_row(db, adapter_id)
@@ -129,6 +130,7 @@ class App:
             engine = self.engine_for(adapter_id)
             if adapter_id not in engine.adapters():
                 engine.load(adapter_id, self.adapter_folder(adapter_id))
+                self._prove(row, engine)
         return row
 
     def forget_adapter(self, adapter_id: int) -> None:
@@ -154,16 +156,18 @@ class App:
         return self.engine if beside is None else self._once("engine beside", self._open_beside)
 
     def _verified_kind(self, row: Adapter) -> "Kind":
-        from tuning.adapter_files import adapter_kind, verify_adapter
+        from assistant.signing import trusted
+        from tuning.adapter_files import adapter_kind
 
-        folder = self.adapter_folder(row.id)
-        verify_adapter(
-            folder,
-            self.base.fingerprint,
-            expected_manifest=row.manifest_hash,
-            base_folder=self.base.folder,
-        )
+        folder, base = self.adapter_folder(row.id), self.base
+        with closing(self.db()) as db:
+            trusted(self.settings, db, row, folder, base.fingerprint, base_folder=base.folder)
         return adapter_kind(folder)
+
+    def _prove(self, row: Adapter, engine: "Engine") -> None:
+        from assistant.proving import prove
+
+        prove(self, row, engine)
 
     def on_base(self, base_model: str) -> "App":
         """This app on another base model, for a round that tries it; close only this one."""

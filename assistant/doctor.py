@@ -88,7 +88,7 @@ def _on_database(settings: Settings, datadir: DataDir, db: Database) -> Iterator
     yield room_for_base(settings, datadir)
     if settings.engine == "remote":
         yield model_server(settings, datadir)
-    yield from adapters(datadir, db)
+    yield from adapters(settings, datadir, db)
     yield from formats(db)
     yield from client_copies(datadir)
     yield owner(datadir, db)
@@ -234,23 +234,21 @@ def admins(db: Database) -> Check:
     return Check("admin", "warn", "there is no admin yet", remedy)
 
 
-def adapters(datadir: DataDir, db: Database) -> Iterator[Check]:
-    """The files of every adapter are what its manifest says; a broken serving one is a failure."""
+def adapters(settings: Settings, datadir: DataDir, db: Database) -> Iterator[Check]:
+    """Every adapter is signed and is what its manifest says; a broken serving one is a failure."""
     for workspace in list_workspaces(db):
         for item in list_adapters(db, workspace.id):
-            yield _adapter(datadir, workspace.name, item)
+            yield _adapter(settings, datadir, db, workspace.name, item)
 
 
-def _adapter(datadir: DataDir, workspace: str, item: Adapter) -> Check:
-    from tuning.adapter_files import verify_adapter
+def _adapter(
+    settings: Settings, datadir: DataDir, db: Database, workspace: str, item: Adapter
+) -> Check:
+    from assistant.signing import trusted
 
     name = f"adapter {item.id}"
     try:
-        verify_adapter(
-            datadir.adapters / str(item.id),
-            item.base_fingerprint,
-            expected_manifest=item.manifest_hash,
-        )
+        trusted(settings, db, item, datadir.adapters / str(item.id))
     except ApprenticeError as error:
         if item.status == "serving":
             remedy = (

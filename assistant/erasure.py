@@ -19,6 +19,7 @@ from sqlite_utils import Database
 
 from assistant.app import App
 from assistant.certificate import write_certificate
+from assistant.signing import is_signed, sign_made
 from storage import erasure as erasures
 from storage import jobs, rounds
 from storage.adapters import known_adapter, serving_adapter
@@ -275,10 +276,13 @@ def _rewrite_cards(app: App, db: Database, known: Erasure, sought: list[str]) ->
         if not name.isdigit() or not (folder / MANIFEST).exists():
             shutil.rmtree(folder, ignore_errors=True)
             continue
+        signed = is_signed(app.settings, db, int(name))
         changed = rewrite_texts(folder, lambda text: without(text, sought))
         with write_transaction(db):
             sql = "update adapters set manifest_hash = ? where id = ?"
             write(db, sql, changed, int(name))
+            if signed:  # what was not is not to become so by an erasure
+                sign_made(app.settings, db, int(name))
         app.forget_adapter(int(name))
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from sqlite_utils import Database
 
 from assistant.app import App
+from assistant.caps import left_out
 from assistant.lessons import Lesson, judging_questions, lesson_of
 from storage.pairs import approved_preferences, approved_thumbs
 from storage.records import Pair, Workspace
@@ -19,15 +20,18 @@ def preferences(
     app: App, db: Database, workspace: Workspace, found: Sequence[Lesson]
 ) -> list[Lesson]:
     """Replies liked better than others; `found` are the corrections' lessons."""
+    capped = left_out(db, workspace)
     made = [
         lesson_of(app, db, workspace, pair, taught=_taught(found), kind="preference")
         for pair in approved_preferences(db, workspace.id)
+        if pair.feedback_id not in capped
     ]
     return _unseen(made, found)
 
 
 def thumbs(app: App, db: Database, workspace: Workspace, found: Sequence[Lesson]) -> list[Lesson]:
     """Replies with a thumb alone; `found` are the corrections' lessons."""
+    capped = left_out(db, workspace)
     made = [
         lesson_of(
             app,
@@ -40,6 +44,7 @@ def thumbs(app: App, db: Database, workspace: Workspace, found: Sequence[Lesson]
             whole=one.whole,
         )
         for one in approved_thumbs(db, workspace.id)
+        if one.feedback_id not in capped
     ]
     return _unseen(made, found)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from sqlite_utils import Database
 
 from assistant.app import App
+from assistant.caps import left_out
 from assistant.fitting import fitted, served_room
 from assistant.prompt import build_messages
 from assistant.replay import plain_inputs
@@ -81,17 +82,18 @@ class Lesson:
 
 
 def lessons(app: App, db: Database, workspace: Workspace) -> list[Lesson]:
-    """Every approved pair of the workspace as a lesson, in order of feedback id."""
+    """Every approved pair of the workspace that no cap leaves out, in order of feedback id."""
     splits = split(wordings(db, workspace.id), salt=workspace.name)
     written = judging_paraphrases(db, workspace.id)
-    taught = frozenset(id for id, part in splits.items() if part == "train")
+    capped = left_out(db, workspace)
+    taught = frozenset(id for id, part in splits.items() if part == "train" and id not in capped)
     return [
         replace(
             lesson_of(app, db, workspace, pair, taught=taught, split=splits[pair.feedback_id]),
             paraphrases=written.get(pair.feedback_id, ()),
         )
         for pair in each_pair(db, workspace.id)
-        if pair.feedback_id in splits
+        if pair.feedback_id in splits and pair.feedback_id not in capped
     ]
 
 

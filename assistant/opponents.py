@@ -11,6 +11,7 @@ from assistant.answering import ChildAnswerer
 from assistant.app import App
 from assistant.decoding import decodings
 from assistant.likeliest import Approved, Weighing, as_ids, weighing
+from assistant.proving import probe_prompts
 from storage import adapters, jobs, rounds
 from storage.records import TuningRound, Workspace
 from storage.workspaces import workspace_by_id
@@ -24,6 +25,7 @@ FORMER = -1
 ANSWER_TOKENS = 128
 """Tokens of an evaluated answer at most, where no longer one is wanted."""
 
+Prove = Callable[[], dict[str, Any] | None]
 OnProgress = Callable[[float, str], None]
 
 
@@ -72,8 +74,10 @@ class Watch:
 @contextmanager
 def opponents(
     app: App, db: Database, queued: TuningRound, bundle: Bundle, watch: Watch
-) -> Iterator[tuple[Mapping[str, int | None], Answer]]:
+) -> Iterator[tuple[Mapping[str, int | None], Answer, Prove]]:
     """Who is asked in this round's evaluation, and who answers for them: `run_round`'s arguments.
+
+    The third asks the engine that answers what it says by the candidate, to prove it by later.
 
     The candidate lies in the round's folder, in `out/adapter`. What serves on another base than
     the round's is asked there, with the same messages in that base's own tokens.
@@ -87,7 +91,7 @@ def opponents(
     most = answer_tokens(app, workspace, (one.expected for one in bundle.heldout))
     with Opponents(app, workspace, folder, watch, total, how, most) as answering:
         if app.former is None or serving is None:
-            yield rows, answering.answer
+            yield rows, answering.answer, answering.prove
             return
         log_file = folder / "former.log"
         with Former(app.former, workspace, serving.id, log_file, watch, how, most) as former:
@@ -98,6 +102,7 @@ def opponents(
                     if adapter_id == FORMER
                     else answering.answer(cases, adapter_id)
                 ),
+                answering.prove,
             )
 
 
@@ -187,13 +192,7 @@ class Opponents:
 
     def answer(self, cases: list[Case], adapter_id: int | None) -> list[str]:
         """One answer per case by this adapter (None: the base), as service would give it."""
-        if self._child is None:
-            log_file = self._folder / "answers.log"
-            # One at a time: how many rows share a computation changes the last bits of its sums,
-            # and now and then the likeliest token. So the same bundle is evaluated the same.
-            self._child = ChildAnswerer(
-                self._app.base, self._app.settings, log_file, at_once=1
-            ).__enter__()
+        child = self._started()
         done_before = self._done
 
         def told(done: int) -> None:
@@ -202,7 +201,7 @@ class Opponents:
             share = 0.75 + 0.25 * self._done / total
             self._watch.say(share, f"evaluating: {self._done} of {total} answers")
 
-        return self._child.answer(
+        return child.answer(
             [case.prompt_ids for case in cases],
             adapter=None if adapter_id is None else (adapter_id, self._folder_of(adapter_id)),
             max_tokens=self._most,
@@ -212,6 +211,21 @@ class Opponents:
             on_answer=told,
             cancelled=self._watch.cancelled,
         )
+
+    def prove(self) -> dict[str, Any] | None:
+        """What the engine says by the candidate; None when it tells no probabilities."""
+        prompts = probe_prompts(self._app, self._workspace.instructions)
+        return self._started().probe(prompts, (CANDIDATE, self._folder_of(CANDIDATE)))
+
+    def _started(self) -> ChildAnswerer:
+        if self._child is None:
+            log_file = self._folder / "answers.log"
+            # One at a time: how many rows share a computation changes the last bits of its sums,
+            # and now and then the likeliest token. So the same bundle is evaluated the same.
+            self._child = ChildAnswerer(
+                self._app.base, self._app.settings, log_file, at_once=1
+            ).__enter__()
+        return self._child
 
     def _folder_of(self, adapter_id: int) -> Path:
         if adapter_id == CANDIDATE:

@@ -12,6 +12,7 @@ from storage.adapters import serving_adapter
 from storage.feedback import count_feedback
 from storage.gaps import gaps
 from storage.overview import RatedWeek, count_conversations, rated_weeks
+from storage.proofs import unproved
 from storage.records import Workspace
 
 
@@ -27,6 +28,8 @@ class Overview:
     """Declined, disliked or without a passage: the newest few hundred are looked at."""
     serving: int | None
     """The adapter; None is the base model."""
+    unproved: str = ""
+    """What was taken out of service by itself, as a sentence."""
 
 
 def overview(db: Database, workspace: Workspace) -> Overview:
@@ -39,6 +42,7 @@ def overview(db: Database, workspace: Workspace) -> Overview:
         feedback=count_feedback(db, workspace.id),
         open_questions=len(gaps(db, workspace.id, floor=floor)),
         serving=serving.id if serving else None,
+        unproved=unproved(db, workspace.id),
     )
 
 

@@ -198,6 +198,7 @@ def _feedback(verbs: Verbs) -> None:
     some.add_argument("--limit", metavar="N", type=count, default=50)
     some.add_argument("--reason", help="only what this was given for, such as wrong_tone")
     some.add_argument("--search", metavar="WORDS", help="only what has these words, anywhere")
+    some.add_argument("--flagged", action="store_true", help="only what is odd, and waits")
     show = add(group, "show", "feedback show", "one, with what to know first", workspace=True)
     show.add_argument("id", metavar="ID", type=int)
     approve = add(
@@ -302,7 +303,7 @@ def _adapters(verbs: Verbs) -> None:
     group = noun(
         verbs,
         "adapters",
-        "what rounds made: list, show, compare, promote, rollback, delete, export, import, push",
+        "what rounds made: list, show, compare, promote, sign, delete, export, import, push, ...",
     )
     add(group, "list", "adapters list", "all adapters of the workspace", workspace=True)
     show = add(group, "show", "adapters show", "one adapter with its metrics")
@@ -314,6 +315,8 @@ def _adapters(verbs: Verbs) -> None:
     promote.add_argument("id", metavar="ID", type=int)
     promote.add_argument("--reason", help="why it may serve against the gate's verdict")
     add(group, "rollback", "adapters rollback", "let the former one serve again", workspace=True)
+    sign = add(group, "sign", "adapters sign", "trust adapters as they are: verify and sign")
+    sign.add_argument("ids", type=int, nargs="+", metavar="ID")
     delete = add(group, "delete", "adapters delete", "delete an adapter's files")
     delete.add_argument("id", metavar="ID", type=int)
     export = add(group, "export", "adapters export", "copy an adapter's verified files")

@@ -16,15 +16,12 @@ def let_serve(
     Raises Refused for another base's and against the gate without a `reason`, AdapterRefused for
     files that are not those of its row.
     """
-    from tuning.adapter_files import verify_adapter
+    from assistant.signing import trusted
 
     known = adapters.adapter(db, adapter_id)
     refuse_other_base(app, known)
-    verify_adapter(
-        app.adapter_folder(adapter_id),
-        known.base_fingerprint,
-        expected_manifest=known.manifest_hash,
-    )
+    base, folder = app.base_if_here(), app.adapter_folder(adapter_id)
+    trusted(app.settings, db, known, folder, base_folder=base.folder if base else None)
     return adapters.promote(db, adapter_id, actor=actor, override_reason=reason)
 
 

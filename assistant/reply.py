@@ -20,6 +20,7 @@ from assistant.decoding import AS_SET, Wish, decoding_of, not_in_format, samplin
 from assistant.fitting import checked_question, fitting_history, rendered
 from assistant.likeliest import GREEDY, stream, weighing
 from assistant.overriding import find_override
+from assistant.proving import last_good
 from assistant.retrieval import REBUILDING, Found, examples_for, look_up
 from knowledge.attached import Own
 from storage.adapters import serving_adapter
@@ -262,8 +263,10 @@ def _loaded(
     except ApprenticeError as error:
         if options.adapter != "serving":
             raise
-        notices.append(f"Answered by the base model, not by adapter {wanted}: {error}")
-        return None
+        instead = last_good(app, wanted, error)
+        by = f"adapter {instead.id}" if instead else "the base model"
+        notices.append(f"Answered by {by}, not by adapter {wanted}: {error}")
+        return instead.id if instead else None
     if row.workspace_id != workspace.id:
         raise NotFound(f"There is no adapter {wanted} in this workspace.")
     return row.id

@@ -23,6 +23,7 @@ from storage.attachments import NOT_LEARNED, made_with_files
 from storage.database import write_transaction
 from storage.drafted_questions import reword
 from storage.errors import BadInput
+from storage.outside import free
 from storage.pairs import Rival, pair_questions, rivals
 from storage.records import Feedback, Workspace
 from storage.text import clean
@@ -144,8 +145,11 @@ class Reviews:
         group: str | None = None,
         despite_check: str | None = None,
         question: str | None = None,
+        alone: bool = False,
     ) -> tuple[Feedback, Review]:
         """Approve it, and say what was known then.
+
+        `alone`: the reviewer looked at this one by itself, so no cap of a round leaves it out.
 
         A suggested need is taken where nobody named one. Refused when it fails its own check,
         unless `despite_check` says why it may be taught all the same. `question` words a drafted
@@ -167,6 +171,8 @@ class Reviews:
                 despite_check=despite_check,
                 same_as=review.same_as,
             )
+            if alone or done.approved_correction not in (None, done.correction):
+                free(self._db, [item.id], reviewer=reviewer)
         known = self._looked.get(_key(item, judgements.wanted(item, correction) or ""))
         if known is not None and review.same_as is None:
             self._new[item.id] = known.vector

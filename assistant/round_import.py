@@ -11,6 +11,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -141,7 +142,7 @@ def _work(app: App, db: Database, queued: TuningRound, bundle: Bundle) -> RoundR
     shutil.copytree(bundle.folder, folder / "bundle")
     watch = Watch(db, queued, lambda share, note: None)
     _measure_here(app, folder, watch)
-    with opponents(app, db, queued, bundle, watch) as (rows, answer):
+    with opponents(app, db, queued, bundle, watch) as (rows, answer, prove):
         result = judge_round(
             folder / "bundle",
             folder / "out",
@@ -149,4 +150,5 @@ def _work(app: App, db: Database, queued: TuningRound, bundle: Bundle) -> RoundR
             answer=answer,
             cancelled=watch.cancelled,
         )
-        return with_learned(app, db, queued, bundle, result, answer)
+        result = with_learned(app, db, queued, bundle, result, answer)
+        return replace(result, proof=prove())

@@ -11,6 +11,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from assistant.app import App
+from assistant.caps import in_words, left_out
 from assistant.dials import with_own_dials
 from assistant.engines.choose import best_engine, engine_beside, has_cuda, judging_engine
 from assistant.engines.remote_place import remote_place
@@ -89,7 +90,11 @@ def plan_round(
     config = _config(app, workspace, asked)
     with closing(app.db()) as db:
         found, too_long = fitting(app, lessons(app, db, workspace))
-        taught = _taught(app, db, workspace, found, config.objective)
+        capped = in_words(left_out(db, workspace), workspace.settings.outside_cap)
+        try:
+            taught = _taught(app, db, workspace, found, config.objective)
+        except BadInput as error:
+            raise BadInput(" ".join((str(error), *capped))) from None
         config = replace(config, objective=taught.objective)
         replayable = replay_count(db, workspace)
         known = pace(app, db, config)
@@ -124,7 +129,7 @@ def plan_round(
         lessons=chosen.lessons,
         judged=taught.judged,
         start=chosen.adapter,
-        notes=(taught.why, *too_long, *taught.too_long, *chosen.notes, *writes),
+        notes=(taught.why, *capped, *too_long, *taught.too_long, *chosen.notes, *writes),
         measured=known.source,
         served_by=_served_by(app, chosen.config.method),
     )

@@ -16,12 +16,13 @@ from sqlite_utils import Database
 
 from assistant.app import App
 from assistant.lessons import Lesson
+from assistant.signing import trusted
 from storage import rounds
 from storage.adapters import adapter as adapter_row
 from storage.adapters import serving_adapter
 from storage.errors import BadInput, Refused
 from storage.records import Adapter, Workspace
-from tuning.adapter_files import CONFIG, AdapterRefused, verify_adapter
+from tuning.adapter_files import CONFIG, AdapterRefused
 from tuning.config import RoundConfig
 
 SHAPE = (
@@ -93,7 +94,7 @@ def _wanted(app: App, db: Database, workspace: Workspace, wanted: str) -> Adapte
         raise Refused(
             f"Adapter {known.id} is tainted, it learned what was erased: use `--from base`."
         )
-    _verify(app, known)
+    _verify(app, db, known)
     return known
 
 
@@ -103,16 +104,14 @@ def _serving(app: App, db: Database, workspace: Workspace) -> tuple[Adapter | No
     if known is None:
         return None, "no adapter serves that could be taught on"
     try:
-        _verify(app, known)
+        _verify(app, db, known)
     except AdapterRefused as error:
         return None, f"adapter {known.id} cannot be taught on ({error.reason})"
     return known, ""
 
 
-def _verify(app: App, known: Adapter) -> None:
-    verify_adapter(
-        app.adapter_folder(known.id), app.base.fingerprint, expected_manifest=known.manifest_hash
-    )
+def _verify(app: App, db: Database, known: Adapter) -> None:
+    trusted(app.settings, db, known, app.adapter_folder(known.id), app.base.fingerprint)
 
 
 def _from_adapter(

@@ -25,8 +25,10 @@ from assistant.learned import with_learned
 from assistant.lesson_rows import training_rows
 from assistant.lessons import sentinel_cases, sentinel_choices
 from assistant.opponents import OnProgress, Watch, opponents
+from assistant.proving import put_made_proof
 from assistant.replay import replay_rows
 from assistant.round_plan import RoundPlan, plan_round
+from assistant.signing import sign_made
 from assistant.writer import write
 from assistant.written import counts_of, note_of
 from storage import adapters, jobs, rounds
@@ -313,7 +315,7 @@ def _train_and_judge(
 ) -> RoundResult:
     folder = app.datadir.rounds / str(queued.id)
     parent = queued.start_adapter_id
-    with opponents(app, db, queued, bundle, watch) as (rows, answer):
+    with opponents(app, db, queued, bundle, watch) as (rows, answer, prove):
         result = run_round(
             bundle.folder,
             folder / "out",
@@ -326,6 +328,7 @@ def _train_and_judge(
             cancelled=watch.cancelled,
         )
         result = with_learned(app, db, queued, bundle, result, answer)
+        result = replace(result, proof=prove())
     return replace(result, notes=(*notes, *result.notes))
 
 
@@ -352,6 +355,9 @@ def _record(
             metrics=result.scores,
         )
         note_learned(db, made.id, result.learned)
+        sign_made(app.settings, db, made.id)
+        if result.proof is not None:
+            put_made_proof(app, db, made.id, result.proof)
         _move(result.adapter, app.adapter_folder(made.id))
         rounds.finish_round(
             db,

@@ -18,6 +18,7 @@ from assistant.commands.documents import sync
 from assistant.control import control_socket
 from assistant.crawl_schedule import start_crawls
 from assistant.logs import set_up_logs
+from assistant.proving import last_good
 from assistant.resumption import resume_killed
 from assistant.schedule import Refusals, start_due
 from assistant.settings import Settings
@@ -193,6 +194,7 @@ def _load_adapter(app: App, adapter_id: int) -> None:
         app.load_adapter(adapter_id)
     except ApprenticeError as error:
         log.error("adapter %d does not serve: %s", adapter_id, error)
+        last_good(app, adapter_id, error)
 
 
 def _stopped(stops: "SimpleQueue[int]") -> bool:

@@ -74,6 +74,9 @@ class Settings(BaseSettings):
     for each request and reply."""
     log_details: bool = False
     """Also the text of unforeseen errors, which may quote what somebody wrote."""
+    signing_key: str = ""
+    """The file with the key that signs adapters, outside the data directory; made at first use.
+    "": ~/.config/apprentice/signing.key; off: adapters are not signed."""
     access: Literal["", "public", "members", "embed"] = ""
     """What the default workspace's access is set to at each start ("": left as it is)."""
 

@@ -222,7 +222,10 @@ SHOWS: dict[str, Show] = {
     "ask": Show(text=_answer, after=_below),
     "feedback import": DONE,
     "feedback list": Show(
-        columns=("id", "status", "rating", "question", "answer", "correction", "contributor"),
+        columns=(
+            *("id", "status", "rating", "question", "answer", "correction", "contributor"),
+            "flags",
+        ),
         empty="There is no such feedback.",
     ),
     "feedback show": DONE,
@@ -268,6 +271,7 @@ SHOWS: dict[str, Show] = {
     ),
     "adapters promote": _line("Adapter {adapter} serves."),
     "adapters rollback": _line("Now serving in {workspace}: {serving}."),
+    "adapters sign": _line("Adapter {adapter} is verified and signed."),
     "adapters delete": _line("Adapter {adapter} is deleted."),
     "adapters import": Show(text=_imported),
     "adapters push": _line("Adapter {adapter} is at {place}."),

@@ -86,6 +86,7 @@ VERBS: dict[str, Verb] = {
     "adapters compare": Verb("adapters:compare"),
     "adapters promote": Verb("adapters:promote"),
     "adapters rollback": Verb("adapters:rollback"),
+    "adapters sign": Verb("adapters:sign"),
     "adapters delete": Verb("adapters:delete"),
     "adapters export": Verb("adapters:export"),
     "adapters import": Verb("adapters:import_folder"),

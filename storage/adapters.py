@@ -236,19 +236,31 @@ def taint(db: Database, adapter_ids: Sequence[int], *, actor: str) -> dict[int, 
         return {known.workspace_id: _stand_in(db, known, actor) for known in stopped}
 
 
-def _stand_in(db: Database, tainted: Adapter, actor: str) -> int | None:
-    """Lets the next best serve after the serving one was tainted; None for the base."""
-    chosen = _pop(db, tainted.workspace_id)
+def _stand_in(db: Database, gone: Adapter, actor: str) -> int | None:
+    """Lets the next best serve in place of a serving one that may no more; None for the base."""
+    chosen = _pop(db, gone.workspace_id)
     if chosen is None:
-        chosen = _passed(db, tainted)
+        chosen = _passed(db, gone)
         if chosen is not None:
-            workspace_id = tainted.workspace_id
+            workspace_id = gone.workspace_id
             insert(db, "servings", workspace_id=workspace_id, adapter_id=chosen, actor=actor)
     if chosen is not None:
         _set_status(db, chosen, "serving")
-    detail = {"from": tainted.id, "to": chosen}
-    audit(db, actor, "adapter replaced", f"workspace:{tainted.workspace_id}", detail)
+    detail = {"from": gone.id, "to": chosen}
+    audit(db, actor, "adapter replaced", f"workspace:{gone.workspace_id}", detail)
     return chosen
+
+
+def let_last_good_serve(db: Database, bad: Adapter) -> Adapter | None:
+    """Reject an adapter whose weights are not to be trusted; the one that served before it serves.
+
+    Returns what serves now, None for the base; one that did not serve is only rejected.
+    """
+    with write_transaction(db):
+        _set_status(db, bad.id, "rejected")
+        if bad.status == "serving":
+            _stand_in(db, bad, "system")
+    return serving_adapter(db, bad.workspace_id)
 
 
 def _passed(db: Database, like: Adapter) -> int | None:

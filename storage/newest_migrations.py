@@ -206,3 +206,39 @@ def m030_avatars(db: Database) -> None:
         png blob not null
     ) strict;
     """)
+
+
+@migrations()
+def m031_signed_and_proved_adapters(db: Database) -> None:
+    """By which key an adapter's row and files were signed, and what each engine says by it."""
+    db.executescript(f"""
+    create table adapter_signatures (
+        adapter_id integer primary key references adapters(id) on delete cascade,
+        key text not null, -- which one: a hash of it
+        signature text not null,
+        signed_at text not null default ({NOW})
+    ) strict;
+    create table adapter_proofs (
+        adapter_id integer not null references adapters(id) on delete cascade,
+        engine text not null,
+        proof text not null,
+        signature text not null, -- '': signatures were off
+        made_at text not null default ({NOW}),
+        primary key (adapter_id, engine)
+    ) strict, without rowid;
+    """)
+
+
+@migrations()
+def m032_outside_feedback(db: Database) -> None:
+    """What strangers gave is found by itself; `freed_feedback`: a reviewer looked at that row, so
+    no cap of a round leaves it out."""
+    db.executescript(f"""
+    create index feedback_outside on feedback(workspace_id, status, id)
+        where origin in ('widget', 'api');
+    create table freed_feedback (
+        feedback_id integer primary key references feedback(id) on delete cascade,
+        reviewer text not null,
+        freed_at text not null default ({NOW})
+    ) strict;
+    """)

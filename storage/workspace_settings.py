@@ -44,6 +44,10 @@ class WorkspaceSettings:
     tune_after: int = 0
     """Start a round by itself after this many newly approved corrections (0: never). Thumbs and
     preferences are learned along, but start none: nothing could judge a round by them."""
+    outside_cap: int = 3
+    """Corrections and thumbs of one contributor from outside (website, API) that a round takes, of
+    those that were approved several at once; with it, of those that share an odd phrase, two
+    (0: all of them). What was approved by itself, or reworded, is always taken."""
     schedule: str = ""
     """When rounds start by themselves: a crontab line or "every N"; "": by `tune_after`."""
     idle_hours: str = ""

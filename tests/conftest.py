@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from storage.datadir import DataDir, open_datadir
 from storage.models import BaseModel
 
 os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")  # as the command line does, for it and for us
+SIGNING = tempfile.TemporaryDirectory(prefix="signing-")  # servers of whole modules sign here too
+os.environ["APPRENTICE_SIGNING_KEY"] = f"{SIGNING.name}/signing.key"
 
 
 @pytest.fixture(autouse=True)

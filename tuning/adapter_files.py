@@ -32,7 +32,7 @@ PARITY = "parity.json"
 """Lies in an exported folder: what it was asked, and what it answered. Never loaded."""
 NOTES = "<!-- release notes -->"
 """Where the release notes begin in the card."""
-_PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt")
+PICKLES = (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".npy", ".npz", ".joblib", ".dill")
 SAME_NAMES = {"llama", "mistral", "qwen2", "qwen3", "gemma", "gemma2", "phi3", "smollm3", "olmo2"}
 """Kinds of bases whose files name their weights as transformers names the modules."""
 
@@ -209,7 +209,7 @@ def _read_manifest(folder: Path, expected: str | None) -> Manifest:
 
 def _verify_files(folder: Path, manifest: Manifest) -> None:
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in _PICKLES:
+        if path.suffix.lower() in PICKLES:
             raise AdapterRefused(folder, "pickle", f"{path.name} could run code when loaded")
         known = path.name in {*manifest.files, MANIFEST, PARITY}
         if not known and not path.name.startswith((GGUF, f".{GGUF}")):

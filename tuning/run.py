@@ -55,6 +55,8 @@ class RoundResult:
     """What a person should know of how the training went, such as that memory ran out."""
     changes: tuple[str, ...] = ()
     """The release notes in short, figures only; the whole of them is in the adapter's card."""
+    proof: Mapping[str, Any] | None = None
+    """What the engine that judged says by the adapter; None: it was not asked, or cannot tell."""
     learned: tuple[int, ...] = ()
     """The feedback whose own questions the promoted candidate answered right unaided."""
 

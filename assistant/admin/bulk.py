@@ -10,6 +10,7 @@ from assistant.admin.feedback_view import label
 from assistant.chat_view import one_line
 from assistant.review import Reviews
 from assistant.security import may_review
+from assistant.suspicion import flags
 from storage.errors import BadInput
 from storage.feedback import reject
 from storage.records import Feedback
@@ -63,9 +64,9 @@ class BulkForm:
     ) -> Updates:
         """Approve each as it was written; one that a reviewer should look at first is left."""
         reviews = Reviews(self._app, desk.db, desk.workspace)
-        left, done = [], 0
+        left, done, odd = [], 0, flags(desk.db, desk.workspace)
         for item in _ticked(desk, ticked):
-            if why := _open(item, reviews):
+            if why := _open(item, reviews) or "".join(odd.get(item.id, ())[:1]):
                 left.append(f"#{item.id} {why}")
                 continue
             text = item.approved_correction

@@ -1,5 +1,6 @@
 """The review queue: what people wanted instead, approved, edited or rejected by a reviewer."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import gradio as gr
@@ -18,11 +19,13 @@ from assistant.admin.desk import (
 from assistant.admin.feedback_view import detail, notes
 from assistant.admin.override import OverrideForm
 from assistant.admin.paraphrases import ParaphraseForm
-from assistant.admin.queue_list import STALE, Listed, QueueList, page_of
+from assistant.admin.queue_filters import FLAGGED, STALE
+from assistant.admin.queue_list import Listed, QueueList, page_of
 from assistant.admin.reasons import ReasonsForm
 from assistant.admin.tables import LOADING
 from assistant.review import Reviews
 from assistant.security import may_review, may_see
+from assistant.suspicion import flags
 from storage.conversations import message
 from storage.drafted_questions import may_reword
 from storage.errors import NotFound
@@ -144,12 +147,13 @@ class FeedbackTab:
 
     def _show(self, desk: Desk, listed: Listed, chosen: int | None = None) -> Updates:
         stale = stale_feedback(desk.db, desk.workspace.id)
-        page = page_of(desk, listed, stale)
+        odd = flags(desk.db, desk.workspace)
+        page = page_of(desk, listed, odd if listed.status == FLAGGED else stale)
         ids = [item.id for item in page.items]
         chosen = chosen if chosen in ids else (ids[0] if ids else None)
         return {
-            **self.list.show(desk, listed, page, chosen, len(stale)),
-            **self._row(desk, chosen, stale=listed.status == STALE),
+            **self.list.show(desk, listed, page, chosen, (len(stale), len(odd))),
+            **self._row(desk, chosen, odd.get(chosen or 0, ()), stale=listed.status == STALE),
             **self.bulk.show(desk, page.items),
         }
 
@@ -184,7 +188,9 @@ class FeedbackTab:
         listed, said = self.list.look_further(desk, Listed(status, None, why, words), looked_to)
         return self._show(desk, listed) if listed else said
 
-    def _row(self, desk: Desk, chosen: int | None, *, stale: bool) -> Updates:
+    def _row(
+        self, desk: Desk, chosen: int | None, odd: Sequence[str] = (), *, stale: bool
+    ) -> Updates:
         if chosen is None:
             nothing = {self.shown: "Nothing here.", self.told: ""}
             return {
@@ -207,7 +213,7 @@ class FeedbackTab:
         unnamed = item.status != "approved" and item.group == default_group(item.question)
         return {
             self.shown: said,
-            self.told: notes(review, stale_passages(desk.db, desk.workspace.id, item.id)),
+            self.told: notes(review, stale_passages(desk.db, desk.workspace.id, item.id), odd),
             **self._closed(visible=may_review(desk.person)),
             **self.reasons.show(desk, item),
             **self.override.show(desk, item),
@@ -314,6 +320,7 @@ class FeedbackTab:
             group=need or None,
             despite_check=reason,
             question=question,
+            alone=True,
         )
         reviews.close()
         return self._go_on(desk, listed, following)

@@ -44,9 +44,12 @@ def detail(
     return f'<div class="detail">{"".join(parts)}</div>'
 
 
-def notes(review: Review, stale: Sequence[StalePassage] = ()) -> str:
-    """What the reviewer should know before approving, and which passages have changed since."""
-    told = []
+def notes(review: Review, stale: Sequence[StalePassage] = (), odd: Sequence[str] = ()) -> str:
+    """What the reviewer should know before approving, and which passages have changed since.
+
+    `odd` is what is unusual about where it came from.
+    """
+    told = [one_line(text) for text in odd]
     if review.never:
         told.append(f"It cannot be approved: {one_line(review.never)}.")
     if review.fault:

@@ -85,6 +85,8 @@ def _counts(found: Overview) -> str:
         _at_most(found.feedback[key], COUNTED) for key in ("new", "quarantined", "approved")
     )
     serving = f"adapter {found.serving}" if found.serving else "the base model"
+    if found.unproved:
+        serving += f". {found.unproved}"
     return facts(
         [
             ("Conversations in 30 days", _at_most(found.conversations, MOST)),

@@ -1,6 +1,6 @@
 """The list of the review queue: its filters, the search, a page of it and the way to the next."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple
@@ -10,9 +10,11 @@ from sqlite_utils import Database
 
 from assistant.admin.desk import Desk, Updates
 from assistant.admin.feedback_view import STATUS_NAMES, day_and_time, label
+from assistant.admin.queue_filters import FLAGGED, STALE, filters
 from assistant.admin.reasons import reason_filter
 from assistant.security import may_review
-from storage.feedback import COUNTED, count_feedback, feedback, list_feedback
+from assistant.suspicion import flags
+from storage.feedback import count_feedback, feedback, list_feedback
 from storage.feedback_search import (
     FAR,
     NEAR,
@@ -27,8 +29,6 @@ from storage.stale import stale_feedback
 
 PAGE = 100
 """Rows in the list at once."""
-STALE = "stale"
-"""A filter beside the statuses: approved, and made from passages that have changed since."""
 LONGEST_SEARCH = 200
 KEYS = '<p class="note">Keys: j next, k back, a approve, e edit, r reject, / search</p>'
 """What `ui/admin.js` listens to."""
@@ -92,14 +92,14 @@ class QueueList:
         }
 
     def show(
-        self, desk: Desk, listed: Listed, page: Page, chosen: int | None, stale: int
+        self, desk: Desk, listed: Listed, page: Page, chosen: int | None, apart: tuple[int, int]
     ) -> Updates:
-        """A page, with the row that is chosen in it; `stale` counts those of the workspace."""
+        """A page, with the row that is chosen in it; `apart` counts the stale and the flagged."""
         counts = count_feedback(desk.db, desk.workspace.id)
         looked = page.looked
         return {
             self.status: gr.update(
-                choices=_filters(counts, stale, listed.status), value=listed.status
+                choices=filters(counts, *apart, listed.status), value=listed.status
             ),
             self.before: listed.before,
             self.rows: gr.update(
@@ -140,12 +140,12 @@ class QueueList:
         }
 
 
-def page_of(desk: Desk, listed: Listed, stale: Sequence[int] | None = None) -> Page:
-    """The page that `listed` says; `stale` are the workspace's stale rows, if they are known."""
+def page_of(desk: Desk, listed: Listed, ids: Iterable[int] | None = None) -> Page:
+    """The page that `listed` says; `ids` are all the stale or the flagged rows, if known."""
     given: dict[str, Any] = {"before_id": listed.before, "reason": listed.why or None}
     given |= {"status": listed.status, "limit": PAGE + 1}
-    if listed.status == STALE:
-        found = list(islice(_stale(desk, listed, stale), PAGE + 1))
+    if listed.status in (STALE, FLAGGED):
+        found = list(islice(_picked(desk, listed, ids), PAGE + 1))
     elif words_of(listed.text):
         looked = search_feedback(desk.db, desk.workspace.id, listed.text, look=NEAR, **given)
         return Page(looked.items[:PAGE], len(looked.items) > PAGE, looked)
@@ -154,9 +154,12 @@ def page_of(desk: Desk, listed: Listed, stale: Sequence[int] | None = None) -> P
     return Page(found[:PAGE], len(found) > PAGE)
 
 
-def _stale(desk: Desk, listed: Listed, stale: Sequence[int] | None) -> Iterator[Feedback]:
-    """Those made from passages that have changed, the newest first."""
-    ids = stale_feedback(desk.db, desk.workspace.id) if stale is None else stale
+def _picked(desk: Desk, listed: Listed, ids: Iterable[int] | None) -> Iterator[Feedback]:
+    """Of the stale or the flagged those that the filters let through, the newest first."""
+    if ids is None:
+        odd = listed.status == FLAGGED
+        where = desk.workspace
+        ids = flags(desk.db, where) if odd else stale_feedback(desk.db, where.id)
     sought, why = words_of(listed.text), listed.why
     for id in ids:
         if listed.before is None or id < listed.before:
@@ -164,16 +167,6 @@ def _stale(desk: Desk, listed: Listed, stale: Sequence[int] | None) -> Iterator[
             given = not why or why in item.reasons + item.review_reasons
             if given and has_words(searched_text(item), sought):
                 yield item
-
-
-def _filters(counts: dict[str, int], stale: int, shown: str) -> list[tuple[str, str]]:
-    """The statuses with how many there are; stale ones only where there are some."""
-    filters = [(f"{name} ({_counted(counts[key])})", key) for key, name in STATUS_NAMES.items()]
-    return [*filters, (f"Stale ({stale})", STALE)] if stale or shown == STALE else filters
-
-
-def _counted(count: int) -> str:
-    return f"{count}+" if count == COUNTED else str(count)
 
 
 def _told(db: Database, looked: Found) -> str:

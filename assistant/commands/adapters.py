@@ -80,6 +80,20 @@ def promote(app: App, *, id: int, reason: str | None = None) -> Iterator[Event]:
         yield {"adapter": known.id, "status": known.status}
 
 
+def sign(app: App, *, ids: list[int]) -> Iterator[Event]:
+    """Trust adapters as they are on this disk: verified, signed by this machine's key, audited.
+
+    For a new machine or a lost key, and after looking at one whose answers were not as proved.
+    """
+    from assistant.signing import sign_anew
+
+    with closing(app.db()) as db:
+        for known in [adapters.adapter(db, id) for id in ids]:
+            sign_anew(app.settings, db, known, app.adapter_folder(known.id), actor())
+            app.forget_adapter(known.id)
+            yield {"adapter": known.id, "status": known.status, "signed": True}
+
+
 def rollback(app: App, *, workspace: str) -> Iterator[Event]:
     """Let what served before serve again: an adapter, or the base model."""
     with closing(app.db()) as db:

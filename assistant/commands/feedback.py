@@ -17,6 +17,7 @@ from assistant.commands.who import actor
 from assistant.feedback_reasons import named_reason
 from assistant.prompt import build_messages
 from assistant.review import Reviews
+from assistant.suspicion import flags
 from assistant.verbs import Event
 from storage import feedback, pairs
 from storage.copies import record_copy
@@ -38,21 +39,29 @@ def list_some(
     limit: int,
     reason: str | None = None,
     search: str | None = None,
+    flagged: bool = False,
 ) -> Iterator[Event]:
     """The newest feedback, newest first; with a `reason`, what it was given for by anybody.
 
     With words in `search`, what has them all in question, answers or comment, however old it is.
+    `flags` says what is odd about what came from outside; `flagged` lists only such. BadInput for
+    `flagged` together with another filter.
     """
     why = named_reason(reason) if reason else None
+    if flagged and (status or why or search is not None):
+        raise BadInput("--flagged lists all that is odd and waits: leave the other filters out.")
     wanted: dict[str, Any] = {"status": status, "limit": limit, "reason": why}
     with closing(app.db()) as db:
-        id = workspace_named(db, workspace).id
-        if search is None:
-            found = feedback.list_feedback(db, id, **wanted)
+        found = workspace_named(db, workspace)
+        odd = flags(db, found)
+        if flagged:
+            picked = [feedback.feedback(db, id) for id in list(odd)[:limit]]
+        elif search is None:
+            picked = feedback.list_feedback(db, found.id, **wanted)
         else:
-            found = search_feedback(db, id, _words(search), look=None, **wanted).items
-        for item in found:
-            yield asdict(item)
+            picked = search_feedback(db, found.id, _words(search), look=None, **wanted).items
+        for item in picked:
+            yield {**asdict(item), "flags": list(odd.get(item.id, ()))}
 
 
 def _words(search: str) -> str:
@@ -106,7 +115,8 @@ def approve(
                 item, correction, question
             )  # a check takes seconds: not while others cannot write
         with write_transaction(db):
-            done = [reviews.approve(item, reviewer=actor(), **said) for item in items]
+            alone = len(items) == 1
+            done = [reviews.approve(item, reviewer=actor(), alone=alone, **said) for item in items]
         reviews.close()
     for item, review in done:
         yield from ({"warning": f"feedback {item.id}: {text}"} for text in review.warnings)
@@ -129,6 +139,7 @@ def show(app: App, *, workspace: str, id: int) -> Iterator[Event]:
         review = Reviews(app, db, found).look(item)
         yield {
             **asdict(item),
+            "flags": list(flags(db, found).get(item.id, ())),
             "same_as": item.same_as or review.same_as,
             "suggested_group": review.group,
             "check": review.check,

@@ -1,44 +1,16 @@
 """Which engine answers by which adapter, and that a broken one changes nothing for the others."""
 
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 from safetensors.numpy import load_file, save_file
 
 from assistant.app import open_app
 from assistant.reply import Done, ReplyOptions, reply
-from storage.adapters import add_adapter
 from storage.conversations import start_conversation
 from storage.errors import BadInput
-from tests.tiny import make_tiny_adapter
-from tuning.adapter_files import AdapterRefused, manifest_hash, save_adapter
-
-
-def made(app, workspace, kind, scratch: Path, seed=1):
-    """The id of an adapter of this kind in the workspace."""
-    weights = make_tiny_adapter(app.base, scratch / f"{kind}{seed}", seed=seed, kind=kind)
-    folder = scratch / f"saved-{kind}{seed}"
-    save_adapter(
-        weights,
-        folder,
-        base_fingerprint=app.base.fingerprint,
-        method=kind,
-        round_id=None,
-        metrics={},
-    )
-    with closing(app.db()) as db:
-        row = add_adapter(
-            db,
-            workspace.id,
-            round_id=None,
-            parent_id=None,
-            base_fingerprint=app.base.fingerprint,
-            method=kind,
-            manifest_hash=manifest_hash(folder),
-        )
-    folder.rename(app.adapter_folder(row.id))
-    return row.id
+from tests.made_adapter import made
+from tuning.adapter_files import AdapterRefused
 
 
 def asked(app, workspace, adapter):

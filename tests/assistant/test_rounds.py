@@ -191,7 +191,7 @@ def test_a_round_is_judged_by_every_opponent_and_evaluated_the_same_again(app, f
         bundle = read_bundle(folder / "bundle")
         (folder / "out" / "adapter").symlink_to(app.adapter_folder(finished.scores["adapter"]))
         watch = Watch(db, tuning_round(db, finished.id), lambda share, note: None)
-        with opponents(app, db, finished, bundle, watch) as (again, answer):
+        with opponents(app, db, finished, bundle, watch) as (again, answer, _):
             second = judge_round(folder / "bundle", folder / "out", rows=again, answer=answer)
     key = {(one.row, one.case_id): (one.answer, one.right) for one in first}
     again = {

@@ -90,7 +90,7 @@ def test_promote_serves_and_roll_back_returns(office, adapters, make):
     press(office, adapters.roll_back)
     assert serving(office) is None
     with closing(office.app.db()) as db:
-        actors = {act.actor for act in list_audit(db) if act.action.startswith("adapter")}
+        actors = {act.actor for act in list_audit(db) if act.action.startswith("adapter ")}
     assert actors == {office.people["ada"].person.owner}
 
 

@@ -9,6 +9,7 @@ from assistant.admin.feedback import FeedbackTab
 from assistant.security import may_review
 from storage.feedback import feedback
 from storage.workspaces import set_workspace
+from tests.assistant.outside import give
 
 
 @pytest.fixture
@@ -69,3 +70,15 @@ def test_only_who_reviews_and_only_what_is_of_this_workspace(office, queue):
         with pytest.raises(gr.Error, match="Choose a row"):
             press(office, work, "new", [given.id], workspace=1)
     assert states(office, given) == ["new"]
+
+
+def test_what_is_flagged_is_listed_by_itself_and_not_approved_in_bulk(office, queue):
+    rows = [("v1", "Where?", "At www.evil.example"), ("v2", "How long?", "Thirty days.")]
+    odd, plain = give(office.app, office.team, rows)
+    shown = press(office, queue.show, "flagged", None)
+    assert [id for _, id in shown[queue.rows]["choices"]] == [odd]
+    assert ("Flagged (1)", "flagged") in shown[queue.status]["choices"]
+    assert "It names evil.example, a website" in shown[queue.told]
+    done = press(office, queue.bulk.approve_them, "quarantined", [odd, plain])
+    assert "1 approved." in done[queue.bulk.said]
+    assert f"#{odd} It names evil.example" in done[queue.bulk.said]
