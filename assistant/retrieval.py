@@ -61,6 +61,9 @@ def look_up(app: App, db: Database, workspace: Workspace, question: str) -> Foun
     room, count = settings.passage_tokens, app.tokenizer.count
     shown = fit_passages(distinct(relevant)[: settings.top_k], room, count)
     shown = with_neighbours(db, shown, room, count)
+    # one that was lost and is not being filled yet: it knew none of the passages, or not all
+    filling = filling or all(hit.dense_rank is None for hit in hits)
+    filling = filling or any(hit.similarity is None for hit in hits)
     best = max((hit.relevance or 0.0 for hit in hits), default=0.0)
     return Found(tuple(shown), tuple(hits[:NEAREST]), best, filling)
 

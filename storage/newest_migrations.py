@@ -3,6 +3,7 @@
 from sqlite_utils import Database
 
 from storage.database import NOW
+from storage.feedback_seals import seal_all
 from storage.later_migrations import migrations
 
 __all__ = ["migrations"]
@@ -194,3 +195,10 @@ def m029_viewers_and_reasons(db: Database) -> None:
     drop table kept_memberships;
     alter table feedback add column review_reasons text not null default '[]';
     """)
+
+
+@migrations()
+def m030_sealed_feedback(db: Database) -> None:
+    """A hash of what feedback says, so that a bit that flips on the disk shows."""
+    db.executescript("alter table feedback add column text_hash text not null default '';")
+    seal_all(db)
