@@ -28,6 +28,14 @@ BUSY_SECONDS = 10.0
 NOW = "strftime('%Y-%m-%dT%H:%M:%fZ','now')"
 """SQL for the time now: ISO 8601 UTC with milliseconds. The house has this one clock."""
 
+_LAST = "(select at from audit order by id desc limit 1)"
+LATEST = f"max({NOW}, coalesce({_LAST}, ''))"
+"""SQL for the time now, never before the newest act's: a clock that was set back turns no order of
+two acts round."""
+NEXT = f"max({NOW}, coalesce(strftime('%Y-%m-%dT%H:%M:%fZ', {_LAST}, '+0.001 seconds'), ''))"
+"""SQL for a time after the newest act's. What is reviewed, taught, copied and erased compares by
+these two; all else is by `NOW`."""
+
 _SETTINGS = """
 pragma synchronous = full;
 pragma foreign_keys = on;

@@ -13,7 +13,7 @@ from sqlite_utils import Database
 
 from storage.attachments import refuse_made_with_files
 from storage.audit import audit
-from storage.database import NOW, insert, one, rows, write, write_transaction
+from storage.database import NEXT, insert, one, rows, write, write_transaction
 from storage.duplicates import leave_duplicates, put_duplicate
 from storage.errors import BadInput, NotFound, Refused
 from storage.feedback_seals import seal
@@ -341,7 +341,7 @@ def _review(
     write(
         db,
         f"""update feedback set status = ?, reviewer = ?, approved_correction = ?, "group" = ?,
-        reviewed_at = {NOW} where id = ?""",
+        reviewed_at = {NEXT} where id = ?""",
         status,
         clean(reviewer),
         chosen,

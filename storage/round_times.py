@@ -17,12 +17,18 @@ TAUGHT = "json_extract(r.config, '$.imported') is null"
 TRAINED_HERE = f"{TAUGHT} and json_extract(r.config, '$.trained_elsewhere') is null"
 
 
-def last_start(db: Database, workspace_id: int) -> str | None:
-    """When the workspace's newest training was asked for; None before the first."""
+def last_start(db: Database, workspace_id: int, until: str = "9") -> str | None:
+    """When the workspace's newest training was asked for; None before the first.
+
+    One after `until` (ISO, UTC; "9": any) does not count: the clock was set back since.
+    """
     row = one(
         db,
-        f"select max({MADE_AT}) as at from rounds r where r.workspace_id = ? and {TAUGHT}",
+        f"""select max(min({MADE_AT}, j.created_at)) as at
+        from rounds r join jobs j on j.id = r.job_id
+        where r.workspace_id = ? and {TAUGHT} and min({MADE_AT}, j.created_at) <= ?""",
         workspace_id,
+        until,
     )
     return row["at"] if row else None
 
