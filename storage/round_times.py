@@ -20,15 +20,16 @@ TRAINED_HERE = f"{TAUGHT} and json_extract(r.config, '$.trained_elsewhere') is n
 def last_start(db: Database, workspace_id: int, until: str = "9") -> str | None:
     """When the workspace's newest training was asked for; None before the first.
 
-    One after `until` (ISO, UTC; "9": any) does not count: the clock was set back since.
+    A time after `until` (ISO, UTC; "9": any) was noted before the clock was set back; then that of
+    the job counts, which no other order hangs on.
     """
     row = one(
         db,
-        f"""select max(min({MADE_AT}, j.created_at)) as at
+        f"""select max(case when {MADE_AT} <= ? then {MADE_AT}
+            when j.created_at <= ? then j.created_at end) as at
         from rounds r join jobs j on j.id = r.job_id
-        where r.workspace_id = ? and {TAUGHT} and min({MADE_AT}, j.created_at) <= ?""",
-        workspace_id,
-        until,
+        where r.workspace_id = ? and {TAUGHT}""",
+        *(until, until, workspace_id),
     )
     return row["at"] if row else None
 
