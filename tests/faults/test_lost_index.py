@@ -42,17 +42,14 @@ def shop(app, workspace, folder: Path, documents: int, sentences: int = 1):
 
 def found(app, workspace):
     """What is found for each question: ids and scores."""
+    asked = [f"What does the {thing} in {place} lift?" for thing in THINGS for place in PLACES[:2]]
     with closing(app.db()) as db:
-        asked = [
-            f"What does the {thing} in {place} lift?" for thing in THINGS for place in PLACES[:2]
-        ]
         parts = (db, app.index, app.lexical, app.embedder, workspace.id)
-        return {
-            question: [
-                (hit.chunk_id, round(hit.score, 6)) for hit in search(*parts, question, top_k=5)
-            ]
-            for question in asked
-        }
+        hits = {question: search(*parts, question, top_k=5) for question in asked}
+    return {
+        question: [(hit.chunk_id, round(hit.score, 6)) for hit in several]
+        for question, several in hits.items()
+    }
 
 
 def answered(app, workspace):
