@@ -1,6 +1,7 @@
 """What is found for a question: passages of the documents, and near corrections as examples."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlite_utils import Database
@@ -61,11 +62,14 @@ def look_up(app: App, db: Database, workspace: Workspace, question: str) -> Foun
     room, count = settings.passage_tokens, app.tokenizer.count
     shown = fit_passages(distinct(relevant)[: settings.top_k], room, count)
     shown = with_neighbours(db, shown, room, count)
-    # one that was lost and is not being filled yet: it knew none of the passages, or not all
-    filling = filling or all(hit.dense_rank is None for hit in hits)
-    filling = filling or any(hit.similarity is None for hit in hits)
     best = max((hit.relevance or 0.0 for hit in hits), default=0.0)
-    return Found(tuple(shown), tuple(hits[:NEAREST]), best, filling)
+    return Found(tuple(shown), tuple(hits[:NEAREST]), best, filling or _unindexed(hits))
+
+
+def _unindexed(hits: Sequence[Passage]) -> bool:
+    """Whether the index knew none of what was found, or not all: it was lost a moment ago."""
+    known = any(hit.dense_rank is not None for hit in hits)
+    return not known or any(hit.similarity is None for hit in hits)
 
 
 def examples_for(
