@@ -73,6 +73,7 @@ bench-skills: $(READY)
 	@test -n "$(CASES)" || { echo "make bench-skills CASES=FOLDER: a folder with the skills' data"; exit 2; }
 	$(BIN)/python -m tests.benchmarks.bench_skills --cases $(CASES)
 
+# The long forms; ends with a table of promise, trials and failures (tests/bars.py)
 soak: $(READY)
 	$(BIN)/python -m pytest -m slow -p no:cacheprovider tests
 

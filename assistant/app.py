@@ -271,9 +271,11 @@ def open_app(settings: Settings, *, progress: Progress | None = None) -> Iterato
     datadir = open_datadir(settings.data)
     with own(datadir):
         app = App(settings, datadir, progress)
+        # open until the end: with no connection left SQLite removes its log, and on a full disk the
+        # next reader could not make it again
         with closing(app.db()) as db:
             do_planned_switch(db, app.fixed_base)
-        try:
-            yield app
-        finally:
-            app.close()
+            try:
+                yield app
+            finally:
+                app.close()

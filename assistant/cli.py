@@ -11,6 +11,7 @@ refusal; 130 stopped by Ctrl-C.
 """
 
 import os
+import sqlite3
 import sys
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,14 @@ def main(argv: list[str] | None = None) -> int:
         from assistant.printing import plain
 
         print(f"apprentice: {plain(error)}", file=sys.stderr)
+        return 2
+    except sqlite3.DatabaseError as error:
+        from storage.database import is_damage
+
+        if not is_damage(error):
+            raise  # a fault of ours
+        said = f"The database is damaged ({error}): `apprentice doctor` says what to do."
+        print(f"apprentice: {said}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("apprentice: stopped.", file=sys.stderr)

@@ -30,8 +30,10 @@ from storage.database import faults, open_database, rows
 from storage.datadir import DataDir, DataDirBusy, open_datadir, own
 from storage.erasure import list_erasures
 from storage.errors import ApprenticeError
+from storage.feedback_seals import broken_seals
 from storage.jobs import mark_dead, running_jobs
 from storage.records import Adapter
+from storage.soundness import way_back
 from storage.users import list_users
 from storage.workspaces import list_workspaces
 
@@ -76,12 +78,14 @@ def findings(settings: Settings) -> Iterator[Check]:
         with closing(open_database(datadir.database)) as db:
             yield from _on_database(settings, datadir, db)
     except (ApprenticeError, sqlite3.Error) as error:
-        yield Check("database", "fail", str(error), "Restore apprentice.db from a copy.")
+        remedy = way_back(DataDir(settings.data.expanduser().absolute()))
+        yield Check("database", "fail", str(error), remedy)
 
 
 def _on_database(settings: Settings, datadir: DataDir, db: Database) -> Iterator[Check]:
-    yield database(db)
+    yield database(datadir, db)
     yield audit(db)
+    yield feedback(db)
     yield erasures(db)
     yield admins(db)
     yield base_model(settings, datadir)
@@ -191,13 +195,13 @@ def filesystem(path: Path) -> str:
     return max(above)[2] if above else "unknown"
 
 
-def database(db: Database) -> Check:
+def database(datadir: DataDir, db: Database) -> Check:
     """SQLite's own full check of pages, indexes and references."""
     wrong = [text for row in rows(db, "pragma integrity_check") if (text := _only(row)) != "ok"]
     wrong = wrong or faults(db)
     if wrong:
         text = f"{len(wrong)} faults, first: {wrong[0]}"
-        return Check("database", "fail", text, "Stop the server and restore a copy of the file.")
+        return Check("database", "fail", text, f"Stop the server. {way_back(datadir)}")
     size = rows(
         db, "select page_count * page_size as size from pragma_page_count, pragma_page_size"
     )
@@ -210,6 +214,16 @@ def audit(db: Database) -> Check:
     if chain.kept:
         return Check("audit", "ok", chain.said)
     return Check("audit", "fail", chain.said, "Find out who can write to the database file.")
+
+
+def feedback(db: Database) -> Check:
+    """Every judgement says what was written when it was given or reviewed."""
+    altered = broken_seals(db)
+    if not altered:
+        return Check("feedback", "ok", "every row is what was written")
+    text = f"{len(altered)} rows are not what was written, first: {altered[0]}"
+    remedy = "The disk or the memory fails: look at both, and reject or restore these rows."
+    return Check("feedback", "fail", text, remedy)
 
 
 def erasures(db: Database) -> Check:

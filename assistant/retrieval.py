@@ -1,6 +1,7 @@
 """What is found for a question: passages of the documents, and near corrections as examples."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlite_utils import Database
@@ -62,7 +63,13 @@ def look_up(app: App, db: Database, workspace: Workspace, question: str) -> Foun
     shown = fit_passages(distinct(relevant)[: settings.top_k], room, count)
     shown = with_neighbours(db, shown, room, count)
     best = max((hit.relevance or 0.0 for hit in hits), default=0.0)
-    return Found(tuple(shown), tuple(hits[:NEAREST]), best, filling)
+    return Found(tuple(shown), tuple(hits[:NEAREST]), best, filling or _unindexed(hits))
+
+
+def _unindexed(hits: Sequence[Passage]) -> bool:
+    """Whether the index knew none of what was found, or not all: it was lost a moment ago."""
+    known = any(hit.dense_rank is not None for hit in hits)
+    return not known or any(hit.similarity is None for hit in hits)
 
 
 def examples_for(

@@ -7,7 +7,7 @@ that was down at two in the morning starts the missed round once, within the gra
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from sqlite_utils import Database
 
@@ -76,7 +76,7 @@ def next_planned(db: Database, workspace: Workspace, now: datetime | None = None
     new, every = pairs_since_last_round(db, workspace.id), _every(workspace)
     if every:
         left = every - new
-        rests = _rests_until(db, workspace)
+        rests = _rests_until(db, workspace, now)
         if left <= 0 and rests is not None and rests > now:
             at = f"{rests.astimezone(now.tzinfo):%d %B, %H:%M}"
             return f"A round is due; the last one broke off, so it starts after {at}{when}."
@@ -102,10 +102,11 @@ def _wanted(db: Database, workspace: Workspace, now: datetime) -> bool:
     """Whether pairs or the clock ask for a round; without a new pair there is nothing to teach."""
     new, every = pairs_since_last_round(db, workspace.id), _every(workspace)
     if every:
-        rests = _rests_until(db, workspace)
+        rests = _rests_until(db, workspace, now)
         return new >= every and (rests is None or rests <= now)
     crontab = workspace.settings.schedule
-    since = [last_start(db, workspace.id), set_at(db, workspace.id, "schedule")]
+    begun = last_start(db, workspace.id, _iso(now))
+    since = [begun, set_at(db, workspace.id, "schedule")]
     return bool(crontab and new) and time_came(crontab, since, now)
 
 
@@ -115,10 +116,10 @@ def _every(workspace: Workspace) -> int:
     return pairs_of(schedule) if schedule else workspace.settings.tune_after
 
 
-def _rests_until(db: Database, workspace: Workspace) -> datetime | None:
+def _rests_until(db: Database, workspace: Workspace, now: datetime) -> datetime | None:
     """Until when no round by count starts, because the last one broke off; None otherwise."""
     ended = last_end(db, workspace.id)
-    if ended is None or ended[0] not in RESTS:
+    if ended is None or ended[0] not in RESTS or _time(ended[1]) > now:
         return None
     return _time(ended[1]) + RESTS[ended[0]]
 
@@ -126,10 +127,11 @@ def _rests_until(db: Database, workspace: Workspace) -> datetime | None:
 def time_came(crontab: str, since: Sequence[str | None], now: datetime) -> bool:
     """Whether a time of the crontab line lies in the grace before `now`, after all of `since`.
 
-    Those are the times of the last start, and of the setting.
+    Those are the times of the last start, and of the setting. One that lies ahead was noted before
+    the clock was set back, and does not count.
     """
     # a second on, so that the time which started the last one does not start another
-    known = [_time(at) + timedelta(seconds=1) for at in since if at]
+    known = [_time(at) + timedelta(seconds=1) for at in since if at and _time(at) <= now]
     time = next_time(crontab, max([now - GRACE, *known]).astimezone(now.tzinfo), now.tzinfo)
     return time is not None and time <= now
 
@@ -140,8 +142,12 @@ def undisturbing(db: Database, workspace: Workspace, now: datetime) -> bool:
     if not hours:
         return True
     last = last_reply(db)
-    quiet = last is None or now - _time(last) > QUIET
+    quiet = last is None or abs(now - _time(last)) > QUIET
     return quiet and in_idle_hours(hours, now)
+
+
+def _iso(time: datetime) -> str:
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _time(iso: str) -> datetime:

@@ -14,11 +14,11 @@ from contextlib import closing, contextmanager
 from queue import Empty, SimpleQueue
 
 from assistant.app import App, open_app
-from assistant.commands.documents import sync
 from assistant.control import control_socket
 from assistant.crawl_schedule import start_crawls
 from assistant.logs import set_up_logs
 from assistant.proving import last_good
+from assistant.refilling import fill_index, refill_lost
 from assistant.resumption import resume_killed
 from assistant.schedule import Refusals, start_due
 from assistant.settings import Settings
@@ -27,8 +27,11 @@ from assistant.space import hub_login, in_space
 from assistant.writer import sweep_writers
 from storage.adapters import serving_adapter
 from storage.conversations import mark_interrupted
+from storage.datadir import DataDir
 from storage.errors import ApprenticeError, BadInput
+from storage.feedback_seals import broken_seals
 from storage.jobs import mark_dead
+from storage.soundness import refuse_damaged
 from storage.users import list_users
 from storage.workspaces import DEFAULT, list_workspaces, set_workspace
 
@@ -50,9 +53,9 @@ signal."""
 def serve(settings: Settings) -> int:
     """Serve until SIGTERM or Ctrl-C; returns 0.
 
-    Raises DataDirBusy when the directory is served already, BadInput when the port is taken or
-    a file of one's own base model is cut, HubFailed or Refused when an empty directory cannot be
-    filled from the snapshots that are to be kept of it.
+    Raises DataDirBusy when the directory is served already, DatabaseDamaged when its database is
+    not sound, BadInput when the port is taken or a file of one's own base model is cut, and
+    HubFailed or Refused when an empty directory cannot be filled from the snapshots of it.
     """
     set_up_logs(settings)
     stops: SimpleQueue[int] = SimpleQueue()
@@ -60,6 +63,7 @@ def serve(settings: Settings) -> int:
         signal.signal(number, lambda number, _: stops.put(number))
     if settings.snapshots:
         restore_newest(settings.snapshots, settings.data)
+    refuse_damaged(DataDir(settings.data.expanduser().absolute()))
     with open_app(settings, progress=_log_progress) as app, _listener(settings) as listener:
         app.check_base()
         _tidy(app)
@@ -71,6 +75,7 @@ def serve(settings: Settings) -> int:
                 resume_killed(app)
                 start_due(app, refused)
                 start_crawls(app)
+                refill_lost(app)
             # A request that the stop cuts off is no fault to report with a traceback.
             logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)
             # Whatever still runs then (a long generation) ends with us; SQLite outlives that.
@@ -165,17 +170,18 @@ def _load(app: App) -> None:
     """Open what answers need, most wanted first; what fails is told here, and to who asks."""
     _finish_erasures(app)
     with closing(app.db()) as db:
-        workspaces = list_workspaces(db)
-        serving = [serving_adapter(db, item.id) for item in workspaces]
+        serving = [serving_adapter(db, item.id) for item in list_workspaces(db)]
         try:
             log.info("the engine %s is ready with %s", app.engine.name, app.base.name)
             for adapter in filter(None, serving):
                 _load_adapter(app, adapter.id)
-            for item in workspaces:
-                sync(app, db, item.id)
+            fill_index(app)
             log.info("the search index is ready")
         except ApprenticeError as error:
             log.error("%s", error)
+        if altered := broken_seals(db):
+            shown = ", ".join(map(str, altered[:20]))
+            log.error("%d rows of feedback do not say what was written: %s", len(altered), shown)
 
 
 def _finish_erasures(app: App) -> None:

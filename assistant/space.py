@@ -61,7 +61,7 @@ def names_in(text: str) -> list[str]:
 def defaults(environment: Mapping[str, str]) -> dict[str, str]:
     """What is set in a Space unless its variables say otherwise."""
     found = {
-        "APPRENTICE_HOST": environment.get("GRADIO_SERVER_NAME") or "0.0.0.0",
+        "APPRENTICE_HOST": environment.get("GRADIO_SERVER_NAME") or "0.0.0.0",  # noqa: S104
         "APPRENTICE_PORT": environment.get("GRADIO_SERVER_PORT") or "7860",
         "APPRENTICE_DATA": str(Path.home() / DATA_FOLDER),
         # os.cpu_count() there is that of the machine which many Spaces share

@@ -6,14 +6,10 @@ wrong neighbours without an error, an overwritten one kills the process with SIG
 of vectors are compared with their recorded hashes before Chroma may open them.
 """
 
-import hashlib
-import json
 import shutil
-import sqlite3
-import struct
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,14 +20,17 @@ from chromadb.api.shared_system_client import SharedSystemClient
 from chromadb.config import Settings
 from chromadb.errors import InternalError, NotFoundError
 
-from storage.errors import BadInput
+from knowledge.dense_files import (
+    aside_of,
+    identity,
+    is_sound,
+    move_aside,
+    states,
+    write_seals,
+)
 
 _Result = TypeVar("_Result")
 
-_DATABASE = "chroma.sqlite3"
-_SEALS = "seals.json"
-_HEADER = struct.Struct("<iQQQQ")
-"""How `header.bin` begins: version, offset, room for vectors, vectors, bytes of one."""
 _COPIED = 1000
 """Vectors read at once when the index is rewritten."""
 
@@ -41,12 +40,14 @@ class DenseIndex:
 
     Thread-safe: one call at a time (a query takes 2 ms at 20 000 vectors). A folder that cannot be
     read is moved aside to `<folder>.unreadable` and an empty one takes its place; `rebuilt` says
-    so, and `sync_index` and the next `nearest_examples` fill it again from SQLite.
+    so, and `sync_index` and the next `nearest_examples` fill it again from SQLite. So is one whose
+    files were deleted while it was open: Chroma would find nothing in it, without an error.
     """
 
     def __init__(self, path: Path) -> None:
         """Open or make the folder `path`. Raises BadInput when it cannot be written."""
         self.rebuilt = False
+        """It was lost and begun anew; whoever fills it again takes this back first."""
         self._path = path
         self._lock = threading.RLock()
         self.reached: dict[str, int] = {}
@@ -203,7 +204,7 @@ class DenseIndex:
             self._client.close()
             shutil.rmtree(self._path)
             new.rename(self._path)
-            shutil.rmtree(_aside(self._path), ignore_errors=True)
+            shutil.rmtree(aside_of(self._path), ignore_errors=True)
             self._client = self._open()
 
         with self._lock:
@@ -229,6 +230,9 @@ class DenseIndex:
     def _call(self, work: Callable[[], _Result]) -> _Result:
         """Do it; if Chroma fails, once more on a folder that was checked and opened anew."""
         with self._lock:
+            if identity(self._path) != self._file:
+                self._client.close()
+                self._client = self._open(lost=True)
             try:
                 return work()
             except BaseException as error:
@@ -240,29 +244,37 @@ class DenseIndex:
             finally:
                 self._seal()
 
-    def _open(self) -> ClientAPI:
+    def _open(self, *, lost: bool = False) -> ClientAPI:
+        client = None if lost else self._opened()
+        if client is None:
+            move_aside(self._path)
+            self.rebuilt = True
+            self._seen = {}
+            client = _start(self._path)
         self.reached = {}
+        self._file = identity(self._path)
+        return client
+
+    def _opened(self) -> ClientAPI | None:
+        """Chroma on the folder as it is; None for one that is damaged."""
         try:
-            if _is_sound(self._path):
+            if is_sound(self._path):
                 client = _start(self._path)
                 # loading writes length.bin anew, with whatever was in memory behind its numbers
-                _write_seals(self._path)
-                self._seen = _states(self._path)
+                write_seals(self._path)
+                self._seen = states(self._path)
                 return client
         # a damaged folder makes Chroma raise many things, and Rust's panics are no Exception
         except BaseException as error:
             if not isinstance(error, Exception) and not _is_breakdown(error):
                 raise
-        _move_aside(self._path)
-        self.rebuilt = True
-        self._seen = {}
-        return _start(self._path)
+        return None
 
     def _seal(self) -> None:
         """Record the hashes of the files of vectors if Chroma has written them (every 1000)."""
-        if _states(self._path) != self._seen:
-            _write_seals(self._path)
-            self._seen = _states(self._path)
+        if states(self._path) != self._seen:
+            write_seals(self._path)
+            self._seen = states(self._path)
 
 
 def _copy(source: Any, index: DenseIndex) -> None:
@@ -300,92 +312,3 @@ def _read_all(client: ClientAPI) -> None:
 def _is_breakdown(error: BaseException) -> bool:
     """Whether Chroma itself failed, not what it was asked for."""
     return isinstance(error, InternalError) or type(error).__name__ == "PanicException"
-
-
-def _is_sound(path: Path) -> bool:
-    """Whether Chroma may open the folder: SQLite finds its file sound, the seals are unbroken."""
-    if not path.exists() or not any(path.iterdir()):
-        return True
-    database = path / _DATABASE
-    if not database.is_file() or database.stat().st_size == 0:
-        return False
-    with closing(sqlite3.connect(database)) as connection:
-        if connection.execute("pragma quick_check").fetchone() != ("ok",):
-            return False
-    return _seals(path) == _read_seals(path)
-
-
-def _vector_files(path: Path) -> list[Path]:
-    return sorted(file for file in path.glob("*/*") if file.is_file())
-
-
-def _states(path: Path) -> dict[str, tuple[int, int]]:
-    """Size and time of change of the files of vectors: whether they need to be sealed anew."""
-    found = [(str(file.relative_to(path)), file.stat()) for file in _vector_files(path)]
-    return {name: (stat.st_size, stat.st_mtime_ns) for name, stat in found}
-
-
-def _seals(path: Path) -> dict[str, str]:
-    seals = {}
-    for file in _vector_files(path):
-        with file.open("rb") as opened:
-            digest = hashlib.file_digest(opened, "sha256").hexdigest()
-        seals[str(file.relative_to(path))] = digest
-    return seals
-
-
-def _read_seals(path: Path) -> dict[str, str]:
-    file = path / _SEALS
-    return json.loads(file.read_text()) if file.exists() else {}
-
-
-def _write_seals(path: Path) -> None:
-    _blank_unused(path)
-    draft = path / f"{_SEALS}.draft"
-    draft.write_text(json.dumps(_seals(path)))
-    draft.replace(path / _SEALS)
-
-
-def _blank_unused(path: Path) -> None:
-    """Zeros over what Chroma's files hold behind their vectors.
-
-    They have room for vectors to come, and Chroma writes that as it was in memory: pieces of texts
-    that the process has seen, erased ones among them, were found there.
-    """
-    for header in path.glob("*/header.bin"):
-        if header.stat().st_size < _HEADER.size:
-            continue
-        version, _, room, count, size = _HEADER.unpack_from(header.read_bytes())
-        for name, each in (("data_level0.bin", size), ("length.bin", 4)):
-            file = header.with_name(name)
-            held = file.stat().st_size if version == 1 and file.is_file() else 0
-            if count * each < held <= room * each:
-                _blank(file, count * each)
-
-
-def _blank(file: Path, start: int) -> None:
-    with file.open("r+b") as opened:
-        opened.seek(start)
-        rest = opened.read()
-        if any(rest):
-            opened.seek(start)
-            opened.write(bytes(len(rest)))
-
-
-def _aside(path: Path) -> Path:
-    return path.with_name(f"{path.name}.unreadable")
-
-
-def _move_aside(path: Path) -> None:
-    """One damaged folder is kept, for a person to look at: the last."""
-    aside = _aside(path)
-    try:
-        if aside.exists():
-            shutil.rmtree(aside)
-        path.rename(aside)
-        path.mkdir(mode=0o700)
-    except OSError as error:
-        raise BadInput(
-            f"The index folder {path} is damaged and cannot be replaced ({error.strerror}): "
-            "give this user the right to write there."
-        ) from error

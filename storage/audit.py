@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from sqlite_utils import Database
 
-from storage.database import NOW, insert, one, rows, write_transaction
+from storage.database import NEXT, insert, one, rows, write_transaction
 from storage.errors import BadInput
 from storage.text import clean, to_json
 
@@ -67,7 +67,7 @@ def audit(
 ) -> None:
     """Write one act down, for example `audit(db, "user:1", "adapter promoted", "adapter:7")`."""
     with write_transaction(db):
-        last = one(db, f"select {NOW} as at, (select hash from audit order by id desc) as hash")
+        last = one(db, f"select {NEXT} as at, (select hash from audit order by id desc) as hash")
         assert last is not None
         row = {
             "at": last["at"],

@@ -27,7 +27,17 @@ from typing import IO, Any
 from sqlite_utils import Database
 
 from storage.audit import audit
-from storage.database import NOW, faults, insert, one, open_database, rows, write, write_transaction
+from storage.database import (
+    LATEST,
+    NOW,
+    faults,
+    insert,
+    one,
+    open_database,
+    rows,
+    write,
+    write_transaction,
+)
 from storage.datadir import DataDir, open_datadir
 from storage.durable import put
 from storage.errors import BadInput, Refused
@@ -194,7 +204,9 @@ def forget_backup(db: Database, backup_id: int) -> None:
 
 def _begin(db: Database, place: str, actor: str) -> int:
     with write_transaction(db):
-        return insert(db, "backups", path=place, size=0, hash="", actor=actor)
+        new = insert(db, "backups", path=place, size=0, hash="", actor=actor)
+        write(db, f"update backups set created_at = {LATEST} where id = ?", new)
+        return new
 
 
 def _write(datadir: DataDir, db: Database, target: Path, say: Say) -> tuple[int, str]:

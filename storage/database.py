@@ -28,6 +28,14 @@ BUSY_SECONDS = 10.0
 NOW = "strftime('%Y-%m-%dT%H:%M:%fZ','now')"
 """SQL for the time now: ISO 8601 UTC with milliseconds. The house has this one clock."""
 
+_LAST = "(select at from audit order by id desc limit 1)"
+LATEST = f"max({NOW}, coalesce({_LAST}, ''))"
+"""SQL for the time now, never before the newest act's: a clock that was set back turns no order of
+two acts round."""
+NEXT = f"max({NOW}, coalesce(strftime('%Y-%m-%dT%H:%M:%fZ', {_LAST}, '+0.001 seconds'), ''))"
+"""SQL for a time after the newest act's. What is reviewed, taught, copied and erased compares by
+these two; all else is by `NOW`."""
+
 _SETTINGS = """
 pragma synchronous = full;
 pragma foreign_keys = on;
@@ -181,6 +189,12 @@ def _told(error: sqlite3.OperationalError) -> ApprenticeError | None:
     return None
 
 
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether SQLite says that the file is not what it wrote; anything else is a fault of ours."""
+    name = getattr(error, "sqlite_errorname", "")  # the driver's own errors have none
+    return name.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB"))
+
+
 def _wait_for(handle: int) -> None:
     deadline = time.monotonic() + BUSY_SECONDS
     while True:
@@ -251,9 +265,14 @@ def insert(db: Database, table: str, **values: Any) -> int:
 
 def faults(db: Database) -> list[str]:
     """What SQLite itself finds wrong with the file, in its own words; empty when sound."""
-    found = [str(next(iter(row.values()))) for row in rows(db, "pragma quick_check")]
     broken = [
         f"{row['table']} row {row['rowid']} points to a missing row of {row['parent']}"
         for row in rows(db, "pragma foreign_key_check")
     ]
-    return [fault for fault in found if fault != "ok"] + broken
+    return page_faults(db) + broken
+
+
+def page_faults(db: Database) -> list[str]:
+    """What is wrong with the file's pages alone: 0.7 s for a million rows."""
+    found = [str(next(iter(row.values()))) for row in rows(db, "pragma quick_check")]
+    return [fault for fault in found if fault != "ok"]

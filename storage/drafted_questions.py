@@ -12,6 +12,7 @@ from storage.conversations import TITLE_LENGTH, message
 from storage.database import write, write_transaction
 from storage.errors import BadInput, Refused
 from storage.feedback import default_group, duplicate_key, feedback
+from storage.feedback_seals import seal
 from storage.inputs import inputs_to_json
 from storage.overrides import normalise
 from storage.records import Feedback, Inputs
@@ -61,6 +62,7 @@ def reword(db: Database, feedback_id: int, question: str, *, actor: str) -> Feed
             reply.conversation_id,
         )
         _put(db, known, question)
+        seal(db, feedback_id)
         audit(db, actor, "question reworded", f"feedback:{feedback_id}")
     return feedback(db, feedback_id)
 

@@ -15,6 +15,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from storage.database import rows, write
+from storage.feedback_seals import seal
 from storage.overrides import normalise
 from storage.text import clean, to_json
 
@@ -152,6 +153,8 @@ def _rewrite_column(
         write(db, f'update "{table}" set "{column}" = ? where {where}', without(value, texts), *key)
         if (table, column) == ("messages", "inputs"):
             write(db, "update messages set sent_ids = null where id = ?", *key)
+        if table == "feedback":
+            seal(db, int(key[0]))
     return len(touched)
 
 

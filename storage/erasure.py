@@ -15,7 +15,7 @@ from sqlite_utils import Database
 
 from storage.adapters import taint
 from storage.audit import audit
-from storage.database import NOW, insert, one, rows, write, write_transaction
+from storage.database import NEXT, NOW, insert, one, rows, write, write_transaction
 from storage.erased_text import digest, mark, own_words, pieces, rewrite
 from storage.erasure_scope import (
     ErasureKind,
@@ -118,7 +118,7 @@ def erase_rows(db: Database, erasure_id: int, scope: Scope, *, actor: str) -> Er
         subject = known.subject_hash if known.kind == "contributor" else known.subject
         write(
             db,
-            f"""update erasures set state = 'rows', subject = ?, detail = ?, erased_at = {NOW}
+            f"""update erasures set state = 'rows', subject = ?, detail = ?, erased_at = {NEXT}
             where id = ?""",
             subject,
             to_json(detail),

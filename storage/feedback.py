@@ -13,12 +13,13 @@ from sqlite_utils import Database
 
 from storage.attachments import refuse_made_with_files
 from storage.audit import audit
-from storage.database import NOW, insert, one, rows, write, write_transaction
+from storage.database import NEXT, insert, one, rows, write, write_transaction
 from storage.duplicates import leave_duplicates, put_duplicate
 from storage.errors import BadInput, NotFound, Refused
-from storage.inputs import inputs_from_json
-from storage.overrides import history_key, normalise, put_override, withdraw
-from storage.records import Feedback, FeedbackStatus, Inputs, Origin
+from storage.feedback_seals import seal
+from storage.judged_reply import judged_reply, keep_passages, reply_history_key
+from storage.overrides import normalise, put_override, withdraw
+from storage.records import Feedback, FeedbackStatus, Origin
 from storage.stale import accept_passages
 from storage.text import clean, to_json
 
@@ -66,14 +67,14 @@ def add_feedback(
     """
     _check(origin, rating, reasons, comment, correction)
     with write_transaction(db):
-        reply = _reply(db, message_id)
+        reply = judged_reply(db, message_id)
         own = {"message_id": reply["id"], "contributor": clean(contributor), "rating": rating}
         texts = {"comment": clean(comment), "correction": _text(correction)}
         said = {**own, **texts, "reasons": to_json(list(reasons))}
         earlier = _sent_before(db, reply["workspace_id"], said, idempotency_key)
         if earlier is not None:
             return feedback(db, earlier)
-        question_key, before = normalise(reply["question"]), _history_key(reply)
+        question_key, before = normalise(reply["question"]), reply_history_key(reply)
         feedback_id = insert(
             db,
             "feedback",
@@ -88,7 +89,8 @@ def add_feedback(
             duplicate_key=duplicate_key(question_key, before, correction),
             idempotency_key=clean(idempotency_key) if idempotency_key else None,
         )
-        _keep_passages(db, feedback_id, reply)
+        keep_passages(db, feedback_id, reply)
+        seal(db, feedback_id)
     return feedback(db, feedback_id)
 
 
@@ -188,7 +190,7 @@ def approve(
         known = feedback(db, feedback_id)
         chosen = wanted(known, correction)
         refuse_made_with_files(db, known.message_id)
-        reply = _reply(db, known.message_id)
+        reply = judged_reply(db, known.message_id)
         if not reply["inputs"]:
             raise BadInput(
                 f"The reply of feedback {feedback_id} was stored without what it was made from: "
@@ -210,7 +212,7 @@ def approve(
             known.workspace_id,
             feedback_id=known.id,
             question=known.question,
-            keys=(normalise(reply["question"]), _history_key(reply)),
+            keys=(normalise(reply["question"]), reply_history_key(reply)),
             answer=chosen,
         )
     return feedback(db, feedback_id)
@@ -282,34 +284,6 @@ def _check(
         raise BadInput("The feedback is empty: give a rating, reasons, a comment or a correction.")
 
 
-def _reply(db: Database, message_id: str) -> dict[str, Any]:
-    """The assistant's message with its workspace and the question that it answers."""
-    row = one(
-        db,
-        """select m.id, m.role, m.inputs, m.finish_reason, c.workspace_id,
-            coalesce(json_extract(m.inputs, '$.question'), q.content, '') as question
-        from messages m join conversations c on c.id = m.conversation_id
-        left join messages q on q.id = m.parent_id where m.id = ?""",
-        clean(message_id),
-    )
-    if row is None:
-        raise NotFound(f"There is no message {clean(message_id)[:64]!r}: it may be deleted.")
-    if row["role"] != "assistant":
-        raise BadInput(
-            f"The message {row['id']} is not the assistant's: give feedback on its replies only."
-        )
-    return row
-
-
-def _inputs(reply: dict[str, Any]) -> Inputs | None:
-    return inputs_from_json(reply["inputs"]) if reply["inputs"] else None
-
-
-def _history_key(reply: dict[str, Any]) -> str:
-    inputs = _inputs(reply)
-    return history_key(inputs.question, inputs.history) if inputs else ""
-
-
 def _sent_before(
     db: Database, workspace_id: int, said: dict[str, Any], idempotency_key: str | None
 ) -> int | None:
@@ -356,22 +330,6 @@ def _reason(known: Feedback, fault: str | None, despite_check: str | None) -> st
     return reason if fault else None
 
 
-def _keep_passages(db: Database, feedback_id: int, reply: dict[str, Any]) -> None:
-    """Note which passages the reply was made from, so that a document can be traced to it."""
-    inputs = _inputs(reply)
-    for passage in inputs.passages if inputs else ():
-        write(
-            db,
-            """insert into feedback_passages (feedback_id, hash, document_id)
-            values (?, ?, (select id from documents where id = ? and workspace_id = ?))
-            on conflict do nothing""",
-            feedback_id,
-            clean(passage.hash),
-            passage.document_id,
-            reply["workspace_id"],
-        )
-
-
 def _review(
     db: Database,
     known: Feedback,
@@ -384,13 +342,14 @@ def _review(
     write(
         db,
         f"""update feedback set status = ?, reviewer = ?, approved_correction = ?, "group" = ?,
-        reviewed_at = {NOW} where id = ?""",
+        reviewed_at = {NEXT} where id = ?""",
         status,
         clean(reviewer),
         chosen,
         _group(group or "") or known.group,
         known.id,
     )
+    seal(db, known.id)
     edited = bool(chosen) and chosen != known.correction
     detail: dict[str, Any] = {"was": known.status, "edited": edited}
     if despite_check:

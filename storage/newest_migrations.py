@@ -3,6 +3,7 @@
 from sqlite_utils import Database
 
 from storage.database import NOW
+from storage.feedback_seals import seal_all
 from storage.later_migrations import migrations
 
 __all__ = ["migrations"]
@@ -242,3 +243,10 @@ def m032_outside_feedback(db: Database) -> None:
         freed_at text not null default ({NOW})
     ) strict;
     """)
+
+
+@migrations()
+def m033_sealed_feedback(db: Database) -> None:
+    """A hash of what feedback says, so that a bit that flips on the disk shows."""
+    db.executescript("alter table feedback add column text_hash text not null default '';")
+    seal_all(db)

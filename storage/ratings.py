@@ -6,6 +6,7 @@ from sqlite_utils import Database
 
 from storage.audit import audit
 from storage.database import rows, write, write_transaction
+from storage.feedback_seals import seal
 from storage.text import clean
 
 
@@ -42,4 +43,5 @@ def _empty(db: Database, row: dict[str, Any], contributor: str) -> None:
         approved_correction = nullif(approved_correction, '') where id = ?""",
         *(status, row["id"]),
     )
+    seal(db, row["id"])
     audit(db, contributor, "thumb taken back", f"feedback:{row['id']}", {"was": row["status"]})

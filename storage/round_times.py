@@ -17,12 +17,19 @@ TAUGHT = "json_extract(r.config, '$.imported') is null"
 TRAINED_HERE = f"{TAUGHT} and json_extract(r.config, '$.trained_elsewhere') is null"
 
 
-def last_start(db: Database, workspace_id: int) -> str | None:
-    """When the workspace's newest training was asked for; None before the first."""
+def last_start(db: Database, workspace_id: int, until: str = "9") -> str | None:
+    """When the workspace's newest training was asked for; None before the first.
+
+    A time after `until` (ISO, UTC; "9": any) was noted before the clock was set back; then that of
+    the job counts, which no other order hangs on.
+    """
     row = one(
         db,
-        f"select max({MADE_AT}) as at from rounds r where r.workspace_id = ? and {TAUGHT}",
-        workspace_id,
+        f"""select max(case when {MADE_AT} <= ? then {MADE_AT}
+            when j.created_at <= ? then j.created_at end) as at
+        from rounds r join jobs j on j.id = r.job_id
+        where r.workspace_id = ? and {TAUGHT}""",
+        *(until, until, workspace_id),
     )
     return row["at"] if row else None
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from sqlite_utils import Database
 
 from storage.audit import audit
-from storage.database import insert, one, rows, write, write_transaction
+from storage.database import LATEST, insert, one, rows, write, write_transaction
 from storage.errors import NotFound, Refused
 from storage.jobs import create_job, finish_job, note_waiting, running_jobs, start_job
 from storage.records import (
@@ -81,6 +81,7 @@ def create_round(
             base_fingerprint=base_fingerprint,
             config=to_json(config),
         )
+        write(db, f"update rounds set created_at = {LATEST} where id = ?", round_id)
         for example in examples:
             insert(
                 db,

@@ -9,6 +9,7 @@ import pytest
 
 from storage.datadir import DataDir, open_datadir
 from storage.models import BaseModel
+from tests.bars import counted, table
 
 os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")  # as the command line does, for it and for us
 SIGNING = tempfile.TemporaryDirectory(prefix="signing-")  # servers of whole modules sign here too
@@ -72,6 +73,30 @@ def workspace(app):
 
     with closing(app.db()) as db:
         return workspace(db, "default")
+
+
+@pytest.fixture
+def tried(record_property):
+    """Counts what a test tries for a bar of reliability: `tried("B1")` at each trial."""
+    trials: dict[str, int] = {}
+
+    def count(bar: str, more: int = 1) -> None:
+        trials[bar] = trials.get(bar, 0) + more
+
+    yield count
+    for bar, number in trials.items():
+        record_property("bar", bar)
+        record_property("trials", number)
+
+
+def pytest_terminal_summary(terminalreporter):
+    """The table of what was tried for each bar, if anything was."""
+    reports = [one for several in terminalreporter.stats.values() for one in several]
+    found = counted(one for one in reports if isinstance(one, pytest.TestReport))
+    if found:
+        terminalreporter.section("reliability")
+        for line in table(found):
+            terminalreporter.write_line(line)
 
 
 def pytest_collection_modifyitems(items):

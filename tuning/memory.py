@@ -16,8 +16,11 @@ ACTIVATIONS = 1_800_000 / (30 * 576)
 sample company took 1.8 MB a token with 30 layers of 576."""
 SHARE = 0.25
 """Of the free memory, what the weights of a base may take; a step's activations want the rest."""
-_RAN_OUT = ("out of memory", "not enough memory", "can't allocate memory", "bad_alloc")
-"""What torch says in a RuntimeError when an allocation fails."""
+_RAN_OUT = (
+    *("out of memory", "not enough memory", "can't allocate memory", "bad_alloc"),
+    *("cannot allocate memory", "can't start new thread"),  # there was no room for its stack
+)
+"""What torch, safetensors and Python say in other errors when an allocation fails."""
 
 
 def unpacked_bytes(folder: Path) -> int:

@@ -31,7 +31,7 @@ from storage.models import BaseModel
 
 FINISH: dict[str, EngineFinish] = {"stop": "stop", "length": "length"}
 LOAD, UNLOAD = "/v1/load_lora_adapter", "/v1/unload_lora_adapter"
-TOKEN_ID = "token_id:"
+TOKEN_ID = "token_id:"  # noqa: S105
 """How vLLM writes a token when asked for ids."""
 
 

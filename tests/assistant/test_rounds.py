@@ -61,12 +61,13 @@ def state(round_id, *states):
     return lambda db: tuning_round(db, round_id).state in states
 
 
-def test_of_a_hundred_triggers_one_round_runs_and_it_waits_its_turn(taught, workspace):
+def test_of_a_hundred_triggers_one_round_runs_and_it_waits_its_turn(taught, workspace, tried):
     """Ten trials. Another workspace's round is before it, so that it can be seen to wait."""
     with closing(taught.db()) as db:
         other = create_workspace(db, "other")
         before = create_round(db, other.id, config={}, base_fingerprint="b")
     for trial in range(10):
+        tried("B10")
         outcomes = []
         together = threading.Barrier(100)
 

@@ -28,13 +28,7 @@ class Server:
 
     def __init__(self, data: Path, base: Path, **more: str) -> None:
         self.data = data
-        self.environment = {
-            **os.environ,
-            "APPRENTICE_DATA": str(data),
-            "APPRENTICE_BASE_MODEL": str(base),
-            "APPRENTICE_THREADS": "1",
-            **more,
-        }
+        self.environment = self.surroundings(data, base) | more
         self.log = data.parent / "server.log"
         self.process = subprocess.Popen(
             [sys.executable, "-m", "assistant", "serve", "--port", "0"],
@@ -50,6 +44,15 @@ class Server:
         found = re.search(r"http://\S+?(?=,)", self.greeting)
         assert found, self.greeting + self.log.read_text()
         self.url = found[0]
+
+    @staticmethod
+    def surroundings(data: Path, base: Path) -> dict[str, str]:
+        return {
+            **os.environ,
+            "APPRENTICE_DATA": str(data),
+            "APPRENTICE_BASE_MODEL": str(base),
+            "APPRENTICE_THREADS": "1",
+        }
 
     def run(self, *words: object) -> subprocess.CompletedProcess[str]:
         return subprocess.run(

@@ -14,9 +14,12 @@ from pathlib import Path
 from storage.adapters import add_adapter, promote, rollback
 from storage.backup import make_backup, restore_backup
 from storage.conversations import add_message
-from storage.database import open_database, prepare_database
+from storage.database import open_database, prepare_database, rows
 from storage.datadir import DataDir
+from storage.erasure import ask_erasure, erase_rows
+from storage.erasure_scope import scope_of
 from storage.feedback import add_feedback, approve
+from storage.rounds import create_round, finish_round
 
 
 def correct(folder: Path) -> int:
@@ -30,6 +33,29 @@ def correct(folder: Path) -> int:
 def say_yes(folder: Path) -> int:
     with open_database(DataDir(folder).database) as db:
         return approve(db, 1, reviewer="user:2").id
+
+
+def say_yes_to_the_newest(folder: Path) -> int:
+    with open_database(DataDir(folder).database) as db:
+        [newest] = rows(db, "select max(id) as id from feedback")
+        return approve(db, int(newest["id"]), reviewer="user:2").id
+
+
+def say_otherwise(folder: Path) -> int:
+    with open_database(DataDir(folder).database) as db:
+        return approve(db, 1, reviewer="user:2", correction="31 days.").id
+
+
+def teach_round(folder: Path) -> int:
+    with open_database(DataDir(folder).database) as db:
+        made = create_round(db, 1, config={}, base_fingerprint="b")
+        return finish_round(db, made.id, state="done", verdict="promote").id
+
+
+def erase(folder: Path) -> int:
+    with open_database(DataDir(folder).database) as db:
+        asked = ask_erasure(db, "feedback", "2", actor="user:2")
+        return erase_rows(db, asked.id, scope_of(db, "feedback", "2"), actor="user:2").id
 
 
 def answer(folder: Path) -> str:
@@ -108,6 +134,7 @@ ACTS: dict[str, Callable[[Path], int | str]] = {
     for act in (
         *(answer, correct, say_yes, serve_second, roll_back),
         *(save, take_in, back_up, restore, migrate),
+        *(say_yes_to_the_newest, say_otherwise, teach_round, erase),
     )
 }
 

@@ -43,6 +43,17 @@ def _traceable() -> bool:
 
 needs_strace = pytest.mark.skipif(not _traceable(), reason="needs strace and the right to trace")
 
+
+def _mounts() -> bool:
+    """Whether this account may mount in a namespace of its own."""
+    if shutil.which("unshare") is None:
+        return False
+    tried = ["unshare", "-m", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]
+    return subprocess.run(tried, capture_output=True).returncode == 0
+
+
+needs_mounts = pytest.mark.skipif(not _mounts(), reason="needs unshare and the right to mount")
+
 Change = tuple[int, bytes | None]
 """Bytes at an offset; None cuts the file off there."""
 Pick = str

@@ -25,7 +25,19 @@ from tuning.adapter_files import verify_adapter
 pytestmark = needs_strace
 
 
-def crashed(act: str, folder: Path, tmp_path: Path):
+@pytest.fixture
+def crashed(tried, tmp_path):
+    """Each state that a crash can leave, counted for its bar."""
+
+    def each(act: str, folder: Path):
+        for crash in _crashed(act, folder, tmp_path):
+            tried("B3" if crash.kind == "killed" else "B4")
+            yield crash
+
+    return each
+
+
+def _crashed(act: str, folder: Path, tmp_path: Path):
     """Each state that a crash can leave, and what the act had said by then."""
     program = [sys.executable, acts.__file__, act, str(folder)]
     root = str(Path(acts.__file__).parents[2])
@@ -78,18 +90,18 @@ def base_serves(db, said):
         (acts.roll_back, base_serves),
     ],
 )
-def test_a_write_to_the_database_is_there_or_not(house, tmp_path, act, kept):
-    for crash in crashed(act.__name__, house.root, tmp_path):
+def test_a_write_to_the_database_is_there_or_not(house, tmp_path, act, kept, crashed):
+    for crash in crashed(act.__name__, house.root):
         with open_database(DataDir(crash.left).database) as db:
             sound(db)
             kept(db, next(iter(crash.said), ""))
 
 
-def test_an_adapter_is_whole_or_not_there(house, tmp_path, tiny_base):
+def test_an_adapter_is_whole_or_not_there(house, tmp_path, tiny_base, crashed):
     make_tiny_adapter(tiny_base, house.root / "weights")
     facts = {"base_fingerprint": tiny_base.fingerprint, "method": "lora"}
     (house.root / "facts.json").write_text(json.dumps(facts))
-    for crash in crashed("save", house.root, tmp_path):
+    for crash in crashed("save", house.root):
         with open_database(DataDir(crash.left).database) as db:
             sound(db)
             rows_of = {row["id"] for row in rows(db, "select id from adapters")}
@@ -102,10 +114,10 @@ def test_an_adapter_is_whole_or_not_there(house, tmp_path, tiny_base):
                 verify_adapter(folder, tiny_base.fingerprint)
 
 
-def test_a_document_on_record_has_its_copy(house, tmp_path):
+def test_a_document_on_record_has_its_copy(house, tmp_path, crashed):
     text = "# Returns\n\nGoods go back in 30 days."
     (tmp_path / "returns.md").write_text(text)
-    for crash in crashed("take_in", house.root, tmp_path):
+    for crash in crashed("take_in", house.root):
         with open_database(DataDir(crash.left).database) as db:
             sound(db)
             known = [one.name for one in list_documents(db, 1)]
@@ -115,8 +127,8 @@ def test_a_document_on_record_has_its_copy(house, tmp_path):
             assert copy.read_text() == text
 
 
-def test_a_backup_that_was_told_of_can_be_restored(house, tmp_path):
-    for crash in crashed("back_up", house.root, tmp_path):
+def test_a_backup_that_was_told_of_can_be_restored(house, tmp_path, crashed):
+    for crash in crashed("back_up", house.root):
         datadir = DataDir(crash.left)
         with open_database(datadir.database) as db:
             sound(db)
@@ -137,11 +149,11 @@ def usable(file: Path) -> None:
         assert "no backup, or a damaged one" in str(error)
 
 
-def test_a_restored_directory_is_whole_or_not_there(house, tmp_path):
+def test_a_restored_directory_is_whole_or_not_there(house, tmp_path, crashed):
     folder = tmp_path / "disk"
     folder.mkdir()
     make_backup(house, folder / "kept.tar", actor="user:2")
-    for crash in crashed("restore", folder, tmp_path):
+    for crash in crashed("restore", folder):
         data = crash.left / "data"
         if crash.said:
             assert data.is_dir()
@@ -155,7 +167,7 @@ def test_a_restored_directory_is_whole_or_not_there(house, tmp_path):
     "older",
     [pytest.param("m010_thumbs", marks=pytest.mark.slow), "m020_pages_of_websites"],
 )
-def test_a_database_is_of_the_old_version_or_the_new(tmp_path, older):
+def test_a_database_is_of_the_old_version_or_the_new(tmp_path, older, crashed):
     folder = tmp_path / "disk"
     folder.mkdir()
     path = DataDir(folder).database
@@ -165,7 +177,7 @@ def test_a_database_is_of_the_old_version_or_the_new(tmp_path, older):
         with write_transaction(db):
             migrations.apply(db, stop_before=older)
             db.conn.execute("insert into jobs (kind) values ('kept')")
-    for crash in crashed("migrate", folder, tmp_path):
+    for crash in crashed("migrate", folder):
         with closing(open_database(path)) as db:
             assert faults(db) == []
             done = {applied.name for applied in migrations.applied(db)}

@@ -298,6 +298,23 @@ def test_damage_while_it_is_open_ends_in_an_empty_index_not_in_an_error(copy):
     index.close()
 
 
+@pytest.mark.parametrize("lose", [shutil.rmtree, lambda path: (path / "chroma.sqlite3").unlink()])
+def test_files_deleted_while_it_is_open_are_noticed(copy, lose):
+    """Chroma would begin a new file and find nothing, without an error."""
+    index = DenseIndex(copy)
+    lose(copy)
+    assert index.query("chunks-1-x", vectors(1)[0], 3) == []
+    assert index.rebuilt
+    index.rebuilt = False
+    found = fill(index)
+    assert index.query("chunks-1-x", found[3], 1)[0][0] == 4
+    assert not index.rebuilt
+    index.close()
+    again = DenseIndex(copy)
+    assert not again.rebuilt and len(again.hashes("chunks-1-x")) == 5
+    again.close()
+
+
 def test_a_rewritten_index_holds_the_living_and_no_byte_of_the_deleted(tmp_path):
     index = DenseIndex(tmp_path / "chroma")
     kept, gone = vectors(MANY), vectors(1, seed=7)

@@ -106,7 +106,7 @@ def test_what_changed_while_it_was_copied_makes_it_begin_anew(full, db, workspac
     assert restore_backup(tmp_path / "a.tar", tmp_path / "again")["rows"]["documents"] == 2
 
 
-def test_a_backup_while_others_write_holds_what_was_acknowledged_before(datadir, tmp_path):
+def test_a_backup_while_others_write_holds_what_was_acknowledged_before(datadir, tmp_path, tried):
     acknowledged, stop = [], threading.Event()
 
     def keep_writing():
@@ -118,7 +118,8 @@ def test_a_backup_while_others_write_holds_what_was_acknowledged_before(datadir,
     for writer in writers:
         writer.start()
     try:
-        for trial in range(4):
+        for trial in range(10):
+            tried("B16")
             before = set(acknowledged)
             make_backup(datadir, tmp_path / f"{trial}.tar", **ADMIN)
             restore_backup(tmp_path / f"{trial}.tar", tmp_path / f"again-{trial}")

@@ -93,7 +93,8 @@ def test_the_schema_itself_forbids_a_second_one(db, workspace, begin):
 
 
 @pytest.mark.parametrize("trial", range(10))
-def test_a_hundred_that_start_one_at_once_get_one(datadir, db, workspace, trial):
+def test_a_hundred_that_start_one_at_once_get_one(datadir, db, workspace, tried, trial):
+    tried("B10")
     outcomes = []
     together = threading.Barrier(100)
 
