@@ -66,6 +66,8 @@ def defaults(environment: Mapping[str, str]) -> dict[str, str]:
         "APPRENTICE_DATA": str(Path.home() / DATA_FOLDER),
         # os.cpu_count() there is that of the machine which many Spaces share
         "APPRENTICE_THREADS": environment.get("CPU_CORES") or "2",
+        # it is reached through its proxy alone, which says who asks and that it was by https
+        "APPRENTICE_PROXIES": "*",
         "GRADIO_ANALYTICS_ENABLED": "False",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     }
