@@ -71,6 +71,10 @@ class GradioDoor:
             await self._event(what, scope, receive, send)
         elif what == "queue/data":
             await self._told(scope, receive, send)
+        elif (
+            what == "reset"
+        ):  # Gradio does nothing there, and answers 500 to bytes that are no text
+            await JSONResponse({"success": True})(scope, receive, send)
         elif what.startswith("heartbeat/"):
             await self._alive(what, scope, receive, send)
         else:
@@ -137,6 +141,7 @@ class GradioDoor:
             and type(event.get("fn_index")) is int
             and event["fn_index"] in self._page.fns
             and isinstance(event.get("data"), list)
+            and (event.get("trigger_id") is None or type(event["trigger_id"]) is int)
             and _is_session(event.get("session_hash"))
             and only_uploads([event["data"], event.get("event_data")], uploads=self._uploads)
         )

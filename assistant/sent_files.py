@@ -1,8 +1,8 @@
 """The files that an event of a Gradio page names.
 
-Gradio takes such a name from any field, before a handler is asked: it copies the file, or fetches
-the address, into its cache. It looks whether the file was uploaded only in pages that it launched
-itself, not in mounted ones (`_check_allowed` in gradio 6.31), so that is done here.
+Gradio looks for such a name in every field, before a handler is asked, and fetches what is an
+address of the internet into its cache, for anybody (6.31; private addresses it refuses). Here an
+event names what was uploaded, and nothing else.
 """
 
 from collections.abc import Iterator
