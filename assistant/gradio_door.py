@@ -8,6 +8,7 @@ the cookies it came with, so that knowing it is of no use to anybody else.
 
 import hashlib
 import json
+import logging
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlencode
 
 import gradio as gr
+from gradio import queueing
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -22,6 +24,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from assistant.security import SESSION_COOKIE, VISITOR_COOKIE
 from assistant.sent_files import only_uploads
+
+log = logging.getLogger(__name__)
 
 SHARE = 4
 """One caller has at most this part of the places: of those where answers are made, and of all."""
@@ -40,6 +44,21 @@ _FIELDS = ("fn_index", "data", "event_data", "trigger_id", "session_hash", "even
 """What an event of a page says; others switch on what pages do not use."""
 _SESSION = re.compile(r"[\w-]{1,64}", re.ASCII)
 _CALLER = "apprentice.caller"
+
+
+class _Faults:
+    """What Gradio's queue takes for the module `traceback`: it would print what an event sent."""
+
+    @staticmethod
+    def print_exc() -> None:
+        """The error that is being handled, as the log has any other."""
+        if isinstance(sys.exception(), gr.Error):
+            log.info("a page's event was refused by Gradio")
+        else:
+            log.exception("a page's event failed")
+
+
+queueing.traceback = _Faults  # type: ignore[attr-defined]
 
 
 class GradioDoor:

@@ -186,6 +186,17 @@ def test_strangers_fill_no_disk(besieged, record_property):
     assert not failures and not left
 
 
+def test_what_an_event_sent_is_printed_nowhere(besieged, capfd):
+    """No line quotes what somebody wrote; Gradio prints values that it refuses."""
+    page, wild = besieged.page("/admin"), "zq99quoted"
+    for index, fn in [*page.fns.items()][::10]:
+        data = [wild for _ in fn.inputs]
+        besieged.event("/admin", index, data, besieged.people["vic"].cookies, event_data=wild)
+    besieged.event("/", 3, [wild, wild], besieged.people["mo"].cookies)
+    said = "".join(capfd.readouterr())
+    assert wild not in said
+
+
 def test_a_heartbeat_is_of_a_session(besieged):
     for given in ("..", "a%2Fb", "a b", "%00", "x" * 200):
         assert besieged.send("GET", f"/gradio_api/heartbeat/{given}", {}).status_code == 404
