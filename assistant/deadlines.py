@@ -43,7 +43,7 @@ def server_config(
     )
 
 
-class _Deadlined(_Protocol):  # type: ignore[misc]
+class _Deadlined(_Protocol):
     """uvicorn's protocol, whichever is installed, with an eye on the clock."""
 
     proxies: Proxies

@@ -58,7 +58,7 @@ class _Faults:
             log.exception("a page's event failed")
 
 
-queueing.traceback = _Faults  # type: ignore[attr-defined]
+queueing.traceback = _Faults
 
 
 class GradioDoor:

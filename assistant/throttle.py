@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from starlette.responses import PlainTextResponse
+from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from assistant.api.errors import ApiError, error_response
@@ -74,6 +74,7 @@ class Throttle:
             return
         seconds = math.ceil(wait)
         said = f"Too many requests come from your address: try again in {seconds} s."
+        answer: Response
         if scope["path"].startswith("/v1/"):
             answer = error_response(ApiError(429, said, code="rate_limit_exceeded", wait_s=seconds))
         else:
