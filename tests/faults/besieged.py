@@ -71,7 +71,9 @@ class Fort:
         headers = more.pop("headers", {})
         body = {"fn_index": index, "data": data, "session_hash": session, **more}
         sent = self.send(
-            "POST", f"{base}/gradio_api/queue/join{query}", cookies, json=body, headers=headers
+            *("POST", f"{base}/gradio_api/queue/join{query}", cookies),
+            content=json.dumps(body),  # what `json=` makes of half a character cannot be sent
+            headers={"content-type": "application/json", **headers},
         )
         if sent.status_code != 200:
             return sent.status_code

@@ -18,8 +18,11 @@ BAR = "B23"
 
 @pytest.fixture(scope="module")
 def besieged(tmp_path_factory, tiny_base) -> Iterator[Fort]:
-    with fort(tmp_path_factory.mktemp("sessions"), tiny_base.folder) as made:
-        yield made
+    folder = tmp_path_factory.mktemp("sessions")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", str(folder / "gradio"))  # others write into the usual one
+        with fort(folder, tiny_base.folder) as made:
+            yield made
 
 
 def told(record, bar, trials, failures):
