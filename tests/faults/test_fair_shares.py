@@ -181,7 +181,7 @@ def test_one_address_has_a_quarter_of_the_places_for_answers(busy, record_proper
     passed = taken.count(200)
     told(record_property, tries, max(0, passed - tries // 4) + (served != 200))
     assert passed == tries // 4 and set(taken) == {200, 429}
-    assert served == 200 and took < 10
+    assert served == 200 and took < 30  # on a machine that does much else
 
 
 def _asks(client: httpx.Client, number: int) -> int:
