@@ -51,9 +51,10 @@ class Doors:
         if request.url.path.rstrip("/") == UPLOAD_PATH and not may_administer(person):
             return JSONResponse({"error": "Log in as an admin."}, 401)
         if may_see(person):
-            # the mounted page begins behind the slash
+            # the mounted page begins behind the slash; a whole address would repeat any `Host`
+            query = f"?{request.url.query}" if request.url.query else ""
             bare = request.url.path == "/admin"
-            return RedirectResponse(request.url.replace(path="/admin/"), 307) if bare else None
+            return RedirectResponse(f"/admin/{query}", 307) if bare else None
         if request.method in ("GET", "HEAD") and request.url.path in ("/admin", "/admin/"):
             if person.kind == "user":
                 return nothing_here_page(person.name)

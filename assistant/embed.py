@@ -28,6 +28,7 @@ from starlette.routing import Route
 
 from assistant.api.pace import Pace
 from assistant.avatar import avatar_response
+from assistant.callers import Proxies
 from assistant.chat_visit import own_conversation, own_reply
 from assistant.chat_words import ENGLISH
 from assistant.embed_view import shown
@@ -42,7 +43,7 @@ from assistant.embed_visit import (
 )
 from assistant.feedback_reasons import known_reasons
 from assistant.plain_pages import nothing_here_page
-from assistant.readers import Readers
+from assistant.readers import SHARE, Readers
 from assistant.reply import Delta, ReplyEvent, ReplyOptions, reply
 from assistant.streams import Streams
 from storage.avatars import avatar_png
@@ -121,6 +122,7 @@ class _Embed:
         self._streams = Streams()
         self._readers = Readers()
         self._pace = Pace()
+        self._proxies = Proxies(app.settings.proxies)
 
     def page(self, request: Request) -> Response:
         """The page in the frame; for a key that opens nothing the one that nobody may frame."""
@@ -208,7 +210,7 @@ class _Embed:
 
     async def ask(self, request: Request) -> Response:
         """The answer as server-sent events: `start`, `piece`s, then `done` or `error`."""
-        if self._readers.full:
+        if self._readers.full(self._proxies.address_of(request)):
             said = {"error": "Too many answers are being made: try again.", "code": "busy"}
             return JSONResponse(said, 503, {"Retry-After": "1"})
         try:
@@ -273,6 +275,7 @@ class _Embed:
                 cancel=cancel,
             ),
             cancel,
+            self._proxies.address_of(request),
         )
         try:
             async with aclosing(events):
@@ -282,8 +285,13 @@ class _Embed:
             self._streams.forget(turn.conversation, cancel)
 
     def _keep_pace(self, guest: Guest) -> None:
-        if wait := self._pace.wait(guest.key.id, guest.key.per_minute):
-            raise TooFast(f"Too many are asking at once: try again in {max(1, round(wait))} s.")
+        """One address has a share of what the key may send, so that it cannot take all of it."""
+        key, wait = guest.key, 0.0
+        if guest.address:
+            share = max(1, key.per_minute // SHARE)
+            wait = self._pace.wait((key.id, guest.address), share)
+        if wait := wait or self._pace.wait(key.id, key.per_minute):
+            raise TooFast(wait)
 
     def _entry(self, turn: _Turn, message: Message) -> dict[str, Any]:
         with closing(self._app.db()) as db:
@@ -346,7 +354,8 @@ def _said(error: ApprenticeError) -> dict[str, str]:
 def _refusal(error: ApprenticeError) -> Response:
     known = {LimitReached: 429, TooFast: 429, NotFound: 404, BadInput: 400, Refused: 409}
     status = next((status for kind, status in known.items() if isinstance(error, kind)), 503)
-    return JSONResponse(_said(error), status)
+    wait = {"Retry-After": str(error.seconds)} if isinstance(error, TooFast) else None
+    return JSONResponse(_said(error), status, wait)
 
 
 def _sse(kind: str, **more: Any) -> str:

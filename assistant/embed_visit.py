@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from sqlite_utils import Database
 from starlette.requests import Request
 
+from assistant.callers import Proxies
 from assistant.chat_visit import Visit
 from assistant.security import Person
 from storage.conversations import replies_today
@@ -37,7 +38,11 @@ class LimitReached(Refused):
 
 
 class TooFast(Refused):
-    """More requests a minute than the key may send."""
+    """More requests a minute than the key may send, or one address with it."""
+
+    def __init__(self, wait_s: float) -> None:
+        self.seconds = max(1, round(wait_s))
+        super().__init__(f"Too many are asking at once: try again in {self.seconds} s.")
 
 
 @dataclass(frozen=True)
@@ -45,6 +50,8 @@ class Guest(Visit):
     """A visitor of a website."""
 
     key: Key = field(kw_only=True)
+    address: str = field(kw_only=True)
+    """Where the request comes from; "" where it is unknown."""
 
 
 @contextmanager
@@ -53,7 +60,8 @@ def embed_visit(app: "App", request: Request) -> Iterator[Guest]:
     with closing(app.db()) as db:
         key, workspace = opened(db, request.path_params["key"])
         person = _visitor(key, request.headers.get(VISITOR_HEADER, ""))
-        yield Guest(db, person, workspace, key=key)
+        address = Proxies(app.settings.proxies).address_of(request)
+        yield Guest(db, person, workspace, key=key, address=address)
 
 
 def opened(db: Database, token: str) -> tuple[Key, Workspace]:

@@ -91,6 +91,8 @@ class _Page:
                 headers["Content-Security-Policy"] = self._policy
                 if not self._framed:  # it knows no list of pages
                     headers.setdefault("X-Frame-Options", "DENY")
+            if "etag" not in headers:  # a file of the program's has one and may be kept
+                headers.setdefault("Cache-Control", "no-store")
             if headers.get("content-type", "").startswith("text/html"):
                 headers["Cache-Control"] = "no-store"
                 self._held = message

@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from assistant.callers import network_of
 from assistant.plain_pages import login_page, logout_page, setup_closed_page, setup_page
 from assistant.security import (
     SESSION_COOKIE,
@@ -138,7 +139,7 @@ class _LoginPages:
 
     def _log_in(self, request: Request, form: dict[str, str]) -> Response:
         name, next_path = form.get("name", ""), local_path(form.get("next", ""))
-        address = request.client.host if request.client else ""
+        address = network_of(request.client.host) if request.client else ""
         wait = self._attempts.wait(name, address)
         if wait > 0:
             error = f"Too many wrong passwords. Try again in {int(wait) + 1} seconds."

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 
 from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from assistant.logs import REQUESTS, request_id
@@ -47,6 +48,8 @@ class Observed:
 
         try:
             await self.app(scope, receive, sent)
+        except ClientDisconnect:  # in the middle of what they were sending
+            pass
         except Exception:
             status = 500
             raise

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 
@@ -11,6 +12,8 @@ from starlette.requests import Request
 from assistant.reply import ReplyEvent
 from assistant.streams import Events, Streams
 
+SHARE = 4
+"""One caller has at most this part of the places."""
 AT_ONCE = 32
 """Each on a thread of its own, so that pages keep theirs; the engine has fewer slots and queues."""
 
@@ -20,25 +23,27 @@ class Readers:
 
     def __init__(self) -> None:
         self._threads = CapacityLimiter(AT_ONCE)
-        self._reading = 0
+        self._reading: Counter[str] = Counter()
 
-    @property
-    def full(self) -> bool:
-        """Whether the next one is to try again later."""
-        return self._reading >= AT_ONCE
+    def full(self, caller: str = "") -> bool:
+        """Whether the next one, or the next of this caller, is to try again later."""
+        own = self._reading[caller] if caller else 0
+        return self._reading.total() >= AT_ONCE or own >= AT_ONCE // SHARE
 
     async def follow(
-        self, request: Request, events: Events, cancel: threading.Event
+        self, request: Request, events: Events, cancel: threading.Event, caller: str = ""
     ) -> AsyncGenerator[ReplyEvent, None]:
         """What `events(cancel)` gives; the reader's leaving stops the engine, whatever it does."""
-        self._reading += 1
+        self._reading[caller] += 1
         leaving = asyncio.create_task(_until_left(request, cancel))
         pieces = Streams().run(events, cancel)
         try:
             while event := await to_thread.run_sync(next, pieces, None, limiter=self._threads):
                 yield event
         finally:
-            self._reading -= 1
+            self._reading[caller] -= 1
+            if not self._reading[caller]:
+                del self._reading[caller]
             cancel.set()
             leaving.cancel()
 

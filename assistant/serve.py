@@ -14,6 +14,7 @@ from contextlib import closing, contextmanager
 from queue import Empty, SimpleQueue
 
 from assistant.app import App, open_app
+from assistant.callers import Proxies
 from assistant.control import control_socket
 from assistant.crawl_schedule import start_crawls
 from assistant.logs import set_up_logs
@@ -23,7 +24,7 @@ from assistant.resumption import resume_killed
 from assistant.schedule import Refusals, start_due
 from assistant.settings import Settings
 from assistant.snapshots import kept, restore_newest
-from assistant.space import hub_login, in_space
+from assistant.space import hub_login
 from assistant.writer import sweep_writers
 from storage.adapters import serving_adapter
 from storage.conversations import mark_interrupted
@@ -54,10 +55,11 @@ def serve(settings: Settings) -> int:
     """Serve until SIGTERM or Ctrl-C; returns 0.
 
     Raises DataDirBusy when the directory is served already, DatabaseDamaged when its database is
-    not sound, BadInput when the port is taken or a file of one's own base model is cut, and
-    HubFailed or Refused when an empty directory cannot be filled from the snapshots of it.
+    not sound, BadInput when the port is taken, a proxy is no address or a file of one's own base
+    model is cut, HubFailed or Refused when an empty directory cannot be filled from its snapshots.
     """
     set_up_logs(settings)
+    Proxies(settings.proxies)
     stops: SimpleQueue[int] = SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: stops.put(number))
@@ -129,17 +131,11 @@ def _web(app: App, listener: socket.socket) -> Iterator[None]:
     """The pages, served by a thread of their own from when the block begins until it ends."""
     import uvicorn
 
+    from assistant.deadlines import server_config
     from assistant.web import build_server
 
-    config = uvicorn.Config(
-        build_server(app),
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        # a Space is reached through its proxy alone, which says who asks and that it was by https
-        forwarded_allow_ips="*" if in_space() else None,
-        timeout_graceful_shutdown=GRACE_S,
-    )
+    proxies = Proxies(app.settings.proxies)
+    config = server_config(build_server(app), proxies, timeout_graceful_shutdown=GRACE_S)
     server = uvicorn.Server(config)
     thread = threading.Thread(
         target=server.run, kwargs={"sockets": [listener]}, name="web", daemon=True

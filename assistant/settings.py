@@ -43,6 +43,12 @@ class Settings(BaseSettings):
     """Address to listen on."""
     port: int = Field(default=7860, ge=0, le=65535)
     """Port to listen on."""
+    proxies: str = "127.0.0.1,::1"
+    """Addresses or networks, apart by commas, whose X-Forwarded-For and X-Forwarded-Proto are
+    believed: the web server in front ("": nobody's; *: everybody's)."""
+    requests_per_second: float = Field(default=20.0, ge=0)
+    """Requests that one address may send, five seconds' worth at once (0: as many as it likes).
+    Who comes from a named proxy that does not say for whom is not counted."""
     threads: int = Field(default_factory=lambda: os.cpu_count() or 2, ge=1)
     """Threads for answering and for training."""
     context: int = Field(default=2048, ge=128)

@@ -68,6 +68,8 @@ def defaults(environment: Mapping[str, str]) -> dict[str, str]:
         "APPRENTICE_THREADS": environment.get("CPU_CORES") or "2",
         # its own disk is new at every start, and nobody but its owner can write to its data
         "APPRENTICE_SIGNING_KEY": "off",
+        # it is reached through its proxy alone, which says who asks and that it was by https
+        "APPRENTICE_PROXIES": "*",
         "GRADIO_ANALYTICS_ENABLED": "False",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     }

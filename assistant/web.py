@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from assistant.api.gradio_endpoint import add_endpoint
 from assistant.api.server import build_api
 from assistant.app import App
 from assistant.avatar import avatar_routes
+from assistant.callers import Proxies, caller_of
 from assistant.chat_attachments import attachment_routes
 from assistant.chat_export import export_routes
 from assistant.chat_page import build_chat_page
@@ -28,7 +30,7 @@ from assistant.chat_words import browser_words
 from assistant.doors import Doors
 from assistant.downloads import download_routes
 from assistant.embed import embed_routes
-from assistant.gradio_door import GradioDoor
+from assistant.gradio_door import CallerOf, GradioDoor
 from assistant.guards import UPLOAD_BYTES, BodyLimit, SameOrigin, SecurityHeaders
 from assistant.login import login_routes
 from assistant.measures import Measures, metrics_page
@@ -36,6 +38,7 @@ from assistant.oauth import oauth_routes
 from assistant.observed import Observed
 from assistant.security import identify, may_see, may_use
 from assistant.space import FRAMED_BY, hub_login, in_space
+from assistant.throttle import Throttle
 from storage.adapters import serving_adapter
 from storage.workspaces import list_workspaces
 
@@ -48,12 +51,14 @@ _SCRIPTS = {"chat": ("chat_sources", "chat_connection", "chat", "attachments"), 
 
 def build_server(app: App) -> FastAPI:
     """Everything under one address; `assistant.security` decides per request what it answers."""
+    proxies = Proxies(app.settings.proxies)
     server = FastAPI(title="Apprentice", docs_url=None, redoc_url=None, openapi_url=None)
     # No origins. Without one of our own, Gradio adds one that lets any origin read with cookies.
     server.add_middleware(CORSMiddleware)
     server.add_middleware(Doors, house=app)
     server.add_middleware(SameOrigin)
     server.add_middleware(BodyLimit)
+    server.add_middleware(Throttle, per_second=app.settings.requests_per_second, proxies=proxies)
     server.add_middleware(SecurityHeaders, framed_by=FRAMED_BY if in_space() else "")
     measures = Measures(app)
     server.add_middleware(Observed, ended=measures.request_ended)
@@ -68,14 +73,23 @@ def build_server(app: App) -> FastAPI:
     ring = KeyRing(app)
     server.add_route("/metrics", lambda request: metrics_page(app, ring, measures, request))
     server.mount("/v1", build_api(app, ring))
-    _mount(server, build_admin(app), "/admin", "admin", lambda request: _insider(app, request))
+    caller = partial(caller_of, app, proxies)
+    insider = partial(_insider, app)
+    _mount(server, build_admin(app), "/admin", "admin", caller, insider)
     chat = build_chat_page(app)
     add_endpoint(app, ring, chat)
-    _mount(server, chat, "/", "chat", None)
+    _mount(server, chat, "/", "chat", caller)
     return server
 
 
-def _mount(server: FastAPI, page: gr.Blocks, path: str, name: str, insider: Any) -> None:
+def _mount(
+    server: FastAPI,
+    page: gr.Blocks,
+    path: str,
+    name: str,
+    caller: CallerOf,
+    insider: Any = None,
+) -> None:
     gr.mount_gradio_app(
         server,
         page,
@@ -94,7 +108,7 @@ def _mount(server: FastAPI, page: gr.Blocks, path: str, name: str, insider: Any)
     )
     mounted = server.routes[-1]
     assert isinstance(mounted, Mount)
-    mounted.app = GradioDoor(mounted.app, set(page.fns), uploads=name == "admin")
+    mounted.app = GradioDoor(mounted.app, page, caller, uploads=name == "admin")
 
 
 def _theme() -> gr.Theme:

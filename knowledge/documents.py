@@ -22,6 +22,8 @@ MEDIA_TYPES = {
 
 MOST_TEXT_BYTES = 20_000_000
 MOST_BYTES = 200_000_000
+IN_PROCESS = 200_000
+"""Characters of HTML or Markdown that are read here: the worst take 2 s, a child 1 s always."""
 
 _BYTE_ORDER_MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -49,9 +51,9 @@ def read_document(
 ) -> list[Section]:
     """The sections of a file, in reading order; `name` is what to call it (default: its own).
 
-    The type goes by `suffix`, such as ".md", or else by the end of `name`. PDF and DOCX are read
-    in a child process with limits. Raises DocumentUnreadable for a file that is missing, empty,
-    encrypted, damaged, too large, of an unknown type or in an unknown encoding.
+    The type goes by `suffix`, such as ".md", or else by the end of `name`. PDF, DOCX and long
+    HTML and Markdown are read in a child process with limits. Raises DocumentUnreadable for a file
+    that is missing, empty, encrypted, damaged, too large, of an unknown type or encoding.
     """
     name = name or path.name
     suffix = suffix or Path(name).suffix.lower()
@@ -94,13 +96,15 @@ def _written(path: Path, suffix: str, name: str, size: int) -> list[Part]:
         return [(0, _decoded(data, name))]
     # late: trafilatura takes 0.2 s to import
     from knowledge.markup import html_parts, markdown_parts
+    from knowledge.unpacking import unpack
 
     parts_of: Callable[[str], list[Part]] = html_parts
     if suffix in (".md", ".markdown"):
         parts_of, charset = markdown_parts, None
     else:
         charset = _CHARSET.search(data[:4096])
-    return parts_of(_decoded(data, name, charset[1].decode("ascii") if charset else None))
+    text = _decoded(data, name, charset[1].decode("ascii") if charset else None)
+    return parts_of(text) if len(text) <= IN_PROCESS else unpack(path, suffix, name, text)
 
 
 def _check_size(name: str, size: int, most: int) -> None:

@@ -102,7 +102,8 @@ def ingest(
     The chunks of some files go into the index together, and then come the events of these files.
     A document is named by its file, or by its path within the folder. Unchanged files are
     skipped, changed ones replaced; what was ingested with a folder and is not in it any more is
-    removed. A file that cannot be read gives a `failed` event and leaves its earlier version.
+    removed. A file that cannot be read, or that is a link out of its folder, gives a `failed`
+    event and leaves its earlier version.
     """
     work = _begun(db, datadir, index, embedder, workspace_id, max_tokens, overlap)
     waiting: list[_Taken] = []
@@ -206,7 +207,9 @@ def _each_taken_in(work: _Ingest, paths: Iterable[Path]) -> Iterator[_Taken]:
     for path in map(Path, paths):
         sources = _sources(path)
         for source in sources:
-            if seen.setdefault(source.name, source.path) == source.path:
+            if source.folder and not source.path.resolve().is_relative_to(source.folder):
+                yield _Taken(_leads_out(source))
+            elif seen.setdefault(source.name, source.path) == source.path:
                 yield _ingest_file(work, source)
             else:
                 yield _Taken(_name_taken(source.name, seen[source.name]))
@@ -319,6 +322,12 @@ def _known(work: _Ingest, source: _Source) -> Document | None:
             "rename one of them, or use another workspace."
         )
     return known
+
+
+def _leads_out(source: _Source) -> IngestEvent:
+    """Whoever may write into a folder could otherwise have any file of ours taken in."""
+    error = f"The file {source.name!r} is a link that leads out of its folder: give its own place."
+    return IngestEvent(source.name, "failed", error=error)
 
 
 def _name_taken(name: str, first: Path) -> IngestEvent:

@@ -1,7 +1,8 @@
-"""PDF and DOCX to parts, in a process of its own with limits.
+"""PDF, DOCX and long HTML and Markdown to parts, in a process of its own with limits.
 
-Both formats unpack: a file of some kilobytes can ask for all memory or for hours. The child may
-use 30 s of processor time and 1 GB; whatever becomes of it, the server goes on.
+The first two unpack: a file of some kilobytes can ask for all memory or for hours. The others take
+their readers seconds a megabyte where they are written for it. The child may use 30 s of processor
+time and 1 GB, writes no file and is told no secret; whatever becomes of it, the server goes on.
 """
 
 import json
@@ -21,24 +22,27 @@ MOST_TEXT = 10_000_000
 _MOST_UNPACKED = 200_000_000
 _OLD_OFFICE = b"\xd0\xcf\x11\xe0"  # OLE: what .doc files and encrypted .docx files are
 
+_TOLD = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "VIRTUAL_ENV", "TMPDIR", "LD_LIBRARY_PATH")
+"""What the child knows of our surroundings; keys and passwords are there too."""
+
 _TOO_MUCH = f"needs more than {MOST_SECONDS} s or 1 GB to read: split it into smaller files"
 
 
-def unpack(path: Path, kind: str, name: str) -> list[Part]:
+def unpack(path: Path, kind: str, name: str, text: str | None = None) -> list[Part]:
     """The parts of a file of `kind` `.pdf` or `.docx`; `name` is what to call it to people.
 
-    Raises DocumentUnreadable for a file that is damaged, encrypted or too large, and for a PDF
-    without text.
+    Of `.html` and `.md` the decoded `text` is given. Raises DocumentUnreadable for a file that is
+    damaged, encrypted or too large, and for a PDF without text.
     """
     code_root = str(Path(__file__).parent.parent)
     search = os.pathsep.join([code_root, *filter(None, [os.environ.get("PYTHONPATH")])])
     try:
         done = subprocess.run(
             [sys.executable, "-m", "knowledge.unpacking", kind, str(path)],
-            stdin=subprocess.DEVNULL,
+            input=(text or "").encode(),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": search},
+            env={**_surroundings(), "PYTHONPATH": search},
             timeout=3 * MOST_SECONDS,
             check=False,
         )
@@ -56,6 +60,10 @@ def unpack(path: Path, kind: str, name: str) -> list[Part]:
     return parts
 
 
+def _surroundings() -> dict[str, str]:
+    return {name: os.environ[name] for name in _TOLD if name in os.environ}
+
+
 def _unreadable(name: str, fault: str) -> DocumentUnreadable:
     return DocumentUnreadable(f"The document {name!r} {fault}.")
 
@@ -69,6 +77,7 @@ def main(kind: str, path: str) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (MOST_SECONDS, MOST_SECONDS))
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     try:
         parts = _READERS[kind](Path(path))
         if sum(len(text) for _, text in parts) > MOST_TEXT:
@@ -122,12 +131,31 @@ def _docx_parts(path: Path) -> list[Part]:
     return fragment_parts(html)
 
 
+def _html_parts(path: Path) -> list[Part]:
+    from knowledge.markup import html_parts
+
+    return html_parts(sys.stdin.buffer.read().decode())
+
+
+def _markdown_parts(path: Path) -> list[Part]:
+    from knowledge.markup import markdown_parts
+
+    return markdown_parts(sys.stdin.buffer.read().decode())
+
+
 # the title of the document stands above its headings
 _DOCX_HEADINGS = "\n".join(
     ["p[style-name='Title'] => h1:fresh"]
     + [f"p[style-name='heading {n}'] => h{min(n + 1, 6)}:fresh" for n in range(1, 7)]
 )
-_READERS = {".pdf": _pdf_parts, ".docx": _docx_parts}
+_READERS = {
+    ".pdf": _pdf_parts,
+    ".docx": _docx_parts,
+    ".html": _html_parts,
+    ".htm": _html_parts,
+    ".md": _markdown_parts,
+    ".markdown": _markdown_parts,
+}
 
 if __name__ == "__main__":
     main(*sys.argv[1:])

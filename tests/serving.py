@@ -9,6 +9,8 @@ from typing import Any
 import uvicorn
 
 from assistant.app import App
+from assistant.callers import Proxies
+from assistant.deadlines import server_config
 from assistant.web import build_server
 
 
@@ -20,12 +22,14 @@ def served(app: App) -> Iterator[str]:
 
 
 @contextmanager
-def on_a_port(server: Any) -> Iterator[str]:
-    """The address of any ASGI application while the block runs."""
+def on_a_port(server: Any, **more: Any) -> Iterator[str]:
+    """The address of any ASGI application while the block runs; `more` is for `server_config`."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen()  # a page asked for before the server is up waits instead of being refused
-    running = uvicorn.Server(uvicorn.Config(server, log_config=None, timeout_graceful_shutdown=1))
+    proxies = more.pop("proxies", Proxies("127.0.0.1"))
+    config = server_config(server, proxies, timeout_graceful_shutdown=1, **more)
+    running = uvicorn.Server(config)
     thread = threading.Thread(target=running.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     try:

@@ -76,7 +76,7 @@ class _Chat:
         self, request: Request, key: Key, asked: ChatRequest, reply_id: str
     ) -> AsyncGenerator[ReplyEvent, None]:
         """The reply's events; the client's leaving stops the engine, whatever it is doing."""
-        if self._readers.full:
+        if self._readers.full():
             raise ApiError(503, "Too many answers are being made: try again.", wait_s=1)
         events = self._readers.follow(
             request,

@@ -1,5 +1,6 @@
 """Of a Gradio app only what its page needs is there."""
 
+import gradio as gr
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -16,9 +17,17 @@ async def everything(request: Request):
     return PlainTextResponse(f"inside {len(await request.body())}")
 
 
+def page() -> gr.Blocks:
+    """Two events, as many as may wait for the rest of this file."""
+    with gr.Blocks() as made:
+        for _ in range(2):
+            gr.Button().click(lambda: None)
+    return made.queue(max_size=8)
+
+
 def client(*, uploads: bool = False) -> TestClient:
     inside = Starlette(routes=[Route("/{path:path}", everything, methods=["GET", "POST"])])
-    door = GradioDoor(inside, {0, 1}, uploads=uploads)
+    door = GradioDoor(inside, page(), lambda request: "somebody", uploads=uploads)
     return TestClient(Starlette(routes=[Mount("/admin", door)]))
 
 
@@ -30,7 +39,6 @@ def client(*, uploads: bool = False) -> TestClient:
         "/theme.css",
         "/assets/index-D.js",
         "/static/fonts/a/b.woff2",
-        "/gradio_api/queue/data",
         "/gradio_api/heartbeat/abc123",
         "/gradio_api/startup-events",
     ],

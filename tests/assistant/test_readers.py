@@ -6,7 +6,7 @@ import anyio
 import pytest
 from starlette.requests import Request
 
-from assistant.readers import AT_ONCE, Readers
+from assistant.readers import AT_ONCE, SHARE, Readers
 from assistant.reply import Delta
 
 
@@ -32,7 +32,7 @@ def test_all_that_is_said_is_read_and_the_place_is_free_again():
             request(anyio.Event()), lambda cancel: iter([Delta("a"), Delta("b")]), cancel
         )
         said = "".join([event.text async for event in events])
-        assert (said, cancel.is_set(), readers.full) == ("ab", True, False)
+        assert (said, cancel.is_set(), readers.full()) == ("ab", True, False)
 
     anyio.run(read)
 
@@ -57,12 +57,30 @@ def test_more_than_there_are_places_for_are_told():
             readers.follow(request(left), endless, threading.Event()) for _ in range(AT_ONCE)
         ]
         for events in all_of_them:
-            assert not readers.full
+            assert not readers.full()
             await anext(events)
-        assert readers.full
+        assert readers.full()
         for events in all_of_them:
             await events.aclose()
-        assert not readers.full
+        assert not readers.full()
+
+    anyio.run(read)
+
+
+def test_one_caller_has_a_share_of_the_places():
+    async def read():
+        readers, left, cancel = Readers(), anyio.Event(), threading.Event()
+        greedy = [
+            readers.follow(request(left), endless, cancel, "greedy")
+            for _ in range(AT_ONCE // SHARE)
+        ]
+        for events in greedy:
+            assert not readers.full("greedy")
+            await anext(events)
+        assert readers.full("greedy") and not readers.full("other") and not readers.full()
+        for events in greedy:
+            await events.aclose()
+        assert not readers.full("greedy")
 
     anyio.run(read)
 
