@@ -72,7 +72,7 @@ class Watch:
         route.abort()
 
     def _page(self, page: Any) -> None:
-        if page.opener():
+        if page.opener() and page.url != "about:blank#blocked":  # the browser opened nothing there
             self.went.append(f"a window {page.url}")
         page.on("dialog", self._dialog)
         page.on("framenavigated", lambda frame: self._went(frame))
