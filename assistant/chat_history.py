@@ -1,12 +1,13 @@
 """One's own conversations on the chat page: searched, named, taken back, one try chosen."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
 from assistant.chat_layout import Parts, problem_line
-from assistant.chat_news import shortened
+from assistant.chat_news import learned_of, shortened
+from assistant.chat_view import Shown, show
 from assistant.chat_visit import (
     View,
     Visit,
@@ -16,10 +17,13 @@ from assistant.chat_visit import (
     view_of,
     visit,
 )
+from storage.attachments import made_with_files
 from storage.conversations import (
     choose_try,
+    feedback_of,
     go_back_to,
     list_conversations,
+    open_thread,
     other_tries,
     rename_conversation,
 )
@@ -160,3 +164,23 @@ def choices_of_tries(caller: Visit, thread: Sequence[Message]) -> tuple[list[dic
             label = words("other_question", question=shortened(question.content))
             shown.append({"value": question.id, "label": label})
     return shown, words("this_answer", number=here, count=count) if count > 1 else ""
+
+
+def shown_talk(
+    caller: Visit, conversation_id: str, notices: Mapping[str, tuple[str, ...]]
+) -> Shown:
+    """The open branch with everything that is said of it."""
+    thread = open_thread(caller.db, conversation_id)
+    feedback = feedback_of(caller.db, conversation_id)
+    tries, which = choices_of_tries(caller, thread)
+    if which:
+        notices = {**notices, thread[-1].id: (*notices.get(thread[-1].id, ()), which)}
+    return show(
+        thread,
+        feedback,
+        notices,
+        words=caller.words,
+        learned=learned_of(caller, feedback),
+        private=made_with_files(caller.db, [item.id for item in thread]),
+        options=tries,
+    )

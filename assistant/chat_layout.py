@@ -5,16 +5,13 @@ from typing import Any
 
 import gradio as gr
 
-from assistant.chat_view import one_line
+from assistant.chat_view import MATHS, one_line
 from assistant.chat_visit import View
 from assistant.chat_words import ENGLISH, Words, fixed
 
-MATHS: list[dict[str, str | bool]] = [
-    {"left": "$$", "right": "$$", "display": True},
-    {"left": r"\[", "right": r"\]", "display": True},
-    {"left": r"\(", "right": r"\)", "display": False},
+_FORMULAS: list[dict[str, str | bool]] = [
+    {"left": left, "right": right, "display": left != r"\("} for left, right in MATHS
 ]
-"""What stands between these is a formula. One dollar begins none: it is a price."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +52,11 @@ class Side:
             *(self.markdown, self.json, self.erase, self.privacy, self.who, self.admin),
             self.account,
         }
+
+    def of_the_reader(self) -> set[Any]:
+        """What a reply does not change."""
+        kept = {self.brand, self.workspace, self.nothing, self.privacy, self.who}
+        return kept | {self.admin, self.account}
 
 
 @dataclass(frozen=True)
@@ -209,7 +211,7 @@ def _talk() -> Talk:
         editable="user",
         feedback_options=feedback_options(ENGLISH),
         allow_tags=False,
-        latex_delimiters=MATHS,
+        latex_delimiters=_FORMULAS,
     )
     told = gr.Markdown(visible=False, elem_id="told")
     problem = gr.Markdown(visible=False, elem_id="problem")

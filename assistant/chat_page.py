@@ -1,7 +1,9 @@
 """The chat page: one Gradio page at `/`, everything it shows drawn from SQLite."""
 
 import logging
+import os
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -13,9 +15,9 @@ from assistant.chat_erasure import ErasureEvents, gone, standing
 from assistant.chat_export import export_address
 from assistant.chat_feedback import FeedbackEvents
 from assistant.chat_greeting import brand_line, greeting_of
-from assistant.chat_history import HistoryEvents, choices_of_tries, listing
+from assistant.chat_history import HistoryEvents, listing, shown_talk
 from assistant.chat_layout import Parts, feedback_options, lay_out, note_line, problem_line
-from assistant.chat_news import learned_of, news
+from assistant.chat_news import news
 from assistant.chat_view import Shown, entry, one_line, show
 from assistant.chat_visit import (
     View,
@@ -28,10 +30,12 @@ from assistant.chat_visit import (
     visit,
 )
 from assistant.chat_words import words_for
+from assistant.lean_blocks import LeanBlocks
+from assistant.plain_markdown import as_typed
 from assistant.reply import Delta, Done, ReplyOptions, reply
 from assistant.security import may_see, usable_workspace
 from assistant.streams import Streams, Waits
-from storage.attachments import attachments_of, made_with_files
+from storage.attachments import attachments_of
 from storage.conversations import (
     delete_conversation,
     feedback_of,
@@ -48,11 +52,17 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ANSWERS_AT_ONCE = 32
-"""Readers served at once; the engine has fewer slots and queues the rest itself."""
+ANSWERS_AT_ONCE = 512
+"""Readers at once, each on a thread that mostly sleeps: `UnderWay` makes few replies at a time and
+knows everybody's place in line, which a reader in Gradio's own queue would not be told."""
+OTHERS_AT_ONCE = 64
+"""Threads for what else is pressed."""
 
-PLACE_S = 2.0
-"""How often one who waits is told the place; most replies have begun by then."""
+DRAWN_A_SECOND = 100
+"""Times a second that all replies together are drawn: each costs the loop milliseconds."""
+
+PLACE_S = 1.0
+"""When one who waits is first told the place; most replies have begun by then."""
 
 _PLAIN = ReplyOptions()
 _ANSWERING = "An answer is being made here: wait for it, or stop it."
@@ -65,14 +75,17 @@ Updates = dict[Any, Any]
 
 def build_chat_page(app: "App") -> gr.Blocks:
     """The page, to be mounted."""
-    with gr.Blocks(title="Apprentice", analytics_enabled=False, fill_height=True) as page:
+    # it would sum up the last 10,000 events after each one, for a page that nobody has
+    os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "1")
+    with LeanBlocks(title="Apprentice", analytics_enabled=False, fill_height=True) as page:
         parts = lay_out()
         talk = ChatEvents(app, parts)
         _wire(page, parts, talk, FeedbackEvents(app, parts, talk.draw))
         ErasureEvents(app, parts, talk.draw).wire(QUIET)
         HistoryEvents(app, parts, talk.draw).wire(QUIET)
         AttachmentEvents(app, parts, talk.opened).wire(QUIET)
-    page.queue(default_concurrency_limit=16, max_size=256)
+    page.max_threads = ANSWERS_AT_ONCE + OTHERS_AT_ONCE
+    page.queue(default_concurrency_limit=16, max_size=ANSWERS_AT_ONCE)
     return page
 
 
@@ -175,7 +188,7 @@ class ChatEvents:
         """A question that was changed where it stands: asked in place of the old one."""
         position = event.index if isinstance(event.index, int) else event.index[0]
         instead = ReplyOptions(edit_of=message_at(view, position, words_for(request)))
-        yield from self._answer(request, view, str(event.value), instead)
+        yield from self._answer(request, view, as_typed(str(event.value)), instead)
 
     def stop(self, view: View, request: gr.Request) -> None:
         """End the reply that is being made in this conversation."""
@@ -191,7 +204,7 @@ class ChatEvents:
         options: ReplyOptions = _PLAIN,
     ) -> Iterator[Updates]:
         turn = self._begin(request, view_of(view, request), question, options)
-        view, said, problem = turn.view, "", ""
+        view, said, problem, drawn = turn.view, "", "", 0.0
         cancel = self._streams.announce(view.conversation)  # before the page has a stop button
         try:
             yield self._busy(turn)
@@ -202,10 +215,12 @@ class ChatEvents:
                     notices = {**view.notices, event.message.id: event.notices}
                     view = replace(view, notices=notices)
                 else:
-                    waited = {} if said else {self._parts.talk.problem: note_line("")}
-                    said += event.text
-                    chat = [*turn.above, entry("assistant", said)]
-                    yield {self._parts.talk.chat: gr.update(value=chat), **waited}
+                    first, said = not said, said + event.text
+                    if not first and time.monotonic() - drawn < self._pause():
+                        continue
+                    waited = {self._parts.talk.problem: note_line("")} if first else {}
+                    drawn, chat = time.monotonic(), [*turn.above, entry("assistant", said)]
+                    yield {self._parts.talk.chat: chat, **waited}
         except ApprenticeError as error:
             problem = words_for(request).of(str(error))
         except Exception:
@@ -251,6 +266,10 @@ class ChatEvents:
             PLACE_S,
         )
 
+    def _pause(self) -> float:
+        """Seconds between two drawings of a reply."""
+        return self._app.under_way.count(speaking=True) / DRAWN_A_SECOND
+
     def _place(self, request: gr.Request, cancel: threading.Event) -> Any:
         """How many questions are before this one, while it waits for its first word."""
         before = self._app.under_way.before(cancel)
@@ -261,7 +280,7 @@ class ChatEvents:
         return {
             self._parts.view: turn.view,
             talk.address: _address(turn.view),  # a lost connection must not lose the conversation
-            talk.chat: gr.update(value=turn.above),
+            talk.chat: turn.above,
             talk.problem: problem_line(""),
             talk.box: gr.update(submit_btn=False, stop_btn=True),
         }
@@ -279,6 +298,12 @@ class ChatEvents:
             except NotFound:  # deleted while it was answered
                 conversation_id = ""
             drawn = self.draw(caller, conversation_id, turn.view.notices, problem)
+            if conversation_id == turn.view.conversation:
+                for part in self._parts.side.of_the_reader():
+                    del drawn[part]
+                chat = drawn[self._parts.talk.chat]
+                if turn.options == _PLAIN and not any(chat["feedback_value"]):
+                    drawn[self._parts.talk.chat] = chat["value"]  # half of what the whole costs
             asked = [item.content for item in thread if item.role == "user"][-1:]
             refused = problem and not turn.options.variant_of and asked != [turn.question.strip()]
             back = {"value": turn.question} if refused else {}
@@ -296,7 +321,7 @@ class ChatEvents:
         """The whole page from storage; the caller's right to the conversation is checked."""
         shown = Shown([], (), [])
         if conversation_id:
-            shown = _shown(caller, conversation_id, notices or {})
+            shown = shown_talk(caller, conversation_id, notices or {})
         view = View(caller.workspace.name, conversation_id, shown.ids, dict(notices or {}))
         wish = standing(self._app, caller, conversation_id)
         starters = [{"text": text} for text in caller.workspace.settings.starters]
@@ -364,27 +389,9 @@ def _above(caller: Visit, conversation_id: str, options: ReplyOptions) -> list[M
     return open_thread(caller.db, conversation_id)
 
 
-def _shown(caller: Visit, conversation_id: str, notices: Mapping[str, tuple[str, ...]]) -> Shown:
-    """The open branch with everything that is said of it."""
-    thread = open_thread(caller.db, conversation_id)
-    feedback = feedback_of(caller.db, conversation_id)
-    tries, which = choices_of_tries(caller, thread)
-    if which:
-        notices = {**notices, thread[-1].id: (*notices.get(thread[-1].id, ()), which)}
-    return show(
-        thread,
-        feedback,
-        notices,
-        words=caller.words,
-        learned=learned_of(caller, feedback),
-        private=made_with_files(caller.db, [item.id for item in thread]),
-        options=tries,
-    )
-
-
 def _address(view: View) -> str:
     """What `ui/chat.js` puts into the address bar."""
     return (
-        f'<span id="open-workspace">{view.workspace}</span>'
-        f'<span id="open-conversation">{view.conversation}</span>'
+        f'<span id="open-workspace">{one_line(view.workspace)}</span>'
+        f'<span id="open-conversation">{one_line(view.conversation)}</span>'
     )

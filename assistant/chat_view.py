@@ -6,11 +6,15 @@ from html import escape
 from typing import Any
 
 from assistant.chat_words import ENGLISH, Words
+from assistant.plain_markdown import plain_markdown
 from knowledge.support import Cited, cite
 from storage.records import Feedback, FinishReason, Message, Passage
 
 UNDER = '<div class="under">'
 """How the part under a reply begins; `ui/chat.js` cuts copied text there."""
+
+MATHS = (("$$", "$$"), (r"\[", r"\]"), (r"\(", r"\)"))
+"""What stands between these is a formula. One dollar begins none: it is a price."""
 
 _PLAIN = str.maketrans({"\r": "", "\n": "&#10;", "$": "&#36;", "\\": "&#92;"})
 _THUMBS = {1: "Like", -1: "Dislike"}
@@ -71,7 +75,7 @@ def show(
 
 def entry(role: str, text: str, under: str = "") -> dict[str, Any]:
     """One chatbot message; `under` is HTML of ours that stands below the text."""
-    blocks = [{"type": "text", "text": text}]
+    blocks = [{"type": "text", "text": plain_markdown(text, MATHS)}]
     if under:
         blocks.append({"type": "text", "text": under})
     return {"role": role, "content": blocks}

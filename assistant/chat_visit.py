@@ -8,6 +8,7 @@ begins with `visit`, and takes conversations and replies only from `own_conversa
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -61,9 +62,8 @@ def visit(app: "App", request: Any, workspace: str | None) -> Iterator[Visit]:
                 raise Refused("Your browser sent no cookie of this site: allow it and reload.")
             yield Visit(db, person, found, words)
         except ApprenticeError as error:
-            raise gr.Error(
-                words.of(str(error)), title=words("not_done"), print_exception=False
-            ) from None
+            said = escape(words.of(str(error)), quote=False)  # Gradio shows it as HTML
+            raise gr.Error(said, title=words("not_done"), print_exception=False) from None
 
 
 def view_of(view: View, request: Any) -> View:

@@ -146,7 +146,8 @@ def _events(
     if turn.override is not None or turn.declined:
         yield from _say(app, turn, options)
     else:
-        yield from _generate(app, workspace, turn, adapter_id, options, cancel)
+        with app.under_way.turn(cancel):
+            yield from _generate(app, workspace, turn, adapter_id, options, cancel)
 
 
 def _open_turn(

@@ -14,6 +14,9 @@ from queue import Empty, SimpleQueue
 
 from assistant.reply import Delta, ReplyEvent
 
+LONGEST_S = 16.0
+"""Between two `Waits`."""
+
 Events = Callable[[threading.Event], Iterator[ReplyEvent]]
 
 
@@ -55,7 +58,8 @@ class Streams:
     def run_and_wait(
         self, events: Events, cancel: threading.Event, every: float | None
     ) -> "Generator[ReplyEvent | Waits, None, None]":
-        """As `run`; a `Waits` after each `every` seconds until there is something to give."""
+        """As `run`; until there is something to give, a `Waits` after `every` seconds, after twice
+        that and so on: hundreds may wait, and what each is told costs the page's time."""
         waiting: SimpleQueue[ReplyEvent | BaseException | None] = SimpleQueue()
         pump = copy_context().run  # what is logged there names the request too
         threading.Thread(
@@ -102,6 +106,7 @@ def _handed_over(
             event = waiting.get(timeout=every)
         except Empty:
             yield Waits()
+            every = min(2 * (every or 0), LONGEST_S)
             continue
         every = None
         while isinstance(event, Delta):

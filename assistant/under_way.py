@@ -2,8 +2,9 @@
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from storage.errors import ApprenticeError
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 SAVING_S = 1.0
 """How long replies that were cut off get to be saved."""
 LOOK_S = 0.02
+AT_ONCE = 32
+"""Replies that the engine is asked for at once: it has fewer slots, and is never far from full."""
+LEFT_S = 0.5
+"""How long one who waits in line and was told to stop may stand there still."""
 
 Heard = Callable[[str, Message | None], None]
 """Told how a reply ended: its finish reason with the saved reply, `refused`, `failed`, or
@@ -33,6 +38,8 @@ class UnderWay:
         self._heard: list[Heard] = []
         self._speaking: dict[threading.Event, bool] = {}
         self._lock = threading.Lock()
+        self._made = 0
+        self._line: deque[threading.Event] = deque()
 
     def on_end(self, heard: Heard) -> None:
         """Have `heard` called whenever a reply ends."""
@@ -48,6 +55,36 @@ class UnderWay:
         with self._lock:
             waiting = [one for one, speaks in self._speaking.items() if not speaks]
         return waiting.index(cancel) if cancel in waiting else 0
+
+    @contextmanager
+    def turn(self, cancel: threading.Event) -> Iterator[None]:
+        """One of AT_ONCE places at the engine, in the order of asking; at once if `cancel` is set.
+
+        What is known without the engine needs none.
+        """
+        mine = threading.Event()
+        with self._lock:
+            if self._made < AT_ONCE:
+                self._made += 1
+                mine.set()
+            else:
+                self._line.append(mine)
+        while not (mine.wait(LEFT_S) or cancel.is_set()):
+            pass
+        try:
+            yield
+        finally:
+            self._give_on(mine)
+
+    def _give_on(self, mine: threading.Event) -> None:
+        """The place to the next in line; who left the line had none."""
+        with self._lock:
+            if not mine.is_set():
+                self._line.remove(mine)
+            elif self._line:
+                self._line.popleft().set()
+            else:
+                self._made -= 1
 
     def follow(
         self, events: Iterator["ReplyEvent"], cancel: threading.Event

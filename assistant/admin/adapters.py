@@ -13,6 +13,7 @@ from assistant.admin.copies import CopiesForm
 from assistant.admin.desk import Desk, Refresh, Updates, alert, at_desk, binder, fault_place
 from assistant.admin.lineage_view import lineage_view
 from assistant.admin.rebase import RebaseForm
+from assistant.plain_markdown import plain_markdown
 from assistant.plot_sources import served_by
 from assistant.plots import figure
 from assistant.promotion import let_serve, refuse_other_base
@@ -232,7 +233,8 @@ class AdaptersTab:
         if item is None:
             return ""
         notes = read_notes(self._app.adapter_folder(item.id))
-        return f"**Adapter {item.id}**\n\n{notes or 'It has no release notes.'}"
+        said = plain_markdown(notes) or "It has no release notes."  # an import brings its own
+        return f"**Adapter {item.id}**\n\n{said}"
 
     def _asking(self, yes: gr.Button) -> Updates:
         every = (self.yes_promote, self.yes_back, self.yes_delete)

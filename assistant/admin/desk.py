@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -142,7 +143,9 @@ def chosen_feedback(desk: Desk, chosen: Any) -> Feedback:
 
 
 def _not_done(error: ApprenticeError) -> gr.Error:
-    return gr.Error(str(error), title="Not done", print_exception=False)
+    # Gradio shows it as HTML, and it may quote what somebody typed
+    said = escape(str(error), quote=False)
+    return gr.Error(said, title="Not done", print_exception=False)
 
 
 def _number(value: Any) -> int:

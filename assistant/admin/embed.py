@@ -11,6 +11,7 @@ import gradio as gr
 from assistant.admin.desk import Desk, Refresh, Updates, at_desk, binder, fault_place
 from assistant.admin.feedback_view import day_and_time
 from assistant.admin.tables import table
+from assistant.chat_view import one_line
 from assistant.embed_visit import REACHABLE, websites
 from assistant.security import may_administer
 from storage.errors import BadInput, NotFound, Refused
@@ -164,7 +165,7 @@ class EmbedTab:
         """The chat is gone from the websites of this key."""
         key = _key(desk, name)
         revoke_key(desk.db, key.name, actor=desk.person.owner)
-        return {**self.show(desk), self.said: f"{key.name} is revoked: its button goes."}
+        return {**self.show(desk), self.said: one_line(f"{key.name} is revoked: its button goes.")}
 
     def set_sources(self, desk: Desk, wanted: bool, *chosen: Any) -> Updates:
         """Whether passages leave the house at all; `data-sources` then shows them."""

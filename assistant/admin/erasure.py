@@ -11,6 +11,7 @@ from assistant.admin.feedback_view import day_and_time
 from assistant.admin.tables import table
 from assistant.certificate import as_markdown, certificate
 from assistant.chat_view import one_line
+from assistant.plain_markdown import plain_markdown
 from assistant.security import may_administer
 from storage.erasure import Erasure, list_erasures
 from storage.erasure_requests import (
@@ -137,7 +138,7 @@ class ErasureTab:
                 value=opened.id if opened else None,
                 visible=bool(over),
             ),
-            self.certificate: as_markdown(facts) if facts else "",
+            self.certificate: plain_markdown(as_markdown(facts)) if facts else "",
         }
 
     def open_it(self, desk: Desk, chosen: int | None) -> Updates:

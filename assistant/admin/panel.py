@@ -21,6 +21,7 @@ from assistant.admin.overview import OverviewTab
 from assistant.admin.rounds import RoundsTab
 from assistant.admin.users import UsersTab
 from assistant.admin.workspaces import WorkspacesTab
+from assistant.lean_blocks import LeanBlocks
 from assistant.security import identify, may_administer, may_see
 from storage.workspaces import list_workspaces
 
@@ -50,7 +51,7 @@ _ADMINS: Sequence[tuple[str, Callable[..., Any]]] = (
 
 def build_admin(app: "App") -> gr.Blocks:
     """The page, to be mounted behind a login."""
-    with gr.Blocks(
+    with LeanBlocks(
         title="Apprentice · Admin",
         analytics_enabled=False,
         delete_cache=(UPLOADS_KEPT_S, UPLOADS_KEPT_S),

@@ -11,6 +11,7 @@ from assistant.admin.desk import Desk, Refresh, Updates, at_desk, binder, fault_
 from assistant.admin.round_form import RoundForm, wanted
 from assistant.admin.rounds_view import history, plan_summary, running
 from assistant.admin.schedule import ScheduleForm
+from assistant.chat_view import one_line
 from assistant.resumption import goes_on
 from assistant.schedule import next_planned
 from assistant.security import may_administer
@@ -94,7 +95,7 @@ class RoundsTab:
         planned = planned or next_planned(desk.db, desk.workspace)
         waiting = f"{new} corrections approved since the last round. {planned}".strip()
         return {
-            self.waiting: f'<p class="note">{waiting}</p>',
+            self.waiting: f'<p class="note">{one_line(waiting)}</p>',
             self.now: self._running(desk, open_round),
             self.past: history(past),
             self.seen: self._mark(desk),

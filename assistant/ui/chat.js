@@ -28,11 +28,19 @@ document.addEventListener("click", (event) => {
 });
 
 // The copy button takes the whole bubble; sources and notes under the reply are not the reply.
+// What the server put into a text so that nothing in it is a tag (`plain_markdown`) stays here.
 const UNDER = '\n<div class="under">';
+const asTyped = (text) => text.replace(/(?<=[<!`~])\u2060/g, "");
 if (navigator.clipboard) {
   const write = navigator.clipboard.writeText.bind(navigator.clipboard);
-  navigator.clipboard.writeText = (text) => write(text.split(UNDER)[0]);
+  navigator.clipboard.writeText = (text) => write(asTyped(text.split(UNDER)[0]));
 }
+document.addEventListener("copy", (event) => {
+  const text = String(getSelection());
+  if (event.target.closest?.("textarea, input") || asTyped(text) === text) return;
+  event.clipboardData.setData("text/plain", asTyped(text));
+  event.preventDefault();
+});
 
 // The whole conversation, as the file that "Save as text" gives.
 document.addEventListener("click", async (event) => {

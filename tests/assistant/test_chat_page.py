@@ -44,7 +44,9 @@ def ask(page, caller, question="How do I return it?", view=None):
 
 
 def texts(shown, part) -> list[str]:
-    return [item["content"][0]["text"] for item in shown[part]["value"]]
+    update = shown[part]
+    told = update if isinstance(update, list) else update["value"]
+    return [item["content"][0]["text"] for item in told]
 
 
 def counted(app, table: str) -> int:

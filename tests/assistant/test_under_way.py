@@ -6,7 +6,7 @@ import time
 import pytest
 
 from assistant.reply import Delta
-from assistant.under_way import Stopping, UnderWay
+from assistant.under_way import AT_ONCE, Stopping, UnderWay
 from storage.errors import BadInput
 
 
@@ -94,3 +94,30 @@ def test_who_waits_knows_how_many_are_before(under_way):
     for reader in readers:
         reader.join()
     assert [under_way.before(cancel) for cancel in asked] == [0, 0, 0]
+
+
+def test_so_many_are_made_at_once_and_the_others_in_the_order_of_asking():
+    under_way, begun = UnderWay(), []
+    cancels = [threading.Event() for _ in range(3)]
+    places = [under_way.turn(threading.Event()) for _ in range(AT_ONCE)]
+    for place in places:
+        place.__enter__()
+
+    def make(number):
+        with under_way.turn(cancels[number]):
+            begun.append(number)
+
+    threads = [threading.Thread(target=make, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+        time.sleep(0.05)
+    assert begun == []
+    cancels[1].set()  # does not want it any more, and keeps nobody waiting
+    threads[1].join(5)
+    assert begun == [1]
+    places.pop().__exit__(None, None, None)  # the one place goes from hand to hand
+    for thread in (threads[0], threads[2]):
+        thread.join(5)
+    assert begun == [1, 0, 2]
+    for place in places:
+        place.__exit__(None, None, None)

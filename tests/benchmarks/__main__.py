@@ -5,7 +5,7 @@ import sys
 
 BENCHMARKS = (
     *("bench_start", "bench_decode", "bench_swap", "bench_step", "bench_rows"),
-    *("bench_growth", "bench_queue", "bench_pages"),
+    *("bench_growth", "bench_queue", "bench_pages", "bench_load"),
 )
 
 

@@ -82,12 +82,19 @@ def measured(turns: int) -> Iterator[Row]:
 @contextmanager
 def stand_in(name: str, folder: Path) -> Iterator[str]:
     """The address of one of the two servers."""
+    with stand_in_process(name, folder) as (url, _):
+        yield url
+
+
+@contextmanager
+def stand_in_process(name: str, folder: Path) -> Iterator[tuple[str, int]]:
+    """Its address and the id of its process."""
     command = [sys.executable, "-m", "tests.benchmarks.stand_in", name, str(folder)]
     pipes: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, **pipes) as process:
         assert process.stdin and process.stdout
         try:
-            yield process.stdout.readline().strip()
+            yield process.stdout.readline().strip(), process.pid
         finally:
             process.stdin.close()
 

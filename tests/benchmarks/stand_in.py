@@ -1,4 +1,5 @@
-"""A page in a process of its own with a model behind it that answers at once, for `bench_pages`.
+"""A page in a process of its own with a model behind it that answers at once, for `bench_pages`
+and `bench_load`.
 
     python -m tests.benchmarks.stand_in ours|bare FOLDER
 
@@ -7,6 +8,7 @@ has it. Both say the same words in the same pieces at the same pace. The address
 ends when its standard input does.
 """
 
+import socket
 import sys
 import time
 from collections.abc import Iterator
@@ -17,6 +19,7 @@ from typing import Any
 from assistant.app import App
 from assistant.engines.protocol import Piece
 from assistant.settings import read_settings
+from assistant.under_way import AT_ONCE
 from storage.datadir import open_datadir
 from storage.workspaces import set_workspace
 from tests.serving import served
@@ -27,7 +30,9 @@ PACE_S = 0.02
 LETTERS = 4
 """A piece, as long as a token is on average."""
 LONG = "Tell me everything."
-"""What is answered at length; every other question is answered by a word."""
+"""What is answered at length."""
+LITTLE = "Tell me a little about deliveries."
+"""What is answered in fifty tokens; every other question is answered by a word."""
 _PART = """
 ### How a delivery is counted, part {number}
 
@@ -52,18 +57,19 @@ def late(orders: list[dict], today: date) -> list[dict]:
 """
 LONG_REPLY = "".join(_PART.format(number=number) for number in range(1, 6))
 """About a thousand tokens, with headings, lists, code and tables."""
+LITTLE_REPLY = LONG_REPLY[: 50 * LETTERS].strip()
 LAST = "1053"
 """The number of the last order in it."""
 
 
 def pieces(question: str) -> Iterator[str]:
     """The reply to a question, piece after piece."""
-    if LONG not in question:
+    whole = LONG_REPLY if LONG in question else LITTLE_REPLY if LITTLE in question else ""
+    if not whole:
         yield "Yes."
-        return
-    for at in range(0, len(LONG_REPLY), LETTERS):
+    for at in range(0, len(whole), LETTERS):
         time.sleep(PACE_S)
-        yield LONG_REPLY[at : at + LETTERS]
+        yield whole[at : at + LETTERS]
 
 
 class StandIn:
@@ -77,8 +83,12 @@ class StandIn:
         return getattr(self._engine, name)
 
     def stream(self, prompt_ids: Any, *rest: Any) -> Iterator[Piece]:
-        """What `pieces` says to the question at the end of the prompt."""
+        """What `pieces` says to the question at the end of the prompt, until it is cancelled."""
+        cancelled = rest[-1]
         for piece in pieces(self._read(list(prompt_ids))):
+            if cancelled.is_set():
+                yield Piece("", 0, "interrupted")
+                return
             yield Piece(piece, 1)
         yield Piece("", 0, "stop")
 
@@ -117,10 +127,18 @@ def bare(folder: Path) -> None:
             said += piece
             yield said
 
-    page = gr.ChatInterface(answer, analytics_enabled=False)
-    _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, server_name="127.0.0.1")
+    # as many at once as the house takes; without the setting it answers one after another
+    page = gr.ChatInterface(answer, analytics_enabled=False, concurrency_limit=AT_ONCE)
+    where = {"server_name": "127.0.0.1", "server_port": _free_port()}
+    _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **where)
     _until_the_end(url.rstrip("/"))
     page.close()
+
+
+def _free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
 
 
 def _until_the_end(url: str) -> None:

@@ -1,0 +1,220 @@
+"""Many readers at once at one of three places, for `bench_load`: what each was told, and when.
+
+The widget and the chat page speak as their own scripts do; the opponent, a bare
+`gr.ChatInterface`, is spoken to as Gradio's browser code does.
+"""
+
+import asyncio
+import json
+import re
+import time
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from statistics import quantiles
+from typing import Any, Protocol
+from uuid import uuid4
+
+import httpx
+
+from tests.benchmarks.stand_in import LITTLE
+
+SOON_S = 2.0
+GIVE_UP_S = 600.0
+_TALK = re.compile(r"open-conversation[^>]*>([0-9a-f]{32})<")
+
+
+@dataclass(frozen=True)
+class Told:
+    """One question: `kind` is answered, busy or lost; seconds until the first sign and the end."""
+
+    kind: str
+    first_s: float
+    all_s: float = 0.0
+    id: str = ""
+    """Of the reply or of its conversation, where the server names one."""
+    why: str = ""
+
+
+@dataclass
+class Heard:
+    """All that a crowd was told in `seconds`."""
+
+    seconds: float = 0.0
+    told: list[Told] = field(default_factory=list)
+
+    def of(self, kind: str) -> list[Told]:
+        """Those of one kind."""
+        return [one for one in self.told if one.kind == kind]
+
+    def soon(self) -> float:
+        """The share that was answered or told to wait within two seconds."""
+        soon = sum(one.kind != "lost" and one.first_s <= SOON_S for one in self.told)
+        return soon / max(1, len(self.told))
+
+    def first(self, share: int) -> float:
+        """The percentile `share` of seconds until the first sign, of all but the lost."""
+        times = [one.first_s for one in self.told if one.kind != "lost"]
+        return quantiles(times, n=100, method="inclusive")[share - 1] if len(times) > 1 else 0.0
+
+    def rate(self) -> float:
+        """Whole answers a second."""
+        return len(self.of("answered")) / self.seconds if self.seconds else 0.0
+
+
+class Place(Protocol):
+    """Somewhere to ask."""
+
+    async def arrive(self, http: httpx.AsyncClient, who: str) -> None:
+        """What comes before the first question."""
+
+    async def ask(self, http: httpx.AsyncClient, who: str) -> Told: ...
+
+
+class Widget:
+    """The page of an embed key."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self._url = f"{url}/embed/{key}/ask"
+
+    async def arrive(self, http: httpx.AsyncClient, who: str) -> None:
+        """Nothing: the script has its own token."""
+
+    async def ask(self, http: httpx.AsyncClient, who: str) -> Told:
+        """One question of the visitor `who`, in a conversation of its own."""
+        began, first = time.monotonic(), 0.0
+        headers = {"X-Apprentice-Visitor": who.ljust(40, "x")}
+        async with http.stream(
+            "POST", self._url, json={"question": LITTLE}, headers=headers
+        ) as got:
+            if got.status_code != 200:
+                said = (await got.aread()).decode()
+                kind = "busy" if got.status_code in (429, 503) else "lost"
+                return Told(kind, time.monotonic() - began, why=f"{got.status_code} {said[:80]}")
+            async for event in _events(got):
+                if event["type"] == "piece":
+                    first = first or time.monotonic() - began
+                elif event["type"] == "done":
+                    took = time.monotonic() - began
+                    return Told("answered", first or took, took, event["message"]["id"])
+                elif event["type"] == "error":
+                    kind = "busy" if event.get("code") == "busy" else "lost"
+                    return Told(kind, time.monotonic() - began, why=event["error"])
+        return Told("lost", time.monotonic() - began, why="the stream ended")
+
+
+class GradioPage:
+    """A page of Gradio's: joins its queue and listens, in a session of its own each time."""
+
+    def __init__(self, url: str, function: str, silent: int = 0) -> None:
+        """`silent` is how many events come before one that the reader would see."""
+        self._url = url
+        self._silent = silent
+        config = httpx.get(f"{url}/config", timeout=60).json()
+        known = [one for one in config["dependencies"] if one["api_name"] == function]
+        self._fn = known[0]["id"]
+        self._cookies: dict[str, httpx.Cookies] = {}
+
+    async def arrive(self, http: httpx.AsyncClient, who: str) -> None:
+        """The page, which gives a visitor a cookie."""
+        self._cookies[who] = (await http.get(f"{self._url}/", headers={"Cookie": ""})).cookies
+
+    async def ask(self, http: httpx.AsyncClient, who: str) -> Told:
+        """One question; a first sign is a piece of the answer or the line that names the place."""
+        began, session = time.monotonic(), uuid4().hex
+        headers = {"Cookie": "; ".join(f"{k}={v}" for k, v in self._cookies[who].items())}
+        asked = {"data": [LITTLE, None], "fn_index": self._fn, "session_hash": session}
+        api = f"{self._url}/gradio_api/queue"
+        joined = await http.post(f"{api}/join", json={**asked, "event_data": None}, headers=headers)
+        if joined.status_code != 200:
+            kind = "busy" if joined.status_code in (429, 503) else "lost"
+            return Told(
+                kind, time.monotonic() - began, why=f"{joined.status_code} {joined.text[:80]}"
+            )
+        first, events, talk = 0.0, 0, ""
+        where = {"session_hash": session}
+        beat = f"{self._url}/gradio_api/heartbeat/{session}"
+        async with (  # when the second ends, Gradio forgets the session
+            http.stream("GET", f"{api}/data", params=where, headers=headers) as got,
+            http.stream("GET", beat, headers=headers),
+        ):
+            async for event in _events(got):
+                if event["msg"] == "process_generating":
+                    events += 1
+                    if events > self._silent:
+                        first = first or time.monotonic() - began
+                    named = _TALK.search(json.dumps(event["output"]))
+                    talk = named[1] if named else talk
+                elif event["msg"] == "process_completed":
+                    took = time.monotonic() - began
+                    if not event["success"]:
+                        return Told("lost", took, why=json.dumps(event["output"])[:120])
+                    return Told("answered", first or took, took, talk)
+        return Told("lost", time.monotonic() - began, why="the stream ended")
+
+
+async def _events(got: httpx.Response) -> AsyncIterator[dict[str, Any]]:
+    async for line in got.aiter_lines():
+        if line.startswith("data: ") and line[6:] != "[DONE]":
+            yield json.loads(line[6:])
+
+
+async def crowd(place: Place, users: int, seconds: float, pause_s: float = 1.0) -> Heard:
+    """So many readers for so long, each asking again once it was answered; the busy ones wait
+    `pause_s` first. Who is still being answered at the end is heard out."""
+    heard, end = Heard(), 0.0
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=users)
+    async with httpx.AsyncClient(limits=limits, timeout=GIVE_UP_S) as http:
+
+        async def reader(number: int) -> None:
+            while time.monotonic() < end:
+                told = await _asked(place, http, f"reader-{number}")
+                heard.told.append(told)
+                if told.kind != "answered":
+                    await asyncio.sleep(pause_s)
+
+        for number in range(users):
+            await place.arrive(http, f"reader-{number}")
+        began = time.monotonic()
+        end = began + seconds
+        await asyncio.gather(*map(reader, range(users)))
+        heard.seconds = time.monotonic() - began
+    return heard
+
+
+async def flood(place: Place, a_second: float, seconds: float) -> Heard:
+    """One visitor who asks so often, whether or not it was answered."""
+    heard = Heard(seconds)
+    limits = httpx.Limits(max_connections=None)
+    async with httpx.AsyncClient(limits=limits, timeout=GIVE_UP_S) as http:
+        await place.arrive(http, "abuser")
+
+        async def once() -> None:
+            heard.told.append(await _asked(place, http, "abuser"))
+
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(round(a_second * seconds)):
+                tasks.create_task(once())
+                await asyncio.sleep(1 / a_second)
+    return heard
+
+
+async def leave(place: Place, users: int, after_s: float) -> None:
+    """So many readers ask at once and hang up after some seconds, whatever they have heard."""
+    limits = httpx.Limits(max_connections=None)
+    async with httpx.AsyncClient(limits=limits, timeout=GIVE_UP_S) as http:
+
+        async def leaver(number: int) -> None:
+            await place.arrive(http, f"leaver-{number}")
+            with suppress(TimeoutError):
+                await asyncio.wait_for(place.ask(http, f"leaver-{number}"), after_s)
+
+        await asyncio.gather(*map(leaver, range(users)))
+
+
+async def _asked(place: Place, http: httpx.AsyncClient, who: str) -> Told:
+    began = time.monotonic()
+    try:
+        return await place.ask(http, who)
+    except httpx.HTTPError as error:
+        return Told("lost", time.monotonic() - began, why=type(error).__name__)
