@@ -21,16 +21,16 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, Any
 
 from sqlite_utils import Database
 
 from storage.audit import audit
+from storage.backup_archive import DATABASE, FOLDERS, FORMAT, MANIFEST, unpacked
 from storage.database import (
     LATEST,
     NOW,
-    faults,
     insert,
     one,
     open_database,
@@ -42,13 +42,8 @@ from storage.datadir import DataDir, open_datadir
 from storage.durable import put
 from storage.errors import BadInput, Refused
 
-FORMAT = 1
-MANIFEST = "manifest.json"
-DATABASE = "apprentice.db"
-FOLDERS = ("documents", "adapters", "client-databases", "secrets", "certificates")
 TRIES = 5
 """How often to begin anew when documents or adapters change while they are copied."""
-_BLOCK = 1 << 20
 Say = Callable[[float, str], None]
 _COLUMNS = "id, path, size, hash, actor, created_at, purged_at"
 
@@ -107,7 +102,7 @@ def make_backup(
 def verify_backup(path: Path) -> dict[str, Any]:
     """The manifest of a backup whose every file is what it says; BadInput for any other file."""
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as scratch:
-        return _unpacked(path, Path(scratch), only_database=True)
+        return unpacked(path, Path(scratch), only_database=True)
 
 
 def restore_backup(path: Path, root: Path) -> dict[str, Any]:
@@ -124,7 +119,7 @@ def restore_backup(path: Path, root: Path) -> dict[str, Any]:
         root.parent.mkdir(parents=True, exist_ok=True)
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(mode=0o700)
-        manifest = _unpacked(path, staging)
+        manifest = unpacked(path, staging)
         with closing(sqlite3.connect(staging / DATABASE)) as connection:
             connection.execute("pragma journal_mode = wal")
         with suppress(FileNotFoundError):
@@ -321,89 +316,6 @@ def _add_text(tar: tarfile.TarFile, name: str, text: str) -> None:
     entry = tarfile.TarInfo(name)
     entry.size, entry.mode = len(text.encode()), 0o600
     tar.addfile(entry, io.BytesIO(text.encode()))
-
-
-# ---- reading
-
-
-def _unpacked(path: Path, into: Path, *, only_database: bool = False) -> dict[str, Any]:
-    """Unpack into `into` what the manifest names, all of it verified; returns the manifest."""
-    if not path.is_file():
-        raise BadInput(f"There is no backup {path}: check its name.")
-    try:
-        with tarfile.open(path, "r:*") as tar:
-            found, manifest = _taken(tar, into, only_database)
-    except (tarfile.TarError, EOFError, OSError, ValueError, UnicodeError) as error:
-        said = (str(error).splitlines() or [repr(error)])[0].rstrip(".")
-        raise BadInput(f"{path} is no backup, or a damaged one: {said}.") from error
-    if found != manifest["files"] or DATABASE not in found:
-        wrong = sorted(set(found) ^ set(manifest["files"])) or [
-            name for name, facts in found.items() if facts != manifest["files"][name]
-        ]
-        raise BadInput(f"The backup {path} is damaged: {wrong[0]} is not what was saved.")
-    _check_database(path, into / DATABASE)
-    return manifest
-
-
-def _taken(
-    tar: tarfile.TarFile, into: Path, only_database: bool
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Size and hash of each file with the manifest; files are written under checked names."""
-    found: dict[str, Any] = {}
-    for entry in tar:
-        name = _safe(entry)
-        if name in found:
-            raise ValueError(f"{name} is in it twice")
-        file = tar.extractfile(entry)
-        assert file is not None
-        if name == MANIFEST:
-            return found, _manifest(file.read())
-        keep = name == DATABASE or not only_database
-        found[name] = _save(file, into / name if keep else None)
-    raise ValueError("its manifest is missing, so its writing did not finish")
-
-
-def _safe(entry: tarfile.TarInfo) -> str:
-    """The name of a plain file in a place that we know; anything else is refused."""
-    parts = PurePosixPath(entry.name).parts
-    known = entry.name in (DATABASE, MANIFEST) or (len(parts) > 1 and parts[0] in FOLDERS)
-    odd = ".." in parts or "\\" in entry.name or "\0" in entry.name
-    if not entry.isreg() or not known or odd or "/".join(parts) != entry.name:
-        raise ValueError(f"{entry.name[:100]!r} does not belong into a backup")
-    return entry.name
-
-
-def _manifest(text: bytes) -> dict[str, Any]:
-    manifest = json.loads(text)
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("files"), dict):
-        raise ValueError("its manifest names no files")
-    if manifest.get("format") != FORMAT:
-        raise ValueError(f"its format is {manifest.get('format')!r}, not {FORMAT}")
-    return manifest
-
-
-def _save(file: IO[bytes], target: Path | None) -> dict[str, Any]:
-    sha256, size = hashlib.sha256(), 0
-    if target is not None:
-        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (
-        open(os.devnull, "wb")
-        if target is None
-        else os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb")
-    ) as out:
-        while block := file.read(_BLOCK):
-            sha256.update(block)
-            size += len(block)
-            out.write(block)
-    return {"bytes": size, "sha256": sha256.hexdigest()}
-
-
-def _check_database(path: Path, database: Path) -> None:
-    with closing(open_database(database)) as db:
-        wrong = [str(next(iter(row.values()))) for row in rows(db, "pragma integrity_check")]
-        wrong = [text for text in wrong if text != "ok"] or faults(db)
-    if wrong:
-        raise BadInput(f"The database in the backup {path} is damaged: {wrong[0]}.")
 
 
 def _sha256(path: Path) -> str:
