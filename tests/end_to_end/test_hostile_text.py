@@ -297,7 +297,7 @@ def _erasure(page: Any) -> None:
 def _adapters(page: Any) -> None:
     page.locator("#release-notes").wait_for()
     page.get_by_role("button", name="What did it learn from?").click()
-    page.locator("#lineage h4").wait_for()
+    page.locator("#lineage h2").wait_for()
 
 
 PRESSED: dict[str, Callable[[Any], None]] = {

@@ -90,11 +90,11 @@ def reviewed(house: Fort, number: int, wish: str) -> list[str]:
     opened = next(
         index
         for index, fn in page.fns.items()
-        if [type(one).__name__ for one in fn.inputs] == ["Dropdown", "Radio", "Dropdown"]
-        and any(target[1] == "input" for target in fn.targets)
+        if any(page.blocks[of].elem_id == "rows" and event == "input" for of, event in fn.targets)
     )
+    nothing = [None] * (len(page.fns[opened].inputs) - 2)
     house.event("/admin", load, [], ada, session="text", query="?workspace=site")
-    said = house.event("/admin", opened, [site, "approved", None], ada, session="text")
+    said = house.event("/admin", opened, [site, "approved", *nothing], ada, session="text")
     text = html.unescape(json.dumps(said, ensure_ascii=False))
     return (
         [] if said["success"] and "<script>alert" not in text else [f"reviewed {str(said)[:200]}"]

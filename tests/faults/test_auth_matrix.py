@@ -65,10 +65,10 @@ OPEN = {
     "/v1/openapi.json": "the same for everybody",
 }
 """For anybody."""
-INSIDE = ("/admin/rounds/{id:int}/bundle.zip", "/admin/plots/")
+INSIDE = ("/admin/rounds/{id:int}/bundle.zip", "/admin/plots/", "/admin/backups/{id:int}.tar.gz")
 """For admins, reviewers and viewers, some for admins alone."""
-OWNERS = ("/conversations/{id}", "/files")
-"""For whom it belongs to."""
+OWNERS = ("/conversations/{id}", "/files", "/avatar/{workspace}")
+"""For whom it belongs to; a picture to whom the workspace is open to."""
 KEYS = ("/v1/", "/metrics", "/embed/{key}")
 """For who has the right key."""
 DOORS = ("/admin/", "/")
@@ -190,6 +190,7 @@ def filled(house: Fort, path: str) -> str:
         "{id}": mo["conversation"] if name else str(house.ids["round"]),
         "{key}": "embed_" + "x" * 43,
         "{model}": "team",
+        "{workspace}": "team",
     }
     for part, value in given.items():
         path = path.replace(part, value)

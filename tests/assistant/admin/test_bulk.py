@@ -77,7 +77,7 @@ def test_what_is_flagged_is_listed_by_itself_and_not_approved_in_bulk(office, qu
     odd, plain = give(office.app, office.team, rows)
     shown = press(office, queue.show, "flagged", None)
     assert [id for _, id in shown[queue.rows]["choices"]] == [odd]
-    assert ("Flagged (1)", "flagged") in shown[queue.status]["choices"]
+    assert ("Flagged (1)", "flagged") in shown[queue.list.status]["choices"]
     assert "It names evil.example, a website" in shown[queue.told]
     done = press(office, queue.bulk.approve_them, "quarantined", [odd, plain])
     assert "1 approved." in done[queue.bulk.said]

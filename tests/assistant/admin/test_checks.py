@@ -40,7 +40,8 @@ def test_each_type_is_declared_seen_and_removed(office, checks, shop):
         {"type": "contains", "any": ["ship", "pay"]},
     )
     assert [copy.source for copy in copies(office.app.datadir.client_databases)] == [str(shop)]
-    assert f"<td>1</td><td>sql</td><td>a query that runs on {shop}</td>" in shown[checks.listed]
+    listed = shown[checks.listed].replace("<wbr>", "")  # where a long path may be broken
+    assert f"<td>1</td><td>sql</td><td>a query that runs on {shop}</td>" in listed
     assert "one of: ship, pay" in shown[checks.listed]
     assert shown[checks.words] == "" and shown[checks.removing]["visible"] is True
     first = shown[checks.chosen]["choices"][0][1]
