@@ -16,8 +16,8 @@ BURST_S = 5
 MOST_ADDRESSES = 10_000
 """Addresses that are remembered; those at rest are forgotten when there are more."""
 
-_FREE = ("/ui/", "/assets/", "/static/", "/admin/assets/", "/admin/static/")
-"""Files from the disk, many to a page."""
+_FREE = ("/ui/", "/assets/", "/static/", "/admin/assets/", "/admin/static/", "/healthz")
+"""Files from the disk, many to a page; and what a monitor asks, whose 429 would be a restart."""
 
 
 class Buckets:
