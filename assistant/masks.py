@@ -180,7 +180,7 @@ def free_values(
 
 
 def in_words(kinds: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
-    """A sentence on how many lessons have something masked, and of which kinds."""
+    """A sentence on how many corrections have something masked, and of which kinds."""
     some = [one for one in kinds if one]
     if not some:
         return ()
@@ -188,6 +188,6 @@ def in_words(kinds: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
     each = ", ".join(f"{kind} {count}" for kind, count in counts.most_common())
     rows = "1 correction has" if len(some) == 1 else f"{len(some):,} corrections have"
     return (
-        f"{rows} secrets or personal data, taught with placeholders ({each}): "
+        f"{rows} secrets or personal data, given with placeholders ({each}): "
         "`apprentice feedback show ID` says which, `feedback unmask ID` teaches it as written.",
     )

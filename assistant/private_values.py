@@ -75,7 +75,8 @@ _NO_TOP = frozenset(
     ("png", "jpg", "jpeg", "gif", "svg", "webp", "css", "js", "py", "md", "txt", "zip")
 )
 _IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]){11,30}", re.IGNORECASE)
-_CARD = re.compile(r"(?<![\w.,+-])\d(?:[ -]?\d){12,18}(?![\w-]|[.,]\d)")
+_CARD = re.compile(r"(?<![\w.,+-])\d(?:[ -]?\d){12,30}(?![\w-]|[.,]\d)")
+_GROUPS = re.compile(r"\d{13,19}|\d{4}(?:[ -]?\d{4}){3}|\d{4}[ -]?\d{6}[ -]?\d{4,5}")
 # Visa; Mastercard; American Express; Discover; JCB; Diners
 _ISSUERS = re.compile(
     r"4(?:\d{12}|\d{15}|\d{18})|(?:5[1-5]\d\d|222[1-9]|22[3-9]\d|2[3-6]\d\d|27[01]\d|2720)\d{12}|"
@@ -85,6 +86,7 @@ _PHONE = re.compile(r"(?<![\w.,:/@#=+-])(?:\+|\()?\d[\d ()./-]{5,22}\d(?![\w@=-]
 _DATE = re.compile(r"\d{4}[./-]\d{1,2}[./-]\d{1,2}\b|\d{1,2}([./-])\d{1,2}\1\d{2,4}\b")
 # 030 1234567, 0171/1234567, 06 12 34 56 78, (415) 555-2671: as no other number is written
 _NATIONAL = re.compile(r"0\d{2,4}[ /]{1,3}\d[\d -]{4,10}|0\d(?:[ .]\d\d){4}|\(0?\d{2,4}\)[ -]?\d.*")
+_TELLING = re.compile(rf"(?:\+|00).*|{_NATIONAL.pattern}")
 _CALL = re.compile(
     r"\b(?:tel|fon|phone|telefon\w*|téléphone|teléfono|mobil\w*|móvil|handy\w*|cell|call\w*|fax|"
     r"(?:an|rück)?ruf\w*|whatsapp|sms|portable|appel\w*|llam\w*|erreich\w*|reach)\b",
@@ -197,9 +199,13 @@ def _cards(text: str) -> Iterator[Value]:
     from stdnum import luhn
 
     for one in _CARD.finditer(text):
-        digits = _compact(one[0])
-        if _ISSUERS.fullmatch(digits) and luhn.is_valid(digits) and not _other(text, one.start()):
-            yield Value(CARD, one.start(), one.end(), digits)
+        for start, end in _parts(one):
+            digits = _compact(text[start:end])
+            shaped = (start, end) == one.span() or _GROUPS.fullmatch(text[start:end])
+            if shaped and _ISSUERS.fullmatch(digits) and luhn.is_valid(digits):
+                if not _other(text, start):
+                    yield Value(CARD, start, end, digits)
+                break
 
 
 def _ids(text: str) -> Iterator[Value]:
@@ -233,10 +239,14 @@ def _phones(text: str) -> Iterator[Value]:
     for one in _PHONE.finditer(text):
         if _DATE.match(one[0]):
             continue
-        before = text[max(0, one.start() - NEAR) : one.start()]
-        number = _international(one[0]) or _national(one[0], before)
-        if number:
-            yield Value(PHONE, one.start(), one.end(), number)
+        for start, end in _parts(one):
+            written, before = text[start:end], text[max(0, start - NEAR) : start]
+            if (start, end) != one.span() and not _TELLING.fullmatch(written):
+                continue  # a part of the figures in a row: only where its look says so
+            number = _international(written) or _national(written, before)
+            if number:
+                yield Value(PHONE, start, end, number)
+                break
 
 
 def _international(written: str) -> str | None:
@@ -269,6 +279,17 @@ def _national(written: str, before: str) -> str | None:
         if is_valid_number(number):
             return str(number.national_number)
     return None
+
+
+def _parts(found: re.Match[str]) -> list[tuple[int, int]]:
+    """The figures in a row, and what of them lies between spaces, the longest first.
+
+    Another number may stand right before or after: "2 4111 1111 1111 1111".
+    """
+    places = [one.span() for one in re.finditer(r"\S+", found[0])]
+    spans = [(first, last) for first, _ in places for _, last in places if first < last]
+    at = found.start()
+    return [(at + a, at + b) for a, b in sorted(spans, key=lambda one: one[0] - one[1])]
 
 
 def _other(text: str, start: int) -> bool:

@@ -15,7 +15,7 @@ from assistant.app import App
 from assistant.commands.folders import write_new
 from assistant.commands.who import actor
 from assistant.feedback_reasons import named_reason
-from assistant.masks import Masks
+from assistant.masks import Masks, in_words
 from assistant.prompt import build_messages
 from assistant.review import Review, Reviews
 from assistant.suspicion import flags
@@ -215,7 +215,7 @@ def export(app: App, *, workspace: str, format: str, to: str | None) -> Iterator
     with closing(app.db()) as db:
         found = workspace_named(db, workspace)
         rows = _rows(db, found, format)
-        yield from ({"warning": text} for text in _left_out(db, found.id, format))
+        yield from ({"warning": text} for text in _left_out(db, found, format))
         if to is None:
             yield from rows
             return
@@ -225,8 +225,10 @@ def export(app: App, *, workspace: str, format: str, to: str | None) -> Iterator
         yield {"file": to, "format": format, "rows": write_new(Path(to), lines)}
 
 
-def _left_out(db: Database, workspace_id: int, format: str) -> Iterator[str]:
+def _left_out(db: Database, workspace: Workspace, format: str) -> Iterator[str]:
     """What somebody may miss in this format, in words."""
+    masks, workspace_id = Masks(db, workspace), workspace.id
+    yield from in_words(masks.pair(one).kinds for one in pairs.each_pair(db, workspace_id))
     one_sided = sum(pair.rejected is None for pair in pairs.each_pair(db, workspace_id))
     if format == "preference" and one_sided:
         text = f"{one_sided} corrections without a wrong answer have no rejected side"

@@ -147,7 +147,7 @@ def test_a_dry_run_counts_it(app, workspace):
     give(app, workspace, rows, approved=True)
     told = [note for note in plan_round(app, workspace).notes if "placeholders" in note]
     assert told == [
-        "9 corrections have secrets or personal data, taught with placeholders (e-mail 9): "
+        "9 corrections have secrets or personal data, given with placeholders (e-mail 9): "
         "`apprentice feedback show ID` says which, `feedback unmask ID` teaches it as written."
     ]
 
