@@ -14,6 +14,7 @@ from assistant.app import App
 from assistant.fitting import fitted, served_room
 from assistant.lessons import Lesson
 from assistant.likeliest import weighs
+from assistant.masks import Masks
 from assistant.opponents import answer_tokens
 from assistant.prompt import build_messages
 from assistant.retrieval import EXAMPLES_AT_MOST, approved_near, examples_for
@@ -47,12 +48,13 @@ def held_out_cases(
     taught = pair_ids(db, workspace.id) - held
     own = [one.pair.chosen for one in found if one.split == "train" and _is_style(one)]
     style = style_check(own) if own else None
+    masks = Masks(db, workspace)
     cases = []
     for lesson in found:
         chosen = lesson.pair.chosen
         check = style if style and _is_style(lesson) else usable_check(chosen, checks)
         for id, question in _asked(lesson):
-            case = _case(app, db, workspace, lesson, question, taught)
+            case = _case(app, db, workspace, lesson, question, taught, masks)
             cases.append(replace(case, id=id, check=check))
     return cases
 
@@ -89,13 +91,16 @@ def _case(
     lesson: Lesson,
     question: str,
     taught: frozenset[int],
+    masks: Masks,
 ) -> Case:
     bare = replace(lesson.inputs, question=question, examples=())
     shown = workspace.settings.example_tokens
 
     def near(budget: int, limit: int) -> tuple[Example, ...]:
-        return examples_for(
-            app, db, workspace, question, only_feedback_ids=taught, limit=limit, budget=budget
+        return masks.examples(
+            examples_for(
+                app, db, workspace, question, only_feedback_ids=taught, limit=limit, budget=budget
+            )
         )
 
     room = served_room(app, workspace)
@@ -112,7 +117,10 @@ def _case(
         expected=lesson.pair.chosen,
         few_shot_ids=tuple(fitted(app, few_shot, few_room)[1]),
         bare_ids=tuple(fitted(app, bare, room)[1]) if shown else (),
-        approved=approved_near(app, db, workspace, question, only_feedback_ids=taught)
+        approved=tuple(
+            (masks.text(text), alike)
+            for text, alike in approved_near(app, db, workspace, question, only_feedback_ids=taught)
+        )
         if weighs(workspace)
         else (),
     )

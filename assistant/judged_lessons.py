@@ -11,6 +11,7 @@ from sqlite_utils import Database
 from assistant.app import App
 from assistant.caps import left_out
 from assistant.lessons import Lesson, judging_questions, lesson_of
+from assistant.masks import Masks
 from storage.pairs import approved_preferences, approved_thumbs
 from storage.records import Pair, Workspace
 from tuning.augment import same_words
@@ -21,8 +22,9 @@ def preferences(
 ) -> list[Lesson]:
     """Replies liked better than others; `found` are the corrections' lessons."""
     capped = left_out(db, workspace)
+    masks, taught = Masks(db, workspace), _taught(found)
     made = [
-        lesson_of(app, db, workspace, pair, taught=_taught(found), kind="preference")
+        lesson_of(app, db, workspace, pair, masks=masks, taught=taught, kind="preference")
         for pair in approved_preferences(db, workspace.id)
         if pair.feedback_id not in capped
     ]
@@ -32,13 +34,15 @@ def preferences(
 def thumbs(app: App, db: Database, workspace: Workspace, found: Sequence[Lesson]) -> list[Lesson]:
     """Replies with a thumb alone; `found` are the corrections' lessons."""
     capped = left_out(db, workspace)
+    masks, taught = Masks(db, workspace), _taught(found)
     made = [
         lesson_of(
             app,
             db,
             workspace,
             Pair(one.feedback_id, one.group, one.inputs, one.answer, None),
-            taught=_taught(found),
+            masks=masks,
+            taught=taught,
             kind="thumb",
             label=one.up,
             whole=one.whole,

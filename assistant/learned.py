@@ -18,6 +18,7 @@ from assistant.opponents import CANDIDATE
 from storage.overrides import list_overrides
 from storage.records import TuningRound
 from storage.workspaces import workspace_by_id
+from tuning.augment import same_words
 from tuning.bundle import Bundle
 from tuning.checks import judge, usable_check
 from tuning.evaluate import Answer, Case
@@ -43,8 +44,16 @@ def with_learned(
     """
     if result.verdict != "promote":
         return result
-    active = frozenset(str(one.feedback_id) for one in list_overrides(db, queued.workspace_id))
-    taught = (row for row in bundle.train if row.kind == "correction" and row.id in active)
+    active = {str(one.feedback_id): one for one in list_overrides(db, queued.workspace_id)}
+    taught = (
+        row
+        for row in bundle.train
+        # what was taught with a placeholder is not what the override says, or is asked
+        if row.kind == "correction"
+        and row.id in active
+        and row.completion == active[row.id].answer
+        and same_words(active[row.id].question) in same_words(row.messages[-1]["content"])
+    )
     newest = heapq.nlargest(ASKED_AT_MOST, taught, key=lambda row: int(row.id))
     checks = declared_checks(app, workspace_by_id(db, queued.workspace_id))
     cases = [_case(row, checks) for row in newest]

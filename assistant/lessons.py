@@ -15,6 +15,7 @@ from sqlite_utils import Database
 from assistant.app import App
 from assistant.caps import left_out
 from assistant.fitting import fitted, served_room
+from assistant.masks import Masks
 from assistant.prompt import build_messages
 from assistant.replay import plain_inputs
 from assistant.retrieval import examples_for
@@ -51,6 +52,8 @@ class Lesson:
     """For a thumb: whether it is up."""
     rejected_ids: tuple[int, ...] = ()
     """What the wrong answer begins with, if there is one."""
+    masked: tuple[str, ...] = ()
+    """The kinds of secrets and personal data in it that have a placeholder; see `masks.py`."""
 
     def as_example(self) -> RoundExample:
         """How a round keeps it; which round, is known when that is created."""
@@ -82,18 +85,41 @@ class Lesson:
 
 
 def lessons(app: App, db: Database, workspace: Workspace) -> list[Lesson]:
-    """Every approved pair of the workspace that no cap leaves out, in order of feedback id."""
+    """Every approved pair of the workspace that no cap leaves out, in order of feedback id.
+
+    Secrets and personal data are masked; what then asks the same as what judges is left out too.
+    """
     splits = split(wordings(db, workspace.id), salt=workspace.name)
     written = judging_paraphrases(db, workspace.id)
     capped = left_out(db, workspace)
     taught = frozenset(id for id, part in splits.items() if part == "train" and id not in capped)
-    return [
-        replace(
-            lesson_of(app, db, workspace, pair, taught=taught, split=splits[pair.feedback_id]),
+    masks = Masks(db, workspace)
+    found = [
+        lesson_of(
+            app,
+            db,
+            workspace,
+            pair,
+            masks=masks,
+            taught=taught,
+            split=splits[pair.feedback_id],
             paraphrases=written.get(pair.feedback_id, ()),
         )
         for pair in each_pair(db, workspace.id)
         if pair.feedback_id in splits and pair.feedback_id not in capped
+    ]
+    return _apart(found)
+
+
+def _apart(found: list[Lesson]) -> list[Lesson]:
+    """Without those that train and, masked, ask the very words that judge."""
+    if not any(one.masked for one in found):
+        return found
+    judging = judging_questions(found)
+    return [
+        one
+        for one in found
+        if one.split != "train" or not one.masked or same_words(one.inputs.question) not in judging
     ]
 
 
@@ -103,8 +129,10 @@ def lesson_of(
     workspace: Workspace,
     pair: Pair,
     *,
+    masks: Masks,
     taught: frozenset[int],
     split: Split = "train",
+    paraphrases: tuple[Paraphrase, ...] = (),
     kind: RowKind = "correction",
     label: bool | None = None,
     whole: bool = True,
@@ -113,8 +141,10 @@ def lesson_of(
 
     A completion that is not `whole`, a reply that was cut off, is learned without an end.
     """
-    today = _as_today(app, db, workspace, pair, taught)
-    inputs, prompt_ids = fitted(app, today, served_room(app, workspace))
+    today = replace(pair, inputs=_as_today(app, db, workspace, pair, taught))
+    masked = masks.pair(today, paraphrases)
+    pair = masked.pair
+    inputs, prompt_ids = fitted(app, pair.inputs, served_room(app, workspace))
     ids = app.tokenizer.completion_ids(pair.chosen)
     wrong = app.tokenizer.completion_ids(pair.rejected) if pair.rejected else []
     room = min(REJECTED_TOKENS, app.settings.context - len(prompt_ids))
@@ -127,6 +157,8 @@ def lesson_of(
         kind=kind,
         label=label,
         rejected_ids=tuple(wrong[: max(0, room)]),
+        paraphrases=masked.paraphrases,
+        masked=masked.kinds,
     )
 
 

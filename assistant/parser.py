@@ -224,6 +224,10 @@ def _feedback(verbs: Verbs) -> None:
     keep.add_argument("ids", metavar="ID", nargs="+", type=int)
     reject = add(group, "reject", "feedback reject", "reject feedback", workspace=True)
     reject.add_argument("ids", metavar="ID", nargs="+", type=int)
+    free = add(group, "unmask", "feedback unmask", "teach what looks private", workspace=True)
+    free.add_argument("id", metavar="ID", type=int)
+    several(free, "--value", "TEXT", "values", "only this, as `feedback show` has it; repeatable")
+    free.add_argument("--again", action="store_true", help="mask all of the row once more")
     _paraphrases(group)
     export = add(group, "export", "feedback export", "training rows as JSON lines", workspace=True)
     export.add_argument(

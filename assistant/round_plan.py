@@ -18,6 +18,7 @@ from assistant.engines.remote_place import remote_place
 from assistant.estimate import pace, training_minutes, writing_minutes
 from assistant.judged_lessons import preferences, thumbs
 from assistant.lessons import Lesson, fitting, lessons
+from assistant.masks import in_words as masked_in_words
 from assistant.replay import REPLAY_TOKENS, replay_count
 from assistant.round_start import choose_start
 from assistant.written import Task, recombining, task_of
@@ -129,10 +130,17 @@ def plan_round(
         lessons=chosen.lessons,
         judged=taught.judged,
         start=chosen.adapter,
-        notes=(taught.why, *capped, *too_long, *taught.too_long, *chosen.notes, *writes),
+        notes=(
+            *(taught.why, *capped, *_masked((*chosen.lessons, *taught.judged))),
+            *(*too_long, *taught.too_long, *chosen.notes, *writes),
+        ),
         measured=known.source,
         served_by=_served_by(app, chosen.config.method),
     )
+
+
+def _masked(found: Sequence[Lesson]) -> tuple[str, ...]:
+    return masked_in_words(one.masked for one in found)
 
 
 def _writes(workspace: Workspace, task: Task | None) -> tuple[str, ...]:

@@ -237,6 +237,7 @@ SHOWS: dict[str, Show] = {
     ),
     "feedback keep": _line("Feedback {feedback} is kept as it is."),
     "feedback reject": _line("Feedback {feedback} is rejected."),
+    "feedback unmask": _line("Feedback {feedback} {said}."),
     "feedback paraphrase": _line("Paraphrase {paraphrase} of feedback {feedback}: {status}."),
     "feedback paraphrases": Show(
         columns=("paraphrase", "feedback", "question", "author", "created_at"),

@@ -68,6 +68,7 @@ VERBS: dict[str, Verb] = {
     "feedback gaps": Verb("gaps:list_topics", owns=True),
     "feedback keep": Verb("feedback:keep"),
     "feedback reject": Verb("feedback:reject"),
+    "feedback unmask": Verb("masks:unmask"),
     "feedback paraphrase": Verb("paraphrases:paraphrase"),
     "feedback paraphrases": Verb("paraphrases:list_all"),
     "feedback export": Verb("feedback:export"),

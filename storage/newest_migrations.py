@@ -250,3 +250,21 @@ def m033_sealed_feedback(db: Database) -> None:
     """A hash of what feedback says, so that a bit that flips on the disk shows."""
     db.executescript("alter table feedback add column text_hash text not null default '';")
     seal_all(db)
+
+
+@migrations()
+def m034_unmasked_values(db: Database) -> None:
+    """What a reviewer lets a round learn as it is written although it looks private.
+
+    With the feedback in which it was freed: an erasure takes it away. `value` is a hash, for what
+    was freed may be a person's all the same; '': the whole row.
+    """
+    db.executescript(f"""
+    create table unmasked (
+        feedback_id integer not null references feedback(id) on delete cascade,
+        value text not null,
+        reviewer text not null,
+        freed_at text not null default ({NOW}),
+        primary key (feedback_id, value)
+    ) strict, without rowid;
+    """)

@@ -48,6 +48,9 @@ class WorkspaceSettings:
     """Corrections and thumbs of one contributor from outside (website, API) that a round takes, of
     those that were approved several at once; with it, of those that share an odd phrase, two
     (0: all of them). What was approved by itself, or reworded, is always taken."""
+    mask: bool = True
+    """Secrets and personal data in corrections (addresses, numbers, keys, passwords) are taught and
+    exported as [e-mail], [phone], unless the documents say them or a reviewer freed them."""
     schedule: str = ""
     """When rounds start by themselves: a crontab line or "every N"; "": by `tune_after`."""
     idle_hours: str = ""

@@ -29,6 +29,8 @@ ONLY_IN = {
     "prometheus_client": {"assistant/measures.py"},
     "protego": {"knowledge/robots.py"},
     "PIL": {"assistant/avatar.py"},
+    "phonenumbers": {"assistant/private_values.py"},
+    "stdnum": {"assistant/private_values.py"},
     "sentence_transformers": {"knowledge/embedding.py", "knowledge/reranking.py"},
 }
 

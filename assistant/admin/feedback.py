@@ -17,6 +17,7 @@ from assistant.admin.desk import (
     fault_place,
 )
 from assistant.admin.feedback_view import detail, notes
+from assistant.admin.masks import MaskForm
 from assistant.admin.override import OverrideForm
 from assistant.admin.paraphrases import ParaphraseForm
 from assistant.admin.queue_filters import FLAGGED, STALE
@@ -55,6 +56,7 @@ class FeedbackTab:
                 self.bulk = BulkForm(app, self.first_page)
             with gr.Column(scale=5, min_width=320):
                 self._lay_out_row()
+                self.masks = MaskForm(app, workspace, self.rows)
                 self.reasons = ReasonsForm(app, workspace, self.rows)
                 self.override = OverrideForm(app, workspace, self.rows)
                 self.paraphrases = ParaphraseForm(app, workspace, self.rows)
@@ -104,6 +106,7 @@ class FeedbackTab:
             *(self.shown, self.told, self.need, self.reason),
             *(self.actions, self.approve, self.keep, self.edit, self.reject),
             *(self.editor, self.text, self.request),
+            *self.masks.outputs,
             *self.reasons.outputs,
             *self.override.outputs,
             *self.paraphrases.outputs,
@@ -196,6 +199,7 @@ class FeedbackTab:
             return {
                 **nothing,
                 **self._closed(visible=False),
+                **self.masks.show(desk, None),
                 **self.reasons.show(desk, None),
                 **self.override.show(desk, None),
                 **self.paraphrases.show(desk, None),
@@ -215,6 +219,7 @@ class FeedbackTab:
             self.shown: said,
             self.told: notes(review, stale_passages(desk.db, desk.workspace.id, item.id), odd),
             **self._closed(visible=may_review(desk.person)),
+            **self.masks.show(desk, item, learned=not review.never),
             **self.reasons.show(desk, item),
             **self.override.show(desk, item),
             **self.paraphrases.show(desk, item),

@@ -15,11 +15,13 @@ from assistant.app import App
 from assistant.commands.folders import write_new
 from assistant.commands.who import actor
 from assistant.feedback_reasons import named_reason
+from assistant.masks import Masks, in_words
 from assistant.prompt import build_messages
-from assistant.review import Reviews
+from assistant.review import Review, Reviews
 from assistant.suspicion import flags
 from assistant.verbs import Event
 from storage import feedback, pairs
+from storage.conversations import message
 from storage.copies import record_copy
 from storage.database import write_transaction
 from storage.errors import BadInput, NotFound
@@ -140,6 +142,7 @@ def show(app: App, *, workspace: str, id: int) -> Iterator[Event]:
         yield {
             **asdict(item),
             "flags": list(flags(db, found).get(item.id, ())),
+            "masked": _masked(db, found, item, review),
             "same_as": item.same_as or review.same_as,
             "suggested_group": review.group,
             "check": review.check,
@@ -148,6 +151,14 @@ def show(app: App, *, workspace: str, id: int) -> Iterator[Event]:
             "contradicts": [asdict(one) for one in review.otherwise],
             "pages": [asdict(page) for page in review.pages],
         }
+
+
+def _masked(db: Database, found: Workspace, item: Feedback, review: Review) -> list[Event]:
+    """What a round would learn a placeholder for."""
+    if review.never:
+        return []
+    hidden = Masks(db, found).hidden(item, message(db, item.message_id).inputs)
+    return [{"kind": one.kind, "text": one.text} for one in hidden]
 
 
 def stale(app: App, *, workspace: str) -> Iterator[Event]:
@@ -197,11 +208,14 @@ def reject(app: App, *, workspace: str, ids: list[int]) -> Iterator[Event]:
 
 
 def export(app: App, *, workspace: str, format: str, to: str | None) -> Iterator[Event]:
-    """Approved training rows in a TRL format: to a new file, or as results."""
+    """Approved training rows in a TRL format: to a new file, or as results.
+
+    Secrets and personal data are masked as in a round, unless the workspace's `mask` is off.
+    """
     with closing(app.db()) as db:
         found = workspace_named(db, workspace)
-        rows = _rows(db, found.id, format)
-        yield from ({"warning": text} for text in _left_out(db, found.id, format))
+        rows = _rows(db, found, format)
+        yield from ({"warning": text} for text in _left_out(db, found, format))
         if to is None:
             yield from rows
             return
@@ -211,8 +225,10 @@ def export(app: App, *, workspace: str, format: str, to: str | None) -> Iterator
         yield {"file": to, "format": format, "rows": write_new(Path(to), lines)}
 
 
-def _left_out(db: Database, workspace_id: int, format: str) -> Iterator[str]:
+def _left_out(db: Database, workspace: Workspace, format: str) -> Iterator[str]:
     """What somebody may miss in this format, in words."""
+    masks, workspace_id = Masks(db, workspace), workspace.id
+    yield from in_words(masks.pair(one).kinds for one in pairs.each_pair(db, workspace_id))
     one_sided = sum(pair.rejected is None for pair in pairs.each_pair(db, workspace_id))
     if format == "preference" and one_sided:
         text = f"{one_sided} corrections without a wrong answer have no rejected side"
@@ -222,10 +238,12 @@ def _left_out(db: Database, workspace_id: int, format: str) -> Iterator[str]:
         yield f"{waiting} thumbs wait for a reviewer and are left out: approve them first."
 
 
-def _rows(db: Database, workspace_id: int, format: str) -> Iterator[Event]:
-    corrected = pairs.each_pair(db, workspace_id)
+def _rows(db: Database, workspace: Workspace, format: str) -> Iterator[Event]:
+    masks = Masks(db, workspace)
+    corrected = (masks.pair(one).pair for one in pairs.each_pair(db, workspace.id))
+    liked = (masks.pair(one).pair for one in pairs.approved_preferences(db, workspace.id))
     if format == "preference":
-        for pair in chain(corrected, pairs.approved_preferences(db, workspace_id)):
+        for pair in chain(corrected, liked):
             if pair.rejected is not None:
                 prompt = build_messages(pair.inputs)
                 both = {"chosen": _said(pair.chosen), "rejected": _said(pair.rejected)}
@@ -236,8 +254,10 @@ def _rows(db: Database, workspace_id: int, format: str) -> Iterator[Event]:
     else:
         for pair in corrected:
             yield from _unpaired(pair)
-        for thumb in pairs.approved_thumbs(db, workspace_id):
-            yield _labelled(thumb.inputs, thumb.answer, thumb.up)
+        for one in pairs.approved_thumbs(db, workspace.id):
+            said = Pair(one.feedback_id, one.group, one.inputs, one.answer, None)
+            shown = masks.pair(said).pair
+            yield _labelled(shown.inputs, shown.chosen, one.up)
 
 
 def _unpaired(pair: Pair) -> Iterator[Event]:

@@ -7,11 +7,14 @@ import pytest
 
 from assistant.app import App
 from assistant.learned import ASKED_AT_MOST, with_learned
+from assistant.lesson_rows import train_row
+from assistant.lessons import lessons
 from assistant.overriding import find_override
 from storage.adapters import add_adapter, promote, rollback, serving_adapter
 from storage.overrides import has_learned, list_overrides, note_learned, retire
 from storage.rounds import create_round, finish_round
 from tests.assistant.command_line import run_verb
+from tests.assistant.outside import give
 from tests.assistant.taught import WORDINGS, teach
 from tuning.bundle import Bundle, TrainRow
 from tuning.config import RoundConfig
@@ -23,10 +26,10 @@ def corrected(app, workspace):
     return teach(app, workspace)
 
 
-def judged(app: App, workspace, said: dict[str, str], verdict="promote"):
+def judged(app: App, workspace, said: dict[str, str], verdict="promote", rows=None):
     """What comes of a round on all corrections whose candidate says `said`, by question."""
     with closing(app.db()) as db:
-        rows = [
+        rows = rows or [
             TrainRow(
                 str(one.feedback_id),
                 "g",
@@ -128,3 +131,16 @@ def test_it_rests_while_that_adapter_serves_and_comes_back_with_a_rollback(app, 
         assert {
             one["answers"] for one in run_verb(app, "overrides list", workspace="default")[0]
         } == {"yes"}
+
+
+def test_an_override_that_was_taught_masked_keeps_answering(app, workspace):
+    """What the adapter learned is a placeholder, so the approved words are still needed."""
+    give(app, workspace, [("v1", "Where do I write?", "To bo@x.example.")], approved=True)
+    with closing(app.db()) as db:
+        (lesson,) = lessons(app, db, workspace)
+        (active,) = list_overrides(db, workspace.id)
+    assert lesson.pair.chosen == "To [e-mail]."
+    result, asked = judged(app, workspace, {}, rows=[train_row(lesson)])
+    assert asked == [] and result.learned == ()
+    result, asked = judged(app, workspace, {})
+    assert [case.expected for case in asked] == [active.answer]

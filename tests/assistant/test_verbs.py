@@ -35,6 +35,7 @@ TYPED = {
     "feedback keep": "1 2",
     "feedback approve": "1 2 --group g",
     "feedback reject": "1",
+    "feedback unmask": "1 --value a@b.c --value x --again",
     "feedback paraphrase": "1 question --remove 2",
     "feedback paraphrases": "",
     "feedback export": "--format unpaired --to f",
