@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import gradio as gr
 
-from assistant.admin.desk import Desk, Updates, binder, chosen_feedback
+from assistant.admin.desk import Desk, Updates, alert, binder, chosen_feedback, fault_place
 from assistant.masks import Masks, free_values
 from assistant.security import may_review
 from storage.conversations import message
@@ -31,17 +31,18 @@ class MaskForm:
                 label="Masked in what is taught",
                 info="The row stays as it is written; a round learns a placeholder.",
             )
+            self.fault = fault_place()
             self.said = gr.Markdown()
             with gr.Row() as self.buttons:
                 self.free = gr.Button("Teach what is ticked", size="md")
                 self.free_row = gr.Button("Teach the row as written", size="md")
                 self.again = gr.Button("Mask it again", size="md")
-        self.outputs = {self.whole, self.values, self.said, self.buttons}
+        self.outputs = {self.whole, self.values, self.fault, self.said, self.buttons}
         self.outputs |= {self.free, self.free_row, self.again}
         bind = binder(app, may_review, workspace, self.outputs)
-        bind(self.free.click, self.free_ticked, rows, self.values)
-        bind(self.free_row.click, self.free_all, rows)
-        bind(self.again.click, self.mask_it, rows)
+        bind(self.free.click, self.free_ticked, rows, self.values, fault=self.fault)
+        bind(self.free_row.click, self.free_all, rows, fault=self.fault)
+        bind(self.again.click, self.mask_it, rows, fault=self.fault)
 
     def show(self, desk: Desk, item: Feedback | None, *, learned: bool = True) -> Updates:
         """What is masked now and whether something was freed; nothing where there is neither."""
@@ -53,6 +54,7 @@ class MaskForm:
         decides = may_review(desk.person)
         return {
             self.whole: gr.update(visible=bool(hidden or row or count)),
+            self.fault: alert(""),  # what was said of another row
             self.values: gr.update(
                 choices=[(f"{one.kind}: {_short(one.text)}", one.hash) for one in hidden[:MANY]],
                 value=[],
