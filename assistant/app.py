@@ -15,6 +15,7 @@ from sqlite_utils import Database
 
 from assistant.settings import Settings
 from assistant.under_way import UnderWay
+from assistant.withdrawals import Withdrawals
 from storage.adapters import adapter as adapter_row
 from storage.database import open_database
 from storage.datadir import DataDir, open_datadir, own
@@ -49,6 +50,7 @@ class App:
         self.datadir = datadir
         self.progress = progress
         self.under_way = UnderWay()
+        self.withdrawals = Withdrawals(self.db)
         self.former: App | None = None
         """On a base that is only tried: the app on the base that serves meanwhile."""
         self._parts: dict[str, Any] = {}

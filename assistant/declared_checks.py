@@ -51,7 +51,7 @@ def checks_as_declared(app: App, value: str) -> str:
 
     try:
         typed = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return value
     if not isinstance(typed, list) or not all(isinstance(check, dict) for check in typed):
         return value
@@ -77,7 +77,7 @@ def _with_schema(check: Check) -> Check:
     path = Path(schema[1:]).expanduser()
     try:
         return {**check, "schema": json.loads(path.read_text(encoding="utf-8"))}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise BadInput(
             f"The schema {path} cannot be read as JSON ({error}): name another."
         ) from None

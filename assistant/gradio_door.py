@@ -40,6 +40,8 @@ _PAGE = (
     r"|/gradio_api/(queue/(join|data)|cancel|reset|heartbeat/[\w-]+|startup-events|info)/?"
 )
 _UPLOADS = r"|/gradio_api/(upload|upload_progress)"
+_UNREAD = (b"x-forwarded-host", b"x-forwarded-proto", b"x-gradio-server")
+"""Headers from which Gradio takes its own address, that of events among it, whoever sent them."""
 _FIELDS = ("fn_index", "data", "event_data", "trigger_id", "session_hash", "event_id")
 """What an event of a page says; others switch on what pages do not use."""
 _SESSION = re.compile(r"[\w-]{1,64}", re.ASCII)
@@ -85,6 +87,8 @@ class GradioDoor:
             if scope["type"] == "http":
                 await PlainTextResponse("Not found", 404)(scope, receive, send)
             return
+        kept = [item for item in scope["headers"] if item[0] not in _UNREAD]
+        scope = {**scope, "headers": kept}
         what = path.removeprefix("/gradio_api/")
         if what in ("queue/join", "cancel"):
             await self._event(what, scope, receive, send)
@@ -120,7 +124,8 @@ class GradioDoor:
             scope[_CALLER] = caller
         event = {name: event[name] for name in _FIELDS if name in event}
         event["session_hash"] = _own(request, event["session_hash"])
-        body = json.dumps(event).encode()
+        # half a character that came back would break off what Gradio sends
+        body = json.dumps(event, ensure_ascii=False).encode(errors="replace")
         await self.app(_of_length(scope, len(body)), _replayed(body, receive), send)
 
     async def _told(self, scope: Scope, receive: Receive, send: Send) -> None:

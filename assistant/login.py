@@ -18,6 +18,7 @@ from assistant.plain_pages import login_page, logout_page, setup_closed_page, se
 from assistant.security import (
     SESSION_COOKIE,
     SESSION_SECONDS,
+    close_session,
     create_first_admin,
     identify,
     log_in,
@@ -110,6 +111,8 @@ def logout_routes(app: "App") -> list[Route]:
         )
 
     def log_out(request: Request) -> Response:
+        with closing(app.db()) as db:
+            close_session(app, db, request)
         answer = RedirectResponse("/login", 303)
         answer.delete_cookie(SESSION_COOKIE, httponly=True, samesite="strict")
         return answer
@@ -185,9 +188,13 @@ def open_session(
     *,
     samesite: Literal["strict", "lax"] = "strict",
 ) -> Response:
-    """Send somebody who has just logged in to `next_path`, with the cookie of the session."""
+    """Send somebody who has just logged in to `next_path`, with the cookie of a new session.
+
+    The one that the browser came with ends: somebody else may have put it there.
+    """
     answer = RedirectResponse(next_path, 303)
     with closing(app.db()) as db:
+        close_session(app, db, request)
         value = session_cookie(app, db, user)
     answer.set_cookie(
         SESSION_COOKIE,

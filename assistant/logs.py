@@ -53,10 +53,10 @@ class _TextLine(logging.Formatter):
         """The line's text, errors in it by their kind unless we wrote their sentence."""
         args = record.args
         if self._details or not args:
-            return record.getMessage()
+            return _one_line(record.getMessage())
         if isinstance(args, tuple):
             args = tuple(_harmless(one) for one in args)
-        return str(record.msg) % args
+        return _one_line(str(record.msg) % args)
 
     def formatException(self, ei: Any) -> str:
         return super().formatException(ei) if self._details else "\n".join(_where(ei[1]))
@@ -81,6 +81,13 @@ class _JsonLine(_TextLine):
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
     return getattr(record, "fields", {})
+
+
+def _one_line(text: str) -> str:
+    """The text with breaks and control characters as escapes: a name must not make a second line,
+    move a terminal's cursor, or be half a character, which no stream can write."""
+    escaped = (one if one.isprintable() else ascii(one)[1:-1] for one in text)
+    return text if text.isprintable() else "".join(escaped)
 
 
 def _harmless(value: object) -> object:

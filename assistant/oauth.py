@@ -28,7 +28,14 @@ from storage.audit import audit
 from storage.datadir import DataDir, read_secret
 from storage.errors import ApprenticeError, NotFound, Refused
 from storage.records import User
-from storage.users import create_user, join, only_admins, password_hash, user_by_name
+from storage.users import (
+    create_user,
+    folded,
+    join,
+    only_admins,
+    password_hash,
+    user_by_name,
+)
 from storage.workspaces import DEFAULT, workspace
 
 if TYPE_CHECKING:
@@ -79,8 +86,8 @@ def signed_in(
             f"{name} is another account's name here: an admin has to delete that user first."
         )
     only_admins(db, names_in(settings.admins))
-    listed = {one.casefold() for one in names_in(settings.members)}
-    if EVERYBODY in listed or name.casefold() in listed:
+    members = names_in(settings.members)
+    if EVERYBODY in members or folded(name) in map(folded, members):
         join(db, user.id, workspace(db, DEFAULT).id)
     audit(db, f"user:{user.id}", "logged in", f"user:{user.id}")
     return user_by_name(db, name)

@@ -15,7 +15,7 @@ from assistant.app import App
 from assistant.rounds import run_round_here
 from storage import adapters
 from storage.audit import audit
-from storage.errors import Refused
+from storage.errors import BadInput, Refused
 from storage.house import do_planned_switch, plan_switch
 from storage.records import Adapter, TuningRound, Workspace
 from storage.workspaces import list_workspaces
@@ -43,8 +43,15 @@ class Taught:
 
 
 def full_name(base_model: str) -> str:
-    """What was typed, with the whole path if it is a folder: the switch is kept under it."""
-    return str(Path(base_model).absolute()) if Path(base_model).is_dir() else base_model
+    """What was typed, with the whole path if it is a folder: the switch is kept under it.
+
+    BadInput for what is too long for either.
+    """
+    try:
+        return str(Path(base_model).absolute()) if Path(base_model).is_dir() else base_model
+    except OSError as error:
+        said = (error.strerror or str(error)).lower()
+        raise BadInput(f"{base_model[:60]!r} cannot be a base model ({said}).") from None
 
 
 def to_teach(app: App, base_model: str) -> tuple[App, list[tuple[Workspace, Adapter]]]:

@@ -115,11 +115,22 @@ def reply(
     Closing the iterator or setting `cancel` stops the engine and saves what was said so far as
     `interrupted`. Raises NotFound for somebody else's conversation, and BadInput, before anything
     is saved, for an empty question or one that does not fit the context, Stopping while the server
-    is being stopped.
+    is being stopped, and Withdrawn when the owner loses the right to it meanwhile.
     """
     cancel = cancel or threading.Event()
-    events = _events(app, workspace, conversation_id, owner, question, options, cancel)
-    yield from app.under_way.follow(events, cancel)
+    made = _events(app, workspace, conversation_id, owner, question, options, cancel)
+    with (
+        app.withdrawals.watched(owner, workspace.id, cancel) as refuse_lost,
+        closing(app.under_way.follow(made, cancel)) as events,
+    ):
+        try:
+            for event in events:
+                if isinstance(event, Done):
+                    refuse_lost()
+                yield event
+        except NotFound:  # it could not be saved: the workspace may be gone
+            refuse_lost()
+            raise
 
 
 def _events(

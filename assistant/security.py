@@ -1,11 +1,10 @@
 """Who somebody is, and what they may do. Every page and every event asks here.
 
-A user is known by a signed session cookie, a visitor of a public workspace by a signed random id.
-Cookies hold no rights: role and memberships are read from the database at each request, so that a
-change counts at once.
+A user is known by a signed cookie that names a session, a visitor of a public workspace by a signed
+random id. Cookies hold no rights: session, role and memberships are read from the database at each
+request, so that a change counts at once.
 """
 
-import hashlib
 import secrets
 from collections.abc import Mapping
 from contextlib import closing
@@ -21,7 +20,8 @@ from storage.database import write_transaction
 from storage.datadir import read_secret
 from storage.errors import ApprenticeError, BadInput, NotFound, Refused
 from storage.records import Conversation, User, UserRole, Workspace
-from storage.users import create_user, list_users, may_use_ids, user_by_id, user_by_name
+from storage.sessions import end_session, session_user, start_session
+from storage.users import create_user, list_users, may_use_ids, user_by_name
 from storage.users import password_hash as stored_hash
 from storage.workspaces import DEFAULT, list_workspaces
 from storage.workspaces import workspace as workspace_by_name
@@ -85,11 +85,12 @@ def verify_password(password: str, hashed: str) -> bool:
 
 def log_in(db: Database, name: str, password: str) -> User | None:
     """The user with this name and password, or None; takes as long for a name that is unknown."""
+    nobody = _nobody()  # before the name is looked up: the first time it takes as long as a check
     try:
         user = user_by_name(db, name)
         hashed = stored_hash(db, user.id)
     except NotFound:
-        verify_password(password, _nobody())
+        verify_password(password, nobody)
         return None
     return user if verify_password(password, hashed) else None
 
@@ -139,9 +140,15 @@ def create_first_admin(db: Database, name: str, password: str) -> User:
 
 
 def session_cookie(app: "App", db: Database, user: User) -> str:
-    """The cookie that makes its bearer `user` until it expires or the password changes."""
-    fingerprint = _fingerprint(stored_hash(db, user.id))
-    return _signer(app, "session").dumps({"user": user.id, "password": fingerprint})
+    """The cookie that makes its bearer `user` until the session ends or is too old."""
+    return _signer(app, "session").dumps(start_session(db, user.id, kept_s=SESSION_SECONDS))
+
+
+def close_session(app: "App", db: Database, request: HasCookies) -> None:
+    """End the session that the request comes with, wherever else its cookie was copied to."""
+    token = _session_token(app, request)
+    if token:
+        end_session(db, token)
 
 
 def visitor_cookie(app: "App") -> str:
@@ -151,28 +158,19 @@ def visitor_cookie(app: "App") -> str:
 
 def identify(request: HasCookies, app: "App") -> Person:
     """Who sent the request, as far as its cookies prove it."""
-    user = _user_of(request.cookies.get(SESSION_COOKIE, ""), app)
-    if user is not None:
-        return Person("user", user.id, user.name, user.role)
+    session = _session_token(app, request)
+    if session:
+        with closing(app.db()) as db:
+            user = session_user(db, session)
+        if user is not None:
+            return Person("user", user.id, user.name, user.role)
     token = _read(app, "visitor", request.cookies.get(VISITOR_COOKIE, ""), VISITOR_SECONDS)
     return Person("visitor", token) if isinstance(token, str) else ANONYMOUS
 
 
-def _user_of(cookie: str, app: "App") -> User | None:
-    claim = _read(app, "session", cookie, SESSION_SECONDS)
-    if not isinstance(claim, dict):
-        return None
-    with closing(app.db()) as db:
-        try:
-            user = user_by_id(db, claim["user"])
-            current = _fingerprint(stored_hash(db, user.id))
-        except NotFound:
-            return None
-    return user if secrets.compare_digest(claim["password"], current) else None
-
-
-def _fingerprint(hashed: str) -> str:
-    return hashlib.sha256(hashed.encode()).hexdigest()[:16]
+def _session_token(app: "App", request: HasCookies) -> str:
+    token = _read(app, "session", request.cookies.get(SESSION_COOKIE, ""), SESSION_SECONDS)
+    return token if isinstance(token, str) else ""
 
 
 def _read(app: "App", salt: str, cookie: str, seconds: int) -> Any:

@@ -10,6 +10,8 @@ FRAMED_BY = "https://huggingface.co"
 """The page of a Space shows it in a frame."""
 DATA_FOLDER = "apprentice"
 """In the home directory: the folder of the files themselves is replaced at each build."""
+INNER = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,127.0.0.0/8,::1,fc00::/7"
+"""Networks that no visitor of a public Space comes from."""
 
 log = logging.getLogger(__name__)
 
@@ -68,8 +70,10 @@ def defaults(environment: Mapping[str, str]) -> dict[str, str]:
         "APPRENTICE_THREADS": environment.get("CPU_CORES") or "2",
         # its own disk is new at every start, and nobody but its owner can write to its data
         "APPRENTICE_SIGNING_KEY": "off",
-        # it is reached through its proxy alone, which says who asks and that it was by https
-        "APPRENTICE_PROXIES": "*",
+        # reached through the Hub's load balancers alone, from addresses like 10.16.3.80. Each adds
+        # whom it hears to what a visitor may have sent, so not the first of them but the last that
+        # is no inner address is who asks
+        "APPRENTICE_PROXIES": INNER,
         "GRADIO_ANALYTICS_ENABLED": "False",
         "HF_HUB_DISABLE_PROGRESS_BARS": "1",
     }

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
@@ -88,7 +88,7 @@ class UnderWay:
 
     def follow(
         self, events: Iterator["ReplyEvent"], cancel: threading.Event
-    ) -> Iterator["ReplyEvent"]:
+    ) -> Generator["ReplyEvent", None, None]:
         """What `events` gives. Stopping, before the first, once the server is being stopped."""
         with self._lock:
             if self.stopping:

@@ -82,11 +82,14 @@ def page_facts(address: str, data: bytes, robots_tag: str = "") -> PageFacts:
 def sitemap_addresses(data: bytes) -> tuple[list[str], list[str]]:
     """(pages, further sitemaps) that a sitemap names; none for what is no XML."""
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, recover=True)
-    root = etree.fromstring(data, parser) if data.strip() else None
+    try:
+        root = etree.fromstring(data, parser) if data.strip() else None
+    except etree.XMLSyntaxError:  # where there is nothing to recover
+        return [], []
     if root is None:
         return [], []
     found = [text.strip() for text in root.xpath("//*[local-name()='loc']/text()")]
-    return ([], found) if etree.QName(root).localname == "sitemapindex" else (found, [])
+    return ([], found) if str(root.tag).rpartition("}")[2] == "sitemapindex" else (found, [])
 
 
 def _links(page: HtmlElement, base: str) -> Iterator[str]:

@@ -15,6 +15,8 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 DATABASE = "apprentice.db"
 FOLDERS = ("documents", "adapters", "client-databases", "secrets", "certificates")
+LARGEST_MANIFEST = 64 << 20
+"""It is read whole; 200 bytes a file are room for 300,000."""
 _BLOCK = 1 << 20
 
 
@@ -28,7 +30,7 @@ def unpacked(path: Path, into: Path, *, only_database: bool = False) -> dict[str
     try:
         with tarfile.open(path, "r:*") as tar:
             found, manifest = _taken(tar, into, only_database)
-    except (tarfile.TarError, EOFError, OSError, ValueError, UnicodeError) as error:
+    except (tarfile.TarError, EOFError, OSError, ValueError, RecursionError) as error:
         said = (str(error).splitlines() or [repr(error)])[0].rstrip(".")
         raise BadInput(f"{path} is no backup, or a damaged one: {said}.") from error
     if found != manifest["files"] or DATABASE not in found:
@@ -52,6 +54,8 @@ def _taken(
         file = tar.extractfile(entry)
         assert file is not None
         if name == MANIFEST:
+            if entry.size > LARGEST_MANIFEST:
+                raise ValueError(f"its manifest has more than {LARGEST_MANIFEST >> 20} MiB")
             return found, _manifest(file.read())
         keep = name == DATABASE or not only_database
         found[name] = _save(file, into / name if keep else None)

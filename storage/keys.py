@@ -145,6 +145,11 @@ def key_of(db: Database, token: str, kind: KeyKind) -> Key | None:
     return _key(row)
 
 
+def is_valid(db: Database, key_id: int) -> bool:
+    """Whether there is such a key and it is not revoked."""
+    return one(db, "select 1 from keys where id = ? and revoked_at is null", key_id) is not None
+
+
 def _free_name(db: Database, name: str) -> str:
     name = clean(name).strip()
     if not 0 < len(name) <= LONGEST_NAME or not name.isprintable():

@@ -156,7 +156,7 @@ def check_safetensors(path: Path) -> None:
             header = json.loads(file.read(length if length < size else 0))
         header.pop("__metadata__", None)
         ends = [int(entry["data_offsets"][1]) for entry in header.values()]
-    except (ValueError, LookupError, TypeError, AttributeError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         raise Damaged(f"{path} is no safetensors file or was cut: fetch it again.") from None
     check_size(path, 8 + length + max(ends, default=0))
 
@@ -347,7 +347,7 @@ def _record(name: str, folder: Path, **more: str) -> None:
 def _read_record(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -268,3 +268,25 @@ def m034_unmasked_values(db: Database) -> None:
         primary key (feedback_id, value)
     ) strict, without rowid;
     """)
+
+
+@migrations()
+def m036_sessions(db: Database) -> None:
+    """A login is a row that a log out deletes; a copied cookie outlived it before.
+
+    With a new password, or a role that may less, all of a user's end. Only hashes are kept, so that
+    a copy of the database opens nobody's page.
+    """
+    rank = "case {}.role when 'admin' then 3 when 'reviewer' then 2 when 'viewer' then 1 else 0 end"
+    db.executescript(f"""
+    create table sessions (
+        hash text primary key,
+        user_id integer not null references users(id) on delete cascade,
+        started_at text not null default ({NOW})
+    ) strict, without rowid;
+    create index sessions_user on sessions(user_id);
+    create trigger sessions_ended after update of role, password_hash on users
+        when new.password_hash != old.password_hash
+        or {rank.format("new")} < {rank.format("old")}
+        begin delete from sessions where user_id = new.id; end;
+    """)

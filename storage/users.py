@@ -73,12 +73,20 @@ def set_user(
 
 def only_admins(db: Database, names: Collection[str]) -> None:
     """Make the users with these names admins (case does not count), and other admins members."""
-    listed = {name.casefold() for name in names}
+    listed = {folded(name) for name in names}
     for user in list_users(db):
-        wanted = "admin" if user.name.casefold() in listed else "member"
+        wanted = "admin" if folded(user.name) in listed else "member"
         if wanted != user.role and "admin" in (wanted, user.role):
             with write_transaction(db):
                 write(db, "update users set role = ? where id = ?", wanted, user.id)
+
+
+def folded(name: str) -> bytes:
+    """A name without its case, as the table has it: of A to Z alone.
+
+    Unicode's rules would make one of two people: a Kelvin sign is a k there.
+    """
+    return name.encode(errors="replace").lower()
 
 
 def delete_user(db: Database, name: str) -> None:

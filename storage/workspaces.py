@@ -339,7 +339,7 @@ def _parse_list(key: str, value: str) -> tuple[Any, ...]:
     example = _LIST_EXAMPLES[key]
     try:
         parsed = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         parsed = None
     if not isinstance(parsed, list) or not all(_fits(key, item) for item in parsed):
         raise BadInput(f"{key} cannot be {clean(value)!r}: give a JSON list such as {example}.")
@@ -353,6 +353,6 @@ def _fits(key: str, item: Any) -> bool:
         return isinstance(item, str) and 0 < len(item) <= LONGEST_STOP
     if key == "starters":
         return isinstance(item, str) and 0 < len(item.strip()) <= 300
-    path = r"(?:/\S*)?" if key == "sites" else ""
-    # no ; and no comma: these end a part of the header that names the websites
-    return isinstance(item, str) and re.fullmatch(rf"https?://[^/\s;,]+{path}", item) is not None
+    # no ; no comma and nothing beyond ASCII, which a header cannot hold: the websites stand in one
+    form = r"https?://[^/\s;,]+(?:/\S*)?" if key == "sites" else r"https?://[!-+\-.0-:<-~]+"
+    return isinstance(item, str) and re.fullmatch(form, item) is not None

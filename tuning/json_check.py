@@ -71,14 +71,16 @@ def value_fault(schema: Any, value: Any) -> str | None:
         error = best_match(validator.iter_errors(value))
     except RecursionError:
         return "is nested too deeply"
+    except Unresolvable as lost:  # below an `$id` of its own, where `schema_fault` does not look
+        return f"the schema refers to {lost.ref!r}, which is not in it"
     return f"at {error.json_path}: {error.message[:200]}" if error else None
 
 
 def _references(schema: Any) -> Iterator[str]:
-    """Every `$ref`, wherever it stands; nothing is ever fetched for one."""
+    """Every `$ref` and `$dynamicRef`, wherever it stands; nothing is ever fetched for one."""
     if isinstance(schema, Mapping):
         for key, value in schema.items():
-            if key == "$ref" and isinstance(value, str):
+            if key in ("$ref", "$dynamicRef") and isinstance(value, str):
                 yield value
             else:
                 yield from _references(value)

@@ -18,6 +18,7 @@ from assistant.website import last_website
 from storage.audit import audit
 from storage.documents import document_by_name, list_documents
 from storage.errors import BadInput
+from storage.records import Document
 from storage.stale import stale_feedback
 
 if TYPE_CHECKING:
@@ -121,20 +122,18 @@ class DocumentsTab:
 
     def ask(self, desk: Desk, name: str | None) -> Updates:
         """Is it this one?"""
-        if not name:
-            raise BadInput("Choose the document to remove.")
-        found = document_by_name(desk.db, desk.workspace.id, name)
+        found = _named(desk, name)
         return {
             self.question: f"<p>Remove <strong>{one_line(found.name)}</strong> "
             f"(passages: {found.chunk_count})? Answers will no longer use it.</p>",
             self.sure: gr.update(visible=True),
         }
 
-    def remove_it(self, desk: Desk, name: str) -> Updates:
+    def remove_it(self, desk: Desk, name: str | None) -> Updates:
         """Out of the database, the index and the folder."""
         from knowledge.ingest import remove
 
-        found = document_by_name(desk.db, desk.workspace.id, name)
+        found = _named(desk, name)
         remove(desk.db, self._app.datadir, self._app.index, desk.workspace.id, found.name)
         audit(desk.db, desk.person.owner, "document removed", f"document:{found.id}")
         return self.show(desk)
@@ -163,3 +162,10 @@ def stale_note(count: int) -> str:
         return ""
     text = f"{count} corrections were" if count > 1 else "1 correction was"
     return f'<p role="alert">{text} made from passages that changed: see Feedback, Stale.</p>'
+
+
+def _named(desk: Desk, name: str | None) -> Document:
+    """The document; a page may send anything in place of its name."""
+    if not isinstance(name, str) or not name:
+        raise BadInput("Choose the document to remove.")
+    return document_by_name(desk.db, desk.workspace.id, name)

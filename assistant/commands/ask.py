@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from storage.conversations import (
     start_conversation,
 )
 from storage.database import write_transaction
-from storage.errors import ApprenticeError, BadInput
+from storage.errors import ApprenticeError, BadInput, NotFound
 from storage.records import Workspace
 from storage.workspaces import workspace as workspace_named
 
@@ -182,7 +182,7 @@ def reply_to(
 
 def _forget_unasked(app: App, conversation_id: str, turns: Turns) -> None:
     """A question that was refused before it was saved leaves no empty conversation."""
-    with closing(app.db()) as db:
+    with closing(app.db()) as db, suppress(NotFound):  # deleted meanwhile
         if len(messages_of(db, conversation_id)) == len(turns.history):
             delete_conversation(db, conversation_id)
 

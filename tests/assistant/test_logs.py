@@ -154,3 +154,16 @@ def test_no_log_quotes_a_question(lines, capfd, tmp_path, tiny_base, kind):
     out, err = capfd.readouterr()
     for text in (said, out, err):
         assert CANARY not in text and CANARY.replace(" ", "%20") not in text
+
+
+@pytest.mark.parametrize("kind", ["text", "json"])
+@pytest.mark.parametrize(
+    "name", ["a\nERROR all is lost", "a\r\x1b[2K", "a\u2028", "a\ud800", "a\0"]
+)
+def test_a_name_makes_no_second_line(lines, kind, name):
+    """Nor moves a terminal's cursor; half a character could not be written at all."""
+    stream = lines(log=kind)
+    logging.getLogger("assistant").error("the user %s is no %s", name, BadInput(name))
+    said = stream.getvalue()
+    assert len(said.splitlines()) == 1 and said.encode()
+    assert said.removesuffix("\n").isprintable() and "is no a" in said

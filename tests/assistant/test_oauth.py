@@ -41,6 +41,16 @@ def test_admins_are_those_on_the_list_as_it_is_now(db, datadir):
     assert roles(db)["bob"] == "member"  # also the last admin
 
 
+@pytest.mark.parametrize("name", ["\u212aate", "\uff4bate", "kate\u0307", "k\u0430te", "ſam"])
+def test_a_name_that_only_looks_like_a_listed_one_is_somebody_else(db, datadir, name):
+    """Unicode's rules for case make a k of a Kelvin sign."""
+    settings = read_settings(admins="kate, sam", members="kate, sam")
+    signed_in(db, datadir, settings, account="1", name="Kate")
+    user = signed_in(db, datadir, settings, account="2", name=name)
+    assert roles(db) == {"Kate": "admin", name: "member"}
+    assert not may_use_ids(db, user.id)
+
+
 @pytest.mark.parametrize(
     "members, joined", [("", False), ("carol", False), ("carol, Ada", True), ("*", True)]
 )

@@ -15,6 +15,7 @@ from starlette.routing import Route
 from assistant.callers import Proxies, network_of
 from assistant.chat_page import ANSWERS_AT_ONCE
 from assistant.settings import read_settings
+from assistant.space import INNER, defaults
 from assistant.throttle import BURST_S, Buckets, Throttle
 from assistant.web import build_server
 from storage.errors import BadInput
@@ -93,6 +94,24 @@ def test_through_the_named_proxy_each_address_has_its_own(record_property):
     passed = [one.text for one in got if one.status_code == 200]
     told(record_property, 60, len(set(passed)) - 3)
     assert set(passed) == {"203.0.113.0", "203.0.113.1", "203.0.113.2"} and len(passed) < 30
+
+
+def test_in_a_space_an_address_that_a_visitor_wrote_gains_nothing(record_property):
+    """The Hub's load balancers add whom they hear to it, and an inner address or none of theirs."""
+    proxies, claims, texts = (
+        Proxies(INNER),
+        ("198.51.100.{}", "10.9.8.{}", "127.0.0.1", "x{}"),
+        set(),
+    )
+    with on_a_port(throttled(1.0, proxies), proxies=proxies) as url, httpx.Client() as balancer:
+        for n in range(60):
+            behind = ", 10.16.3.80" if n % 2 else ""
+            claim = claims[n % 4].format(n)
+            sent = balancer.get(url, headers={"x-forwarded-for": f"{claim}, 203.0.113.9{behind}"})
+            texts |= {sent.text} if sent.status_code == 200 else set()
+    told(record_property, 60, len(texts - {"203.0.113.9"}))
+    assert texts == {"203.0.113.9"}
+    assert defaults({})["APPRENTICE_PROXIES"] == INNER
 
 
 def test_fifty_requests_a_second_for_a_while_are_not_all_let_through(record_property):

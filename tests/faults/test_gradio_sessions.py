@@ -211,3 +211,12 @@ def test_an_event_says_only_what_pages_say(besieged):
     event = {"batched": True, "simple_format": True, "oauth_token": "x", "event_id": "y"}
     said = besieged.event("/", load_of(besieged, "/"), [], mo, **event)
     assert said["success"], json.dumps(said)
+
+
+def test_half_a_character_breaks_off_no_answer(besieged):
+    """Gradio quotes a value that it refuses, and could not write this one."""
+    [index, *_] = [
+        index for index, fn in besieged.page("/admin").fns.items() if len(fn.inputs) == 1
+    ]
+    said = besieged.event("/admin", index, ["\ud800"], besieged.people["ada"].cookies)
+    assert said["msg"] == "process_completed" and not said["success"]

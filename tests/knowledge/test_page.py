@@ -102,7 +102,7 @@ def test_sitemaps():
     assert sitemap_addresses(pages) == (["https://a/x"], [])
     index = b"<sitemapindex><sitemap><loc>https://a/map2.xml</loc></sitemap></sitemapindex>"
     assert sitemap_addresses(index) == ([], ["https://a/map2.xml"])
-    for broken in (b"", b"no xml", b"<html></html>"):
+    for broken in (b"\x01\x00>", b"\0", b"<:>", b"", b"no xml", b"<html></html>"):
         assert sitemap_addresses(broken) == ([], [])
     outside = b"""<!DOCTYPE u [<!ENTITY f SYSTEM "file:///etc/hostname">]>
     <urlset><url><loc>&f;</loc></url></urlset>"""

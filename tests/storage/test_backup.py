@@ -188,6 +188,8 @@ DAMAGES = {
         (e, json.dumps({**json.loads(c), "format": 9}).encode() if e.name == "manifest.json" else c)
         for e, c in found
     ],
+    "a manifest nested too deeply": lambda found: [*found[:-1], (found[-1][0], b"[" * 100_000)],
+    "a manifest of a gigabyte": lambda found: [*found[:-1], (found[-1][0], b" " * (65 << 20))],
     "a manifest of nothing": lambda found: [(found[-1][0], b"[]")],
 }
 

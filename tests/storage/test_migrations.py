@@ -26,7 +26,7 @@ TABLES = {
     *("copies", "house_settings", "duplicates", "kept_passages", "learned_overrides"),
     *("erasures", "erasure_requests", "backups", "round_documents"),
     *("paraphrases", "pair_changes", "gone_chunks", "avatars"),
-    *("adapter_signatures", "adapter_proofs", "freed_feedback", "unmasked"),
+    *("adapter_signatures", "adapter_proofs", "freed_feedback", "unmasked", "sessions"),
 }
 
 

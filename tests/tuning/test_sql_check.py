@@ -70,6 +70,8 @@ def test_a_query_that_runs_has_no_fault(shop, query):
         ("select max(id, ) from orders", "syntax error"),
         ("select nosuch(id) from orders", "no such function"),
         ("select load_extension('x')", "database says"),
+        ("{:}", "database says"),  # which sqlglot itself stumbles over
+        ("select {:1} from orders", "database says"),
     ],
 )
 def test_a_query_that_does_not_run_is_explained(shop, query, said):
