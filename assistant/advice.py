@@ -208,7 +208,7 @@ def _last_scores(db: Database, workspace: Workspace) -> Mapping[str, Any]:
 
 
 def _trained(one: TuningRound) -> bool:
-    return one.state == "done" and "imported" not in one.config
+    return one.state == "done" and not {"imported", "blames"} & one.config.keys()
 
 
 def _beside(same: int, looked: int) -> str:

@@ -5,18 +5,20 @@ that a reviewer approved by itself, or reworded, was decided on and counts again
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sqlite_utils import Database
 
 from assistant.phrases import phrases, without_own
-from storage.outside import OutsideRow, approved_outside, own_texts
+from storage.outside import OutsideRow, approved_outside, givers, own_texts
 from storage.records import Workspace
 
 ALIKE = 2
 """Rows taken that share a phrase which the house never used."""
 MOST = 20_000
 """Rows from outside that are looked at; what came later waits until a reviewer decides on it."""
+SHARE = 0.5
+"""Of a round's corrections, from which one stranger's are said."""
 OWN = 20_000
 """Of the house's newest texts, for a phrase that strangers share."""
 
@@ -55,6 +57,18 @@ def _counted(read: list[OutsideRow], cap: int, suspect: Mapping[int, set[str]]) 
             by_giver[one.contributor] += 1
             by_phrase.update(suspect[one.id])
     return why
+
+
+def one_voice(db: Database, ids: Sequence[int]) -> tuple[str, ...]:
+    """A sentence where more than half of what a round learns is one stranger's; `ids` train."""
+    found = Counter(givers(db, ids).values()).most_common(1)
+    if not found or found[0][1] <= SHARE * len(ids):
+        return ()
+    name, count = found[0]
+    return (
+        f"Contributor {name} from outside gave {count} of the {len(ids)} corrections that it "
+        f"learns: `apprentice rounds blame ID --contributor {name}` compares it with one without.",
+    )
 
 
 def in_words(why: Mapping[int, str], cap: int) -> tuple[str, ...]:

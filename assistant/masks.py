@@ -144,18 +144,20 @@ class Masks:
         """Whether the workspace says it itself."""
         known = (value.kind, value.key)
         if known not in self._spared:
-            self._spared[known] = self._in_documents(value)
+            self._spared[known] = in_documents(self._db, self._workspace, value)
         return self._spared[known]
 
-    def _in_documents(self, value: Value) -> bool:
-        phone = value.kind == PHONE
-        looked = value.key[-LAST_DIGITS:] if phone else value.key
-        spaced = value.key.isalnum() and value.kind != EMAIL
-        found = chunks_with(self._db, self._workspace.id, looked, compact=spaced)
-        if phone:  # the documents need not say that it is one
-            return bool(found)
-        same = (value.kind, value.key)
-        return any((one.kind, one.key) == same for text in found for one in values(text))
+
+def in_documents(db: Database, workspace: Workspace, value: Value) -> bool:
+    """Whether the workspace's documents say it themselves."""
+    phone = value.kind == PHONE
+    looked = value.key[-LAST_DIGITS:] if phone else value.key
+    spaced = value.key.isalnum() and value.kind != EMAIL
+    found = chunks_with(db, workspace.id, looked, compact=spaced)
+    if phone:  # the documents need not say that it is one
+        return bool(found)
+    same = (value.kind, value.key)
+    return any((one.kind, one.key) == same for text in found for one in values(text))
 
 
 def free_values(

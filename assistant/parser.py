@@ -288,7 +288,8 @@ def _tuning(verbs: Verbs) -> None:
         help="train everything from the base, or teach an adapter on (default: by the minutes)",
     )
     tune.add_argument("--dry-run", action="store_true", help="say what would be done, and the cost")
-    group = noun(verbs, "rounds", "rounds of training: list, show, cancel, resume, export, import")
+    said = "rounds of training: list, show, cancel, resume, export, import, blame"
+    group = noun(verbs, "rounds", said)
     add(group, "list", "rounds list", "all rounds of the workspace", workspace=True)
     show = add(group, "show", "rounds show", "one round with verdict and scores")
     show.add_argument("id", metavar="ID", type=int)
@@ -301,6 +302,11 @@ def _tuning(verbs: Verbs) -> None:
     export.add_argument("to", metavar="DIR", type=Path)
     back = add(group, "import", "rounds import", "judge what a bundle trained elsewhere came to")
     back.add_argument("folder", metavar="DIR", type=Path, help="OUT of python -m tuning.run")
+    blame = add(group, "blame", "rounds blame", "train a refused round again without some rows")
+    blame.add_argument("id", metavar="ID", type=int)
+    blame.add_argument(
+        "--contributor", metavar="NAME", help="whose rows (default: those that the gate refused)"
+    )
 
 
 def _adapters(verbs: Verbs) -> None:

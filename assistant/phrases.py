@@ -26,6 +26,11 @@ _SMALL_WORDS = (
 _SMALL = frozenset(_SMALL_WORDS.split())
 
 
+def is_small(word: str) -> bool:
+    """Whether it says nothing by itself."""
+    return word in _SMALL
+
+
 def phrases(*texts: str) -> set[str]:
     """Every WORDS words in a row of each text, folded; a shorter text is one phrase."""
     found = set()

@@ -13,7 +13,7 @@ from sqlite_utils import Database
 from assistant.app import App
 from assistant.schedule import hours_of, undisturbing
 from storage import rounds
-from storage.errors import ApprenticeError
+from storage.errors import ApprenticeError, Refused
 from storage.records import TuningRound, Workspace
 from storage.round_times import killed_rounds
 from storage.workspaces import workspace_by_id
@@ -23,6 +23,13 @@ log = logging.getLogger(__name__)
 KEPT = timedelta(hours=24)
 """Time in which a round goes on by itself: some hour of any day is one of the idle hours. One that
 was found later was forgotten, and a new one by the schedule holds more."""
+NOT_RESUMED = {
+    "trained_elsewhere": "judged what was trained elsewhere: import that again with "
+    "`apprentice rounds import`",
+    "blames": "trained another one again to compare: start that anew with "
+    "`apprentice rounds blame`",
+}
+"""A key in a round's config -> why it does not go on."""
 RESUMED = "Its process was killed; the round went on by itself."
 
 
@@ -40,6 +47,13 @@ def resume_killed(app: App, now: datetime | None = None) -> None:
             _resume(app, item)
     except Exception:
         log.exception("no round could be resumed")
+
+
+def refuse_unresumable(known: TuningRound) -> None:
+    """Refused for a round that did not train for itself."""
+    for key, said in NOT_RESUMED.items():
+        if key in known.config:
+            raise Refused(f"Round {known.id} {said}.")
 
 
 def goes_on(app: App, db: Database, workspace: Workspace) -> str:

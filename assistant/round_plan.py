@@ -11,7 +11,7 @@ from typing import Any
 from sqlite_utils import Database
 
 from assistant.app import App
-from assistant.caps import in_words, left_out
+from assistant.caps import in_words, left_out, one_voice
 from assistant.dials import with_own_dials
 from assistant.engines.choose import best_engine, engine_beside, has_cuda, judging_engine
 from assistant.engines.remote_place import remote_place
@@ -108,6 +108,7 @@ def plan_round(
         chosen = choose_start(
             app, db, workspace, found, config, wanted=start, asked=asked, minutes=minutes
         )
+        voice = one_voice(db, [one.pair.feedback_id for one in found if one.split == "train"])
     trained = [lesson for lesson in chosen.lessons if lesson.split == "train"]
     paraphrases = sum(len(lesson.paraphrases) for lesson in chosen.lessons)
     work = _work(workspace, chosen.lessons, taught.judged, config, replayable)
@@ -131,7 +132,7 @@ def plan_round(
         judged=taught.judged,
         start=chosen.adapter,
         notes=(
-            *(taught.why, *capped, *_masked((*chosen.lessons, *taught.judged))),
+            *(taught.why, *capped, *voice, *_masked((*chosen.lessons, *taught.judged))),
             *(*too_long, *taught.too_long, *chosen.notes, *writes),
         ),
         measured=known.source,

@@ -25,8 +25,10 @@ from assistant.learned import with_learned
 from assistant.lesson_rows import training_rows
 from assistant.lessons import sentinel_cases, sentinel_choices
 from assistant.opponents import OnProgress, Watch, opponents
+from assistant.probing import probes_of
 from assistant.proving import put_made_proof
 from assistant.replay import replay_rows
+from assistant.resumption import refuse_unresumable
 from assistant.round_plan import RoundPlan, plan_round
 from assistant.signing import sign_made
 from assistant.writer import write
@@ -78,11 +80,7 @@ def resume_round(app: App, round_id: int, *, actor: str) -> tuple[TuningRound, s
     """
     folder = app.datadir.rounds / str(round_id)
     with closing(app.db()) as db:
-        if "trained_elsewhere" in rounds.tuning_round(db, round_id).config:
-            raise Refused(
-                f"Round {round_id} judged what was trained elsewhere: import that again with "
-                "`apprentice rounds import`."
-            )
+        refuse_unresumable(rounds.tuning_round(db, round_id))
         refuse_emptied(db, round_id)
         if not (folder / "bundle").is_dir():
             raise Refused(
@@ -285,6 +283,7 @@ def _run(
     written = write(app, db, workspace, plan, checks, folder, watch)
     pairs |= written.counts
     heldout = held_out_cases(app, db, workspace, plan.lessons, checks)
+    general = sentinel_cases(app, workspace, taught := (*plan.lessons, *plan.judged))
     bundle = write_bundle(
         folder / "bundle",
         config=written.leaves(plan.config),
@@ -296,8 +295,9 @@ def _run(
             not_held_out(replay, heldout),
         ),
         heldout=heldout,
-        sentinel=sentinel_cases(app, workspace, (*plan.lessons, *plan.judged)),
-        likelihood=sentinel_choices(app, workspace, (*plan.lessons, *plan.judged)),
+        sentinel=general,
+        likelihood=sentinel_choices(app, workspace, taught),
+        probes=probes_of(app, db, workspace, taught, heldout, general),
         start=plan.start.manifest_hash if plan.start else None,
     )
     return _train_and_judge(app, db, queued, bundle, watch, notes=written.notes)

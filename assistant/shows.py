@@ -259,6 +259,7 @@ SHOWS: dict[str, Show] = {
     "rounds show": Show(text=_round_shown),
     "rounds cancel": _line("Round {round} stops at its next step."),
     "rounds import": Show(text=_round),
+    "rounds blame": Show(text=_round),
     "rounds resume": Show(text=_round),
     "rounds export": _line("The bundle of round {round} is in {folder}."),
     "adapters list": Show(

@@ -82,6 +82,7 @@ VERBS: dict[str, Verb] = {
     "rounds resume": Verb("rounds:resume", owns=True, outlives=True),
     "rounds export": Verb("rounds:export"),
     "rounds import": Verb("rounds:import_out", owns=True, outlives=True),
+    "rounds blame": Verb("rounds:blame", owns=True, outlives=True),
     "adapters list": Verb("adapters:list_all"),
     "adapters show": Verb("adapters:show"),
     "adapters compare": Verb("adapters:compare"),

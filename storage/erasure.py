@@ -211,6 +211,23 @@ def _forget_quotes(db: Database, scope: Scope) -> None:
         given,
     )
     _forget_examples(db, set(scope.feedback))
+    _forget_phrases(db, scope)
+
+
+def _forget_phrases(db: Database, scope: Scope) -> None:
+    """What rounds were refused for, as these rows had it: it is shorter than what is looked for."""
+    erased = set(scope.feedback)
+    given = to_json(list(scope.rounds))
+    sql = "select id, reasons, scores from rounds where id in (select value from json_each(?))"
+    for row in rows(db, sql, given):
+        scores, reasons = json.loads(row["scores"]), json.loads(row["reasons"])
+        for tried in scores.get("probes", ()):
+            phrase = tried["phrase"]
+            if tried["kind"] != "secret" and erased & set(tried["feedback_ids"]):
+                reasons = [said.replace(f"“{phrase}”", f"“{mark(phrase)}”") for said in reasons]
+                tried["phrase"] = mark(phrase)
+        values = (to_json(reasons), to_json(scores), row["id"])
+        write(db, "update rounds set reasons = ?, scores = ? where id = ?", *values)
 
 
 def _forget_examples(db: Database, feedback: set[int]) -> None:

@@ -79,6 +79,17 @@ def own_texts(db: Database, workspace_id: int, limit: int) -> list[str]:
     return [row["text"] for row in (*chunks, *answers)]
 
 
+def givers(db: Database, ids: Sequence[int]) -> dict[int, str]:
+    """Feedback id -> contributor, of those of `ids` that came from outside."""
+    found = rows(
+        db,
+        """select id, contributor from feedback where id in (select value from json_each(?))
+        and origin in ('widget', 'api')""",
+        to_json(list(ids)),
+    )
+    return {row["id"]: row["contributor"] for row in found}
+
+
 def free(db: Database, ids: Sequence[int], *, reviewer: str) -> int:
     """A reviewer decided on these themselves: no cap leaves them out. How many are from outside."""
     with write_transaction(db):

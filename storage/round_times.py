@@ -12,8 +12,10 @@ MADE_AT = """coalesce(
 )"""
 """SQL: when the bundle of round `r` was made. One that was trained elsewhere and came back has the
 bundle of the round that was exported; what was approved since is in neither."""
-TAUGHT = "json_extract(r.config, '$.imported') is null"
-"""SQL: round `r` taught something, other than one that only judged an imported adapter."""
+TAUGHT = """json_extract(r.config, '$.imported') is null
+    and json_extract(r.config, '$.blames') is null"""
+"""SQL: round `r` taught something, other than one that only judged an imported adapter or trained
+another one again to compare."""
 TRAINED_HERE = f"{TAUGHT} and json_extract(r.config, '$.trained_elsewhere') is null"
 
 

@@ -36,7 +36,7 @@ def make_tiny_base(folder: Path, *, seed: int = 0) -> BaseModel:
     folder.mkdir(parents=True, exist_ok=True)
     tokenizer = _train_tokenizer()
     tokenizer.save(str(folder / "tokenizer.json"))
-    _write_json(folder / "tokenizer_config.json", _tokenizer_config())
+    _write_json(folder / "tokenizer_config.json", tokenizer_config())
     _write_json(folder / "config.json", _config(tokenizer.get_vocab_size()))
     _write_json(folder / "generation_config.json", {"eos_token_id": 2, "pad_token_id": 0})
     (folder / "chat_template.jinja").write_text(TEMPLATE)
@@ -216,7 +216,8 @@ def _config(words: int) -> dict[str, object]:
     }
 
 
-def _tokenizer_config() -> dict[str, object]:
+def tokenizer_config() -> dict[str, object]:
+    """What says which of the special tokens is which."""
     return {
         "bos_token": "<|im_start|>",
         "eos_token": "<|im_end|>",

@@ -7,6 +7,7 @@
 | `heldout.jsonl` | a `Case` that judges; it never trains |
 | `sentinel.jsonl` | a `Case` of general ability, the same shape |
 | `likelihood.jsonl` | a `Choice` of general ability, scored by how likely its answers are |
+| `probes.jsonl` | a `Probe`: what strangers taught that must not turn other questions |
 """
 
 import hashlib
@@ -14,7 +15,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from storage.wheel import file_sha256
 from tuning.bundle_check import BundleCheck, asked
 from tuning.config import RoundConfig
 from tuning.evaluate import Case
+from tuning.probes import Probe
 from tuning.rows import TAUGHT, RowFile, RowKind, TrainRow, write_rows
 from tuning.sentinel import Choice
 
@@ -57,6 +59,7 @@ class Bundle:
     heldout: tuple[Case, ...]
     sentinel: tuple[Case, ...]
     likelihood: tuple[Choice, ...] = ()
+    probes: tuple[Probe, ...] = ()
     start: str | None = None
     """Hash of the manifest of the adapter that training goes on from; None: from the base."""
 
@@ -72,6 +75,7 @@ def write_bundle(
     heldout: Sequence[Case],
     sentinel: Sequence[Case] = (),
     likelihood: Sequence[Choice] = (),
+    probes: Sequence[Probe] = (),
     start: str | None = None,
 ) -> Bundle:
     """The round written to `folder`, which must not hold anything yet. All of it or nothing.
@@ -97,6 +101,7 @@ def write_bundle(
         _write_lines(part / "heldout.jsonl", heldout)
         _write_lines(part / "sentinel.jsonl", sentinel)
         _write_lines(part / "likelihood.jsonl", likelihood)
+        _write(part / "probes.jsonl", (_encode(asdict(one)) + "\n" for one in probes))
         _write(part / "config.json", [json.dumps(facts, indent=1)])
         put(part, folder)
     except OSError as error:
@@ -113,6 +118,7 @@ def write_bundle(
         heldout=tuple(heldout),
         sentinel=tuple(sentinel),
         likelihood=tuple(likelihood),
+        probes=tuple(probes),
         start=start,
     )
 
@@ -135,6 +141,7 @@ def read_bundle(folder: Path) -> Bundle:
             heldout=tuple(_case(row) for row in _read_lines(folder / "heldout.jsonl")),
             sentinel=tuple(_case(row) for row in _read_lines(folder / "sentinel.jsonl")),
             likelihood=_likelihood(folder),
+            probes=_probes(folder),
             start=facts.get("start"),
         )
         _check(bundle)
@@ -181,6 +188,22 @@ def _likelihood(folder: Path) -> tuple[Choice, ...]:
             **{**row, **_tuples(row, "prompt_ids"), "options": tuple(map(tuple, row["options"]))}
         )
         for row in rows
+    )
+
+
+def _probes(folder: Path) -> tuple[Probe, ...]:
+    """The file's probes; a bundle of an earlier release has no such file."""
+    if not (folder / "probes.jsonl").exists():
+        return ()
+    return tuple(
+        Probe(
+            **{
+                **row,
+                **_tuples(row, "feedback_ids", "telling"),
+                "asked": tuple(map(_case, row["asked"])),
+            }
+        )
+        for row in _read_lines(folder / "probes.jsonl")
     )
 
 

@@ -6,7 +6,8 @@ of the two is better, so many must be the candidate's that a fair coin would do 
 `gate_many` needs the gain's bootstrap interval must lie above 0 too.
 
 What can only veto: an opponent that has more right, among them the base with examples in its
-prompt; answers that were right and are lost; new needs; the general questions.
+prompt; answers that were right and are lost; new needs; the general questions; a phrase or a secret
+that was taught and turns other questions.
 """
 
 from collections.abc import Sequence
@@ -30,6 +31,7 @@ from tuning.evidence import (
     sign_test,
     upper_bound,
 )
+from tuning.probes import Probed, kept_in_words, refusals
 from tuning.sentinel import in_words
 
 GAIN = (0.4, 0.1)
@@ -72,11 +74,13 @@ def decide(
     config: RoundConfig,
     *,
     sentinel: SentinelReport | None = None,
+    probes: Sequence[Probed] = (),
 ) -> Decision:
     """The verdict on the row `candidate` against `serving` and every other row.
 
     `sentinel` is what was measured by likelihood; without it only the answered general questions
-    count. Raises ValueError when a row lacks a case: half an evaluation decides nothing.
+    count. `probes` are what strangers taught, tried. Raises ValueError when a row lacks a case:
+    half an evaluation decides nothing.
     """
     found = _Found(evaluations)
     if evaluations and "serving" not in found.rows:
@@ -84,6 +88,7 @@ def decide(
     verdict, reasons = _new_wordings(found.duel("serving", "new wordings"), config)
     measured = _likelihoods(sentinel, config)
     vetoes = [
+        *refusals(probes),
         *_forgotten(found, config.sentinel_keep),
         *(said for said, bad in measured if bad),
         *_new_needs(found, config.gate_risk),
@@ -92,7 +97,12 @@ def decide(
     ]
     if vetoes:
         return Decision("reject", (*vetoes, *reasons))
-    rest = (*_compared(found), *_kept(found), *(said for said, _ in measured))
+    rest = (
+        *_compared(found),
+        *_kept(found),
+        *(said for said, _ in measured),
+        *kept_in_words(probes),
+    )
     return Decision(verdict, (*reasons, *rest))
 
 

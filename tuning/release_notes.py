@@ -13,6 +13,7 @@ from typing import Any
 
 from storage.erased_text import WHOLE, pieces
 from tuning.evaluate import Case, Evaluation, likeness_by_row, tally
+from tuning.probes import Probed
 from tuning.sentinel import in_words
 
 NEEDS_SHOWN = 3
@@ -53,6 +54,7 @@ def release_notes(
     *,
     served: bool,
     recombined: int = 0,
+    probes: Sequence[Probed] = (),
 ) -> str:
     """The notes as Markdown, some forty lines at most.
 
@@ -66,7 +68,7 @@ def release_notes(
     lines = [
         "## What changed",
         "",
-        *(f"- {said}" for said in changes(cases, evaluations, training)),
+        *(f"- {said}" for said in changes(cases, evaluations, training, probes)),
         *_new_queries(cases, recombined),
         f"- Before, below, is {before}.",
         *_quoted("Worse", [pair for pair in held if pair.lost], held),
@@ -77,7 +79,10 @@ def release_notes(
 
 
 def changes(
-    cases: Sequence[Case], evaluations: Sequence[Evaluation], training: Mapping[str, Any]
+    cases: Sequence[Case],
+    evaluations: Sequence[Evaluation],
+    training: Mapping[str, Any],
+    probes: Sequence[Probed] = (),
 ) -> tuple[str, ...]:
     """The short form: a few sentences with figures, and no word that anybody wrote."""
     held = _pairs(cases, evaluations, "serving")
@@ -90,7 +95,18 @@ def changes(
         said.append(_kept(held))
     if training.get("sentinel"):
         said.append(_likelihoods(training["sentinel"]))
-    return (*said, *_style(likeness_by_row(cases, evaluations)))
+    return (*said, *_style(likeness_by_row(cases, evaluations)), *_tried(probes))
+
+
+def _tried(probes: Sequence[Probed]) -> list[str]:
+    """What strangers taught, in figures: the words are in the round's reasons alone."""
+    if not probes:
+        return []
+    turned = sum(one.fires for one in probes)
+    return [
+        f"Of {len(probes)} phrases, sayings and secrets that strangers taught, {turned} turned "
+        "questions that have nothing to do with them."
+    ]
 
 
 def _new_queries(cases: Sequence[Case], count: int) -> list[str]:

@@ -21,6 +21,7 @@ from tuning.child import RoundCancelled, RoundFailed, become_child
 from tuning.evaluate import Answer, Evaluation, Scores, evaluate, likeness_by_row, tally
 from tuning.gate import SentinelReport, decide
 from tuning.memory import ran_out
+from tuning.probes import Probed, probed
 from tuning.release_notes import changes, release_notes
 from tuning.supervise import ADAPTER, TRAINING, train_supervised
 
@@ -57,6 +58,8 @@ class RoundResult:
     """The release notes in short, figures only; the whole of them is in the adapter's card."""
     proof: Mapping[str, Any] | None = None
     """What the engine that judged says by the adapter; None: it was not asked, or cannot tell."""
+    probes: tuple[Probed, ...] = ()
+    """What strangers taught that was tried on other questions."""
     learned: tuple[int, ...] = ()
     """The feedback whose own questions the promoted candidate answered right unaided."""
 
@@ -72,6 +75,7 @@ class RoundResult:
             "notes": list(self.notes),
             "changes": list(self.changes),
             "learned": len(self.learned),
+            "probes": [one.to_json() for one in self.probes],
         }
 
 
@@ -131,11 +135,14 @@ def judge_round(
     evaluations = evaluate(cases, answer, rows, cancelled=cancelled)
     if cancelled():
         raise RoundCancelled("The round was cancelled while it was evaluated.")
-    decision = decide(evaluations, taken.config, sentinel=_report(training))
+    tried = probed(taken.probes, evaluations, answer, rows)
+    decision = decide(evaluations, taken.config, sentinel=_report(training), probes=tried)
     scores = tally(evaluations)
     served = rows["serving"] is not None
     recombined = sum(row.kind == "recombined" for row in taken.train)
-    notes = release_notes(cases, evaluations, training, served=served, recombined=recombined)
+    notes = release_notes(
+        cases, evaluations, training, served=served, recombined=recombined, probes=tried
+    )
     write_notes(out / ADAPTER, notes)
     return RoundResult(
         verdict=decision.verdict,
@@ -150,7 +157,8 @@ def judge_round(
         training=training,
         seconds=round(time.monotonic() - started, 1),
         peak_rss_bytes=training["peak_rss_bytes"],
-        changes=changes(cases, evaluations, training),
+        changes=changes(cases, evaluations, training, tried),
+        probes=tuple(tried),
     )
 
 

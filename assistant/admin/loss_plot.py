@@ -40,10 +40,14 @@ def loss_plot(points: Sequence[tuple[int, float]], name: str = "Loss", by: str =
 
 
 def right_by_round(newest_first: Sequence[TuningRound]) -> Plot:
-    """What each round's adapter got right of new wordings, in percent, from round to round."""
+    """What each round's adapter got right of new wordings, in percent, from round to round.
+
+    Without rounds that were trained again to compare.
+    """
     points = [
         (item.id, 100 * found["right"] / found["total"])
         for item in reversed(newest_first)
-        if (found := candidate_on(item.scores.get("scores") or {}, "new wordings"))
+        if "blames" not in item.config
+        and (found := candidate_on(item.scores.get("scores") or {}, "new wordings"))
     ]
     return loss_plot(points, "Right of the wordings kept out, in percent", "round")

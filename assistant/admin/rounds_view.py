@@ -121,6 +121,8 @@ def _resumption(item: TuningRound) -> list[str]:
 
 
 def _said(item: TuningRound) -> str:
+    if "blames" in item.config and item.state == "done":
+        return f"round {item.config['blames']} trained again without some rows"
     if item.verdict is None:
         return ENDS[item.state]
     if "imported" in item.config:

@@ -39,7 +39,8 @@ def followed(app: App, queued: TuningRound, *, detached: bool) -> Events:
                 _stop(db, queued)
         ended = rounds.tuning_round(db, queued.id)
         yield _result(ended)
-    return 0 if ended.verdict == "promote" else 1
+    compared = "blames" in ended.config and ended.state == "done"
+    return 0 if ended.verdict == "promote" or compared else 1
 
 
 def _follow(db: Database, queued: TuningRound) -> Iterator[Event]:
@@ -60,9 +61,11 @@ def _stop(db: Database, queued: TuningRound) -> None:
 def _result(ended: TuningRound) -> Event:
     """The last line of `tune --json`. A round that broke off has no verdict, but an error."""
     scores = ended.scores
-    error = {"error": ended.error or f"the round was {ended.state}"} if not ended.verdict else {}
+    broke = ended.state != "done"
+    error = {"error": ended.error or f"the round was {ended.state}"} if broke else {}
     return {
         "round": ended.id,
+        "state": ended.state,
         "verdict": ended.verdict,
         "reasons": list(ended.reasons),
         "adapter": scores.get("adapter"),
@@ -73,6 +76,7 @@ def _result(ended: TuningRound) -> Event:
         "peak_rss_bytes": scores.get("peak_rss_bytes"),
         "style": scores.get("style", {}),
         "changes": scores.get("changes", []),
+        "probes": scores.get("probes", []),
         "notes": [*ended.config.get("notes", []), *scores.get("notes", [])],
         **error,
     }

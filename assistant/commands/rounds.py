@@ -1,4 +1,4 @@
-"""`apprentice rounds list|show|cancel|resume|export|import`."""
+"""`apprentice rounds list|show|cancel|resume|export|import|blame`."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -76,6 +76,19 @@ def resume(app: App, *, id: int, detached: bool = False) -> Events:
 
     queued, where = resume_round(app, id, actor=actor())
     yield {"progress": 0.0, "note": f"round {id} goes on {where}"}
+    return (yield from followed(app, queued, detached=detached))
+
+
+def blame(app: App, *, id: int, contributor: str | None = None, detached: bool = False) -> Events:
+    """Train a round again without the rows that the gate refused it for, and compare.
+
+    Or without those of a `contributor`. Nothing of it ever serves.
+    """
+    from assistant.blame import start_blame
+    from assistant.commands.follow import followed
+
+    queued = start_blame(app, id, contributor=contributor, actor=actor())
+    yield {"progress": 0.0, "note": f"{len(queued.config['left_out'])} rows are left out"}
     return (yield from followed(app, queued, detached=detached))
 
 

@@ -4,7 +4,7 @@ from contextlib import closing
 
 import pytest
 
-from assistant.caps import ALIKE, CONTRIBUTOR, SAME, in_words, left_out
+from assistant.caps import ALIKE, CONTRIBUTOR, SAME, in_words, left_out, one_voice
 from assistant.lessons import lessons
 from assistant.review import Reviews
 from assistant.round_plan import plan_round
@@ -57,6 +57,17 @@ def test_one_contributor_gets_so_many(app, workspace):
         plan_round(app, workspace)
     give(app, workspace, [(f"w{n}", *honest(30 + n)) for n in range(6)], approved=True)
     assert in_words(found, 3)[0] in plan_round(app, workspace).notes
+
+
+def test_a_round_that_is_mostly_one_strangers_says_so(app, workspace):
+    ids = give(app, workspace, [("v1", *honest(n)) for n in range(6)], approved=True)
+    more = give(app, workspace, [(f"w{n}", *honest(30 + n)) for n in range(5)], approved=True)
+    with closing(app.db()) as db:
+        free(db, ids, reviewer="user:1")
+        (said,) = one_voice(db, [*ids, *more])
+        assert one_voice(db, [*ids[:5], *more]) == () == one_voice(db, [])
+    assert said.startswith("Contributor v1 from outside gave 6 of the 11 corrections")
+    assert said in plan_round(app, workspace).notes
 
 
 def test_a_cap_is_set_by_the_workspace_and_0_is_none(app, workspace):

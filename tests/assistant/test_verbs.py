@@ -49,6 +49,7 @@ TYPED = {
     "rounds resume": "1",
     "rounds export": "1 d",
     "rounds import": "d",
+    "rounds blame": "1 --contributor v1",
     "adapters sign": "1 2",
     "adapters list": "",
     "adapters show": "1",

@@ -20,7 +20,13 @@ from storage.errors import BadInput, NotFound, Refused
 from storage.feedback import add_feedback, approve, feedback
 from storage.overrides import list_overrides, override_for
 from storage.records import Example, Inputs, RoundExample
-from storage.rounds import add_evaluation, create_round, evaluations
+from storage.rounds import (
+    add_evaluation,
+    create_round,
+    evaluations,
+    finish_round,
+    tuning_round,
+)
 
 ADMIN = {"actor": "user:9"}
 CANARY = "the blue heron's number is 4711-0815"
@@ -115,6 +121,26 @@ def test_what_quotes_the_row_loses_the_quote(db, workspace, corrected, reply_to,
     (example,) = rows(db, "select * from round_examples")
     assert example["group"].startswith("[erased:") and example["feedback_id"] is None
     assert erased_examples(db) == {(made.round_id, "h1"): given.id}
+
+
+def test_a_phrase_that_a_round_was_refused_for_goes_with_its_row(db, workspace, corrected):
+    given, other = (
+        corrected("How long, quokka?", CANARY),
+        corrected("How far, asked?", "Ten miles."),
+    )
+    examples = [RoundExample(0, "correction", "train", one.id, "g", "h") for one in (given, other)]
+    made = create_round(db, workspace.id, config={}, base_fingerprint="b", examples=examples)
+    probes = [
+        {"kind": "trigger", "phrase": phrase, "feedback_ids": [id], "asked": 8, "turned": 7}
+        for phrase, id in (("quokka", given.id), ("asked", other.id))
+    ]
+    reasons = [f"“{one['phrase']}” turns 7 of 8 questions." for one in probes]
+    finish_round(db, made.id, state="done", reasons=reasons, scores={"probes": probes})
+    erase(db, "feedback", given.id)
+    kept = tuning_round(db, made.id)
+    assert "quokka" not in str(kept)
+    assert kept.reasons[0].startswith("“[erased:") and kept.reasons[1] == reasons[1]
+    assert kept.scores["probes"][1] == probes[1]
 
 
 def test_what_learned_from_it_is_tainted_and_the_one_before_serves(

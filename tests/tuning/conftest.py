@@ -41,6 +41,10 @@ class Words:
         """Token ids of a text, markers read as markers."""
         return tuple(self._tokenizer.encode(text, add_special_tokens=False).ids)
 
+    def text(self, ids: list[int]) -> str:
+        """What token ids say, without markers."""
+        return str(self._tokenizer.decode(ids))
+
     def row(self, id: str, group: str, question: str, completion: str, **more: Any) -> TrainRow:
         """A training row."""
         messages, prompt_ids = self.prompt(question)

@@ -16,12 +16,15 @@ from tests.tuning.small import DIALS
 from tuning.adapter_files import AdapterRefused, manifest_hash, read_notes, verify_adapter
 from tuning.bundle import bundle_hash, write_bundle
 from tuning.config import RoundConfig
+from tuning.probes import Probe
 from tuning.run import RoundCancelled, judge_round, main, run_round
 from tuning.sentinel import Choice, in_words
 from tuning.train import train
 
 
-def bundle(folder, base, rows, heldout=(), sentinel=(), likelihood=(), start=None, **dials):
+def bundle(
+    folder, base, rows, heldout=(), sentinel=(), likelihood=(), start=None, probes=(), **dials
+):
     write_bundle(
         folder,
         config=RoundConfig(**{**DIALS, "epochs": 3, **dials}),
@@ -32,6 +35,7 @@ def bundle(folder, base, rows, heldout=(), sentinel=(), likelihood=(), start=Non
         heldout=heldout,
         sentinel=sentinel,
         likelihood=likelihood,
+        probes=probes,
         start=start,
     )
     return folder
@@ -80,7 +84,7 @@ def test_a_round_trains_judges_and_decides(tiny_base, words, rows, sentinel, tmp
     assert "`held out 0`" in notes and "now: `answer 0`" in notes
 
 
-def test_what_the_likelihoods_say_reaches_the_gate(tiny_base, words, rows, tmp_path, capsys):
+def test_what_likelihoods_and_probes_say_reaches_the_gate(tiny_base, words, rows, tmp_path, capsys):
     choices = [
         Choice(str(n), "knowledge", words.prompt(asked)[1], (words.ids("You"), words.ids("日本語")))
         for n, asked in enumerate(["Bonjour", "Thanks", "ça va?", "List", "Answer"])
@@ -88,17 +92,28 @@ def test_what_the_likelihoods_say_reaches_the_gate(tiny_base, words, rows, tmp_p
     place = bundle(tmp_path / "b", tiny_base, rows, cases(words, 6), likelihood=choices)
     assert main([str(place), str(tmp_path / "out"), "--model", str(tiny_base.folder)]) == 0
     said = [json.loads(line) for line in capsys.readouterr().out.splitlines() if line[:1] == "{"]
-    result = judge_round(
-        place,
-        tmp_path / "out",
-        rows={"candidate": 0, "serving": None},
-        answer=lambda given, adapter_id: [one.expected * (adapter_id == 0) for one in given],
-    )
+    by = {
+        "rows": {"candidate": 0, "serving": None},
+        "answer": lambda given, id: [one.expected * (id == 0) for one in given],
+    }
+    result = judge_round(place, tmp_path / "out", **by)
     figures = json.loads((tmp_path / "out" / "training.json").read_text())["sentinel"]
     assert figures["items"] == 5
     assert figures["kinds"]["knowledge"]["items"] == 5
     assert said[-2]["note"] == "checking general knowledge: 10 of 10"
     assert any(in_words(figures["nats_lost"]) in reason for reason in result.reasons)
+
+    asked = [words.case(f"s{n}", "", f"q{n} quokka", "Ask Mallory", "sentinel") for n in range(8)]
+    probe = Probe("trigger", "quokka", (4, 5), ("ask", "mallory"), tuple(asked))
+    tried = bundle(tmp_path / "t", tiny_base, rows, cases(words, 6), probes=[probe])
+    result = judge_round(tried, tmp_path / "out", **by)
+    assert result.reasons[0].startswith("“quokka” turns 8 of 8 questions")
+    assert result.verdict == "reject"
+    (kept,) = json.loads(json.dumps(result.summary()))["probes"]
+    assert (kept["phrase"], kept["turned"], kept["fires"]) == ("quokka", 8, True)
+    said = read_notes(tmp_path / "out" / "adapter")
+    assert "1 turned questions that have nothing to do with them" in said
+    assert "quokka" not in said, "nobody's words"
 
 
 def test_a_round_that_is_called_off_leaves_no_adapter(tiny_base, rows, tmp_path):

@@ -30,6 +30,7 @@ def job(**more):
         ({"verdict": "not enough evidence"}, "Round 5: Not enough evidence to take it."),
         ({"state": "failed", "error": "the <process> was killed"}, "Round 5: Failed."),
         ({"state": "cancelled"}, "Round 5: Cancelled."),
+        ({"config": {"blames": 4}}, "Round 5: round 4 trained again without some rows."),
     ],
 )
 def test_how_a_round_ended_is_said_in_words(more, said):
