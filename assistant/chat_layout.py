@@ -314,3 +314,11 @@ def problem_line(text: str) -> Any:
     """The line for one sentence to the reader; hidden when there is none."""
     shown = f'<p role="alert">{one_line(text)}</p>' if text else ""
     return gr.update(value=shown, visible=bool(text))
+
+
+def address_line(view: View) -> str:
+    """What `ui/chat.js` puts into the address bar."""
+    return (
+        f'<span id="open-workspace">{one_line(view.workspace)}</span>'
+        f'<span id="open-conversation">{one_line(view.conversation)}</span>'
+    )

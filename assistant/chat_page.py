@@ -3,9 +3,9 @@
 import logging
 import os
 import threading
-import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
@@ -16,20 +16,27 @@ from assistant.chat_export import export_address
 from assistant.chat_feedback import FeedbackEvents
 from assistant.chat_greeting import brand_line, greeting_of
 from assistant.chat_history import HistoryEvents, listing, shown_talk
-from assistant.chat_layout import Parts, feedback_options, lay_out, note_line, problem_line
+from assistant.chat_layout import (
+    Parts,
+    address_line,
+    feedback_options,
+    lay_out,
+    note_line,
+    problem_line,
+)
 from assistant.chat_news import news
-from assistant.chat_view import Shown, entry, one_line, show
+from assistant.chat_turn import Turn, begin_turn
+from assistant.chat_view import Shown, entry, one_line
 from assistant.chat_visit import (
     View,
     Visit,
     message_at,
     own_conversation,
-    own_message,
-    own_reply,
     view_of,
     visit,
 )
 from assistant.chat_words import words_for
+from assistant.gradio_door import ANSWERS
 from assistant.lean_blocks import LeanBlocks
 from assistant.plain_markdown import as_typed
 from assistant.reply import Delta, Done, ReplyOptions, reply
@@ -38,12 +45,9 @@ from assistant.streams import Streams, Waits
 from storage.attachments import attachments_of
 from storage.conversations import (
     delete_conversation,
-    feedback_of,
     open_thread,
-    start_conversation,
-    thread_to,
 )
-from storage.errors import ApprenticeError, NotFound, Refused
+from storage.errors import ApprenticeError, NotFound
 from storage.records import Message
 from storage.workspaces import list_workspaces
 
@@ -65,7 +69,6 @@ PLACE_S = 1.0
 """When one who waits is first told the place; most replies have begun by then."""
 
 _PLAIN = ReplyOptions()
-_ANSWERING = "An answer is being made here: wait for it, or stop it."
 
 QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 """For every event: no name in a public API, no veil over the page."""
@@ -93,7 +96,7 @@ def _wire(page: gr.Blocks, parts: Parts, talk: "ChatEvents", judging: FeedbackEv
     view, side, box, chat = parts.view, parts.side, parts.talk.box, parts.talk.chat
     answers = {
         **QUIET,
-        "concurrency_id": "answers",
+        "concurrency_id": ANSWERS,
         "concurrency_limit": ANSWERS_AT_ONCE,
         "show_progress": "minimal",  # the waiting dots, until the first piece
         "show_progress_on": chat,
@@ -109,17 +112,6 @@ def _wire(page: gr.Blocks, parts: Parts, talk: "ChatEvents", judging: FeedbackEv
     chat.retry(talk.retry, view, drawn, **answers)
     box.stop(talk.stop, view, None, **QUIET)
     judging.wire(drawn | parts.panels(), QUIET)
-
-
-@dataclass(frozen=True)
-class _Turn:
-    """A reply on its way: the page as it is, what was asked, and the entries above the reply."""
-
-    view: View
-    owner: str
-    question: str
-    options: ReplyOptions
-    above: list[dict[str, Any]]
 
 
 class ChatEvents:
@@ -166,10 +158,7 @@ class ChatEvents:
         if not (question or "").strip():
             yield {self._parts.talk.problem: problem_line(words_for(request)("question_first"))}
             return
-        answer, box = self._answer(request, view, question), self._parts.talk.box
-        begun = next(answer)
-        yield {**begun, box: {**begun[box], "value": ""}}
-        yield from answer
+        yield from self._answer(request, view, question, emptied={"value": ""})
 
     def send_starter(
         self, view: View, request: gr.Request, event: gr.SelectData
@@ -202,24 +191,39 @@ class ChatEvents:
         view: View,
         question: str,
         options: ReplyOptions = _PLAIN,
+        emptied: Mapping[str, str] = MappingProxyType({}),
     ) -> Iterator[Updates]:
-        turn = self._begin(request, view_of(view, request), question, options)
-        view, said, problem, drawn = turn.view, "", "", 0.0
-        cancel = self._streams.announce(view.conversation)  # before the page has a stop button
+        cancel = threading.Event()
+        with self._app.under_way.asked(cancel) as before:
+            if before:  # told before anything is done: the database alone takes 10 ms a question
+                yield {self._parts.talk.problem: _place(request, before)}
+            view = view_of(view, request)
+            turn = begin_turn(self._app, self._streams, request, view, question, options)
+            yield from self._answered(request, turn, cancel, _place(request, before), emptied)
+
+    def _answered(
+        self,
+        request: gr.Request,
+        turn: Turn,
+        cancel: threading.Event,
+        place: Any,
+        emptied: Mapping[str, str],
+    ) -> Iterator[Updates]:
+        view, said, problem = turn.view, "", ""
+        self._streams.announce(view.conversation, cancel)  # before the page has a stop button
         try:
-            yield self._busy(turn)
-            for event in self._events(request, turn, cancel):
+            yield self._busy(turn, place, emptied)
+            for event in self._events(turn, cancel):
                 if isinstance(event, Waits):
-                    yield {self._parts.talk.problem: self._place(request, cancel)}
+                    before = self._app.under_way.before(cancel)
+                    yield {self._parts.talk.problem: _place(request, before)}
                 elif isinstance(event, Done):
                     notices = {**view.notices, event.message.id: event.notices}
                     view = replace(view, notices=notices)
                 else:
-                    first, said = not said, said + event.text
-                    if not first and time.monotonic() - drawn < self._pause():
-                        continue
-                    waited = {self._parts.talk.problem: note_line("")} if first else {}
-                    drawn, chat = time.monotonic(), [*turn.above, entry("assistant", said)]
+                    waited = {} if said else {self._parts.talk.problem: note_line("")}
+                    said += event.text
+                    chat = [*turn.above, entry("assistant", said)]
                     yield {self._parts.talk.chat: chat, **waited}
         except ApprenticeError as error:
             problem = words_for(request).of(str(error))
@@ -230,32 +234,11 @@ class ChatEvents:
             self._streams.forget(view.conversation, cancel)
         yield self._end(request, replace(turn, view=view), problem)
 
-    def _begin(
-        self, request: gr.Request, view: View, question: str, options: ReplyOptions
-    ) -> _Turn:
-        with visit(self._app, request, view.workspace) as caller:
-            if view.conversation:
-                found = own_conversation(caller, view.conversation)
-                if self._streams.running(found.id):
-                    raise Refused(_ANSWERING)
-            else:
-                found = start_conversation(caller.db, caller.workspace.id, caller.person.owner)
-            thread, asked = _above(caller, found.id, options), [entry("user", question.strip())]
-            feedback = feedback_of(caller.db, found.id)
-            above = show(thread, feedback, view.notices, words=caller.words).messages
-            view = replace(view, conversation=found.id)
-            above += [] if options.variant_of else asked
-            return _Turn(view, caller.person.owner, question, options, above)
-
-    def _events(
-        self, request: gr.Request, turn: _Turn, cancel: threading.Event
-    ) -> Iterator[Delta | Done | Waits]:
-        with visit(self._app, request, turn.view.workspace) as caller:
-            workspace = caller.workspace
+    def _events(self, turn: Turn, cancel: threading.Event) -> Iterator[Delta | Done | Waits]:
         return self._streams.run_and_wait(
             lambda cancel: reply(
                 self._app,
-                workspace,
+                turn.workspace,
                 turn.view.conversation,
                 turn.owner,
                 turn.question,
@@ -264,28 +247,26 @@ class ChatEvents:
             ),
             cancel,
             PLACE_S,
+            self._pause,
         )
 
     def _pause(self) -> float:
         """Seconds between two drawings of a reply."""
         return self._app.under_way.count(speaking=True) / DRAWN_A_SECOND
 
-    def _place(self, request: gr.Request, cancel: threading.Event) -> Any:
-        """How many questions are before this one, while it waits for its first word."""
-        before = self._app.under_way.before(cancel)
-        return note_line(words_for(request)("before_you", count=before) if before else "")
-
-    def _busy(self, turn: _Turn) -> Updates:
+    def _busy(self, turn: Turn, place: Any, emptied: Mapping[str, str]) -> Updates:
         talk = self._parts.talk
         return {
             self._parts.view: turn.view,
-            talk.address: _address(turn.view),  # a lost connection must not lose the conversation
+            talk.address: address_line(
+                turn.view
+            ),  # a lost connection must not lose the conversation
             talk.chat: turn.above,
-            talk.problem: problem_line(""),
-            talk.box: gr.update(submit_btn=False, stop_btn=True),
+            talk.problem: place,
+            talk.box: gr.update(submit_btn=False, stop_btn=True, **emptied),
         }
 
-    def _end(self, request: gr.Request, turn: _Turn, problem: str) -> Updates:
+    def _end(self, request: gr.Request, turn: Turn, problem: str) -> Updates:
         """The page after a reply. A question that was refused goes back into the box."""
         with visit(self._app, request, turn.view.workspace) as caller:
             conversation_id = turn.view.conversation
@@ -301,9 +282,6 @@ class ChatEvents:
             if conversation_id == turn.view.conversation:
                 for part in self._parts.side.of_the_reader():
                     del drawn[part]
-                chat = drawn[self._parts.talk.chat]
-                if turn.options == _PLAIN and not any(chat["feedback_value"]):
-                    drawn[self._parts.talk.chat] = chat["value"]  # half of what the whole costs
             asked = [item.content for item in thread if item.role == "user"][-1:]
             refused = problem and not turn.options.variant_of and asked != [turn.question.strip()]
             back = {"value": turn.question} if refused else {}
@@ -345,7 +323,7 @@ class ChatEvents:
         """What names the open conversation, on the page and beside it."""
         return {
             self._parts.view: view,
-            self._parts.talk.address: _address(view),
+            self._parts.talk.address: address_line(view),
             **self._side(caller, view.conversation),
         }
 
@@ -376,22 +354,10 @@ class ChatEvents:
         }
 
 
+def _place(request: gr.Request, before: int) -> Any:
+    """How many questions are before this one, while it waits for its first word."""
+    return note_line(words_for(request)("before_you", count=before) if before else "")
+
+
 def _ready(**values: Any) -> Any:
     return gr.update(submit_btn=True, stop_btn=False, **values)
-
-
-def _above(caller: Visit, conversation_id: str, options: ReplyOptions) -> list[Message]:
-    """What stands above the question or the reply that is to come."""
-    if options.variant_of:
-        return thread_to(caller.db, own_reply(caller, options.variant_of).id)[:-1]
-    if options.edit_of:
-        return thread_to(caller.db, own_message(caller, options.edit_of, "user").id)[:-1]
-    return open_thread(caller.db, conversation_id)
-
-
-def _address(view: View) -> str:
-    """What `ui/chat.js` puts into the address bar."""
-    return (
-        f'<span id="open-workspace">{one_line(view.workspace)}</span>'
-        f'<span id="open-conversation">{one_line(view.conversation)}</span>'
-    )

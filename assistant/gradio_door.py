@@ -9,6 +9,7 @@ the cookies it came with, so that knowing it is of no use to anybody else.
 import hashlib
 import json
 import logging
+import math
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -24,6 +25,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from assistant.security import SESSION_COOKIE, VISITOR_COOKIE
 from assistant.sent_files import only_uploads
+from assistant.throttle import Buckets
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +33,9 @@ SHARE = 4
 """One caller has at most this part of the places: of those where answers are made, and of all."""
 WAIT_S = 2
 """Seconds after which it is worth another try."""
+
+ANSWERS = "answers"
+"""The concurrency id of a page's events that are answered by the model."""
 
 CallerOf = Callable[[Request], str]
 """Whose share a request counts to."""
@@ -67,9 +72,18 @@ class GradioDoor:
     """Lets the needed requests through to a mounted Gradio app; 404 for the rest."""
 
     def __init__(
-        self, app: ASGIApp, page: gr.Blocks, caller_of: CallerOf, *, uploads: bool = False
+        self,
+        app: ASGIApp,
+        page: gr.Blocks,
+        caller_of: CallerOf,
+        *,
+        uploads: bool = False,
+        questions_per_second: float = 0.0,
     ) -> None:
+        """`questions_per_second` of one caller are let through, `BURST_S` seconds' worth at once
+        (0: as many as there is room for)."""
         self.app = app
+        self._questions = Buckets(questions_per_second) if questions_per_second else None
         self._page = page
         self._caller_of = caller_of
         self._uploads = uploads
@@ -118,8 +132,9 @@ class GradioDoor:
             return
         if what == "queue/join":
             caller = await run_in_threadpool(self._caller_of, request)
-            if self._has_enough(caller, event["fn_index"]):
-                await _busy()(scope, receive, send)
+            refusal = self._refusal(caller, event["fn_index"])
+            if refusal is not None:
+                await refusal(scope, receive, send)
                 return
             scope[_CALLER] = caller
         event = {name: event[name] for name in _FIELDS if name in event}
@@ -146,7 +161,12 @@ class GradioDoor:
             await Response(said, media_type="text/event-stream")(scope, receive, send)
             return
         query = urlencode({**asked, "session_hash": [session]}, doseq=True).encode()
-        await self.app({**scope, "query_string": query}, receive, send)
+        try:
+            await self.app({**scope, "query_string": query}, receive, send)
+        finally:  # Gradio keeps an empty set for every session there ever was
+            events = _queue(self._page).pending_event_ids_session
+            if not events.get(session, True):
+                del events[session]
 
     async def _alive(self, what: str, scope: Scope, receive: Receive, send: Send) -> None:
         """A page says that it is still open."""
@@ -170,13 +190,23 @@ class GradioDoor:
             and only_uploads([event["data"], event.get("event_data")], uploads=self._uploads)
         )
 
+    def _refusal(self, caller: str, index: int) -> Response | None:
+        if self._has_enough(caller, index):
+            return _busy("Too many of your requests are being worked on: wait for one to end.")
+        if self._questions and self._page.fns[index].concurrency_id == ANSWERS:
+            wait = self._questions.wait(caller)
+            if wait:
+                said = "Too many questions come from your address: wait a moment."
+                return _busy(said, math.ceil(wait))
+        return None
+
     def _has_enough(self, caller: str, index: int) -> bool:
         """Whether this caller's events take their share of the places already."""
         queue, wanted = _queue(self._page), self._page.fns[index].concurrency_id
         own = [item for item in _events(queue) if item.request.scope.get(_CALLER) == caller]
         same = sum(item.concurrency_id == wanted for item in own)
         limit = self._page.fns[index].concurrency_limit
-        places = limit if isinstance(limit, int) and wanted == "answers" else queue.max_size
+        places = limit if isinstance(limit, int) and wanted == ANSWERS else queue.max_size
         return len(own) >= queue.max_size // SHARE or same >= max(1, places // SHARE)
 
 
@@ -219,9 +249,8 @@ def _own(request: Request, session: str) -> str:
     return hashlib.sha256("\n".join([*proof, session]).encode(errors="replace")).hexdigest()[:32]
 
 
-def _busy() -> Response:
-    said = "Too many of your requests are being worked on: wait for one to end."
-    return JSONResponse({"detail": said}, 429, {"Retry-After": str(WAIT_S)})
+def _busy(said: str, seconds: int = WAIT_S) -> Response:
+    return JSONResponse({"detail": said}, 429, {"Retry-After": str(seconds)})
 
 
 def _of_length(scope: Scope, length: int) -> Scope:

@@ -47,7 +47,8 @@ class Settings(BaseSettings):
     """Addresses or networks, apart by commas, whose X-Forwarded-For and X-Forwarded-Proto are
     believed: the web server in front ("": nobody's; *: everybody's)."""
     requests_per_second: float = Field(default=20.0, ge=0)
-    """Requests that one address may send, five seconds' worth at once (0: as many as it likes).
+    """Requests that one address may send, five seconds' worth at once (0: as many as it likes);
+    questions on the chat page a fifth of it.
     Who comes from a named proxy that does not say for whom is not counted."""
     threads: int = Field(default_factory=lambda: os.cpu_count() or 2, ge=1)
     """Threads for answering and for training."""

@@ -13,6 +13,8 @@ from assistant.callers import Proxies
 
 BURST_S = 5
 """Seconds' worth of requests that may come at once: a page with its parts, several tabs."""
+QUESTION_COSTS = 5
+"""Requests that a question on the chat page counts as: it takes some 30 ms and an answer."""
 MOST_ADDRESSES = 10_000
 """Addresses that are remembered; those at rest are forgotten when there are more."""
 

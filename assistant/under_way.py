@@ -57,6 +57,22 @@ class UnderWay:
         return waiting.index(cancel) if cancel in waiting else 0
 
     @contextmanager
+    def asked(self, cancel: threading.Event) -> Iterator[int]:
+        """A question from its first moment on, before anything is looked up for it.
+
+        Gives how many are before it; 0 where there is room.
+        """
+        with self._lock:
+            full = len(self._speaking) >= AT_ONCE
+            before = sum(not speaks for speaks in self._speaking.values()) if full else 0
+            self._speaking[cancel] = False
+        try:
+            yield before
+        finally:
+            with self._lock:
+                self._speaking.pop(cancel, None)
+
+    @contextmanager
     def turn(self, cancel: threading.Event) -> Iterator[None]:
         """One of AT_ONCE places at the engine, in the order of asking; at once if `cancel` is set.
 
@@ -110,7 +126,7 @@ class UnderWay:
             raise
         finally:
             with self._lock:
-                del self._speaking[cancel]
+                self._speaking.pop(cancel, None)
             for heard in self._heard:
                 heard(how, saved)
 

@@ -32,13 +32,14 @@ from assistant.downloads import download_routes
 from assistant.embed import embed_routes
 from assistant.gradio_door import CallerOf, GradioDoor
 from assistant.guards import UPLOAD_BYTES, BodyLimit, SameOrigin, SecurityHeaders
+from assistant.lean_sessions import LeanSessions
 from assistant.login import login_routes
 from assistant.measures import Measures, metrics_page
 from assistant.oauth import oauth_routes
 from assistant.observed import Observed
 from assistant.security import identify, may_see, may_use
 from assistant.space import FRAMED_BY, hub_login, in_space
-from assistant.throttle import Throttle
+from assistant.throttle import QUESTION_COSTS, Throttle
 from storage.adapters import serving_adapter
 from storage.workspaces import list_workspaces
 
@@ -78,7 +79,8 @@ def build_server(app: App) -> FastAPI:
     _mount(server, build_admin(app), "/admin", "admin", caller, insider)
     chat = build_chat_page(app)
     add_endpoint(app, ring, chat)
-    _mount(server, chat, "/", "chat", caller)
+    questions = app.settings.requests_per_second / QUESTION_COSTS
+    _mount(server, chat, "/", "chat", caller, questions=questions)
     return server
 
 
@@ -89,6 +91,7 @@ def _mount(
     name: str,
     caller: CallerOf,
     insider: Any = None,
+    questions: float = 0.0,
 ) -> None:
     gr.mount_gradio_app(
         server,
@@ -107,8 +110,12 @@ def _mount(
         head=_STYLE.format(name=name) + "".join(_SCRIPT.format(name=one) for one in _SCRIPTS[name]),
     )
     mounted = server.routes[-1]
-    assert isinstance(mounted, Mount)
-    mounted.app = GradioDoor(mounted.app, page, caller, uploads=name == "admin")
+    assert isinstance(mounted, Mount) and isinstance(mounted.app, gr.routes.App)
+    mounted.app.state_holder = LeanSessions(page)
+    uploads = name == "admin"
+    mounted.app = GradioDoor(
+        mounted.app, page, caller, uploads=uploads, questions_per_second=questions
+    )
 
 
 def _theme() -> gr.Theme:

@@ -1,5 +1,7 @@
 """Of a Gradio app only what its page needs is there."""
 
+import asyncio
+
 import gradio as gr
 import pytest
 from starlette.applications import Starlette
@@ -8,7 +10,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 from starlette.testclient import TestClient
 
-from assistant.gradio_door import GradioDoor
+from assistant.gradio_door import ANSWERS, GradioDoor, _own
 
 EVENT = {"fn_index": 1, "data": [], "session_hash": "abc"}
 
@@ -105,3 +107,45 @@ def test_nonsense_is_no_event(event):
 
 def test_what_is_not_json_is_no_event():
     assert client().post("/admin/gradio_api/queue/join", content=b"\xff{").status_code == 422
+
+
+def asking() -> gr.Blocks:
+    """An event that the model answers, and one that it does not."""
+    with gr.Blocks() as made:
+        gr.Button().click(lambda: None, concurrency_id=ANSWERS)
+        gr.Button().click(lambda: None)
+    return made.queue(max_size=8)
+
+
+def test_questions_of_one_caller_have_a_pace_of_their_own():
+    inside = Starlette(routes=[Route("/{path:path}", everything, methods=["GET", "POST"])])
+    door = GradioDoor(
+        inside, asking(), lambda request: request.headers["x-who"], questions_per_second=0.4
+    )
+    page = TestClient(door)
+
+    def press(who: str, index: int):
+        event = {**EVENT, "fn_index": index}
+        return page.post("/gradio_api/queue/join", json=event, headers={"x-who": who})
+
+    told = [press("abuser", 0) for _ in range(20)]
+    assert [one.status_code for one in told] == [200] * 2 + [429] * 18
+    assert int(told[-1].headers["retry-after"]) > 2
+    assert "wait a moment" in told[-1].json()["detail"]
+    assert press("another", 0).status_code == 200
+    assert {press("abuser", 1).status_code for _ in range(30)} == {200}
+
+
+def test_nothing_is_kept_of_a_session_that_was_told_all():
+    made = asking()
+    queue = made._queue
+    door = GradioDoor(
+        Starlette(routes=[Route("/{path:path}", everything)]), made, lambda request: "somebody"
+    )
+    page = TestClient(door)
+    own = _own(Request({"type": "http", "headers": []}), "abc")
+    for left, kept in ((set(), False), ({"an event"}, True)):
+        queue.pending_messages_per_session[own] = asyncio.Queue()
+        queue.pending_event_ids_session[own] = left
+        assert page.get("/gradio_api/queue/data?session_hash=abc").text == "inside 0"
+        assert (own in queue.pending_event_ids_session) == kept

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from assistant.reply import Delta
+from assistant.reply import Delta, Done
 from assistant.streams import Streams, Waits
 from storage.errors import BadInput
 
@@ -120,3 +120,32 @@ def test_who_waits_is_told_so_until_the_first_word():
     assert [next(stream), next(stream)] == [Waits(), Waits()]
     begin.set()
     assert [event for event in stream if event != Waits()] == [Delta("word"), Delta(" more")]
+
+
+def test_pieces_come_as_seldom_as_asked_and_none_is_lost():
+    def events(cancel):
+        for number in range(20):
+            yield Delta(f"{number} ")
+            time.sleep(0.005)
+        yield Done("saved")
+
+    stream = Streams().run_and_wait(events, threading.Event(), pause=lambda: 0.04)
+    *pieces, done = stream
+    assert done == Done("saved")
+    assert pieces[0] == Delta("0 ")  # the first word is not held back
+    assert "".join(piece.text for piece in pieces) == "".join(f"{number} " for number in range(20))
+    assert len(pieces) <= 6
+
+
+def test_what_was_held_back_is_heard_before_what_went_wrong():
+    def events(cancel):
+        yield Delta("one ")
+        yield Delta("two")
+        raise BadInput("No.")
+
+    stream = Streams().run_and_wait(events, threading.Event(), pause=lambda: 60)
+    said = ""
+    with pytest.raises(BadInput):
+        for piece in stream:
+            said += piece.text
+    assert said == "one two"

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import ExitStack
 
 import pytest
 
@@ -121,3 +122,24 @@ def test_so_many_are_made_at_once_and_the_others_in_the_order_of_asking():
     assert begun == [1, 0, 2]
     for place in places:
         place.__exit__(None, None, None)
+
+
+def test_a_question_counts_from_its_first_moment_until_it_is_answered_or_given_up():
+    under_way, cancel = UnderWay(), threading.Event()
+    with under_way.asked(cancel) as before:
+        assert before == 0 and under_way.count(speaking=False) == 1
+        read(under_way.follow((Delta(word) for word in "ab"), cancel))
+        assert under_way.count(speaking=False) == 0
+    with pytest.raises(BadInput), under_way.asked(cancel):
+        raise BadInput("No.")
+    assert under_way.count(speaking=False) == 0
+
+
+def test_who_asks_a_full_house_is_told_how_many_wait():
+    under_way = UnderWay()
+    with ExitStack() as all_of_them:
+        told = [
+            all_of_them.enter_context(under_way.asked(threading.Event()))
+            for _ in range(AT_ONCE + 3)
+        ]
+    assert told == [0] * AT_ONCE + [AT_ONCE, AT_ONCE + 1, AT_ONCE + 2]

@@ -8,9 +8,11 @@ import asyncio
 import json
 import re
 import time
+import zlib
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from statistics import quantiles
 from typing import Any, Protocol
 from uuid import uuid4
@@ -21,6 +23,8 @@ from tests.benchmarks.stand_in import LITTLE
 
 SOON_S = 2.0
 GIVE_UP_S = 600.0
+SIGN = re.compile(r'role=\\"status\\"|"assistant"')
+"""In what the chat page is sent: the line that names the place, or the beginning of an answer."""
 _TALK = re.compile(r"open-conversation[^>]*>([0-9a-f]{32})<")
 
 
@@ -83,7 +87,7 @@ class Widget:
     async def ask(self, http: httpx.AsyncClient, who: str) -> Told:
         """One question of the visitor `who`, in a conversation of its own."""
         began, first = time.monotonic(), 0.0
-        headers = {"X-Apprentice-Visitor": who.ljust(40, "x")}
+        headers = {"X-Apprentice-Visitor": who.ljust(40, "x"), **_from(who)}
         async with http.stream(
             "POST", self._url, json={"question": LITTLE}, headers=headers
         ) as got:
@@ -106,23 +110,25 @@ class Widget:
 class GradioPage:
     """A page of Gradio's: joins its queue and listens, in a session of its own each time."""
 
-    def __init__(self, url: str, function: str, silent: int = 0) -> None:
-        """`silent` is how many events come before one that the reader would see."""
+    def __init__(self, url: str, function: str, sign: re.Pattern[str] = re.compile("")) -> None:
+        """`sign` is what the first event has in it that tells the reader something."""
         self._url = url
-        self._silent = silent
+        self._sign = sign
         config = httpx.get(f"{url}/config", timeout=60).json()
         known = [one for one in config["dependencies"] if one["api_name"] == function]
         self._fn = known[0]["id"]
-        self._cookies: dict[str, httpx.Cookies] = {}
+        self._cookies: dict[str, dict[str, str]] = {}
 
     async def arrive(self, http: httpx.AsyncClient, who: str) -> None:
         """The page, which gives a visitor a cookie."""
-        self._cookies[who] = (await http.get(f"{self._url}/", headers={"Cookie": ""})).cookies
+        headers = {"Cookie": "", **_from(who)}
+        self._cookies[who] = dict((await http.get(f"{self._url}/", headers=headers)).cookies)
 
     async def ask(self, http: httpx.AsyncClient, who: str) -> Told:
         """One question; a first sign is a piece of the answer or the line that names the place."""
         began, session = time.monotonic(), uuid4().hex
-        headers = {"Cookie": "; ".join(f"{k}={v}" for k, v in self._cookies[who].items())}
+        cookies = "; ".join(f"{k}={v}" for k, v in self._cookies[who].items())
+        headers = {"Cookie": cookies, **_from(who)}
         asked = {"data": [LITTLE, None], "fn_index": self._fn, "session_hash": session}
         api = f"{self._url}/gradio_api/queue"
         joined = await http.post(f"{api}/join", json={**asked, "event_data": None}, headers=headers)
@@ -131,7 +137,7 @@ class GradioPage:
             return Told(
                 kind, time.monotonic() - began, why=f"{joined.status_code} {joined.text[:80]}"
             )
-        first, events, talk = 0.0, 0, ""
+        first, talk = 0.0, ""
         where = {"session_hash": session}
         beat = f"{self._url}/gradio_api/heartbeat/{session}"
         async with (  # when the second ends, Gradio forgets the session
@@ -140,10 +146,10 @@ class GradioPage:
         ):
             async for event in _events(got):
                 if event["msg"] == "process_generating":
-                    events += 1
-                    if events > self._silent:
-                        first = first or time.monotonic() - began
-                    named = _TALK.search(json.dumps(event["output"]))
+                    output = json.dumps(event["output"])
+                    if not first and self._sign.search(output):
+                        first = time.monotonic() - began
+                    named = None if talk else _TALK.search(output)
                     talk = named[1] if named else talk
                 elif event["msg"] == "process_completed":
                     took = time.monotonic() - began
@@ -151,6 +157,11 @@ class GradioPage:
                         return Told("lost", took, why=json.dumps(event["output"])[:120])
                     return Told("answered", first or took, took, talk)
         return Told("lost", time.monotonic() - began, why="the stream ended")
+
+
+def _from(who: str) -> dict[str, str]:
+    """An address for each reader, as the web server in front names it: strangers share none."""
+    return {"X-Forwarded-For": str(ip_address(0x0A000000 + zlib.crc32(who.encode()) % 2**24))}
 
 
 async def _events(got: httpx.Response) -> AsyncIterator[dict[str, Any]]:
@@ -197,6 +208,11 @@ async def flood(place: Place, a_second: float, seconds: float) -> Heard:
                 tasks.create_task(once())
                 await asyncio.sleep(1 / a_second)
     return heard
+
+
+def flooded(place: Place, a_second: float, seconds: float) -> Heard:
+    """`flood`, for a process of its own: in the crowd's it would take the crowd's time."""
+    return asyncio.run(flood(place, a_second, seconds))
 
 
 async def leave(place: Place, users: int, after_s: float) -> None:

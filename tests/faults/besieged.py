@@ -123,6 +123,7 @@ def _app(route: Any) -> Any:
 @contextmanager
 def fort(tmp: Path, base: Path, **more: Any) -> Iterator[Fort]:
     """The server at work; `more` are settings."""
+    more = {"requests_per_second": 0, **more}  # what is refused for its number alone tries nothing
     settings = read_settings(
         data=tmp / "data", base_model=str(base), threads=1, context=512, **more
     )

@@ -16,7 +16,7 @@ from storage.datadir import open_datadir
 from storage.keys import create_key
 from storage.workspaces import set_workspace
 from tests.benchmarks.bench_load import MANY
-from tests.benchmarks.crowd import GradioPage, Heard, Widget, crowd, leave
+from tests.benchmarks.crowd import SIGN, GradioPage, Heard, Widget, crowd, leave
 from tests.benchmarks.stand_in import LITTLE_REPLY, StandInApp
 from tests.serving import served
 
@@ -41,7 +41,7 @@ def house(tmp_path_factory, tiny_base) -> Iterator[tuple[StandInApp, str, str]]:
 @pytest.fixture(params=["widget", "chat page"])
 def place(request, house):
     _, url, key = house
-    return Widget(url, key) if request.param == "widget" else GradioPage(url, "send", 1)
+    return Widget(url, key) if request.param == "widget" else GradioPage(url, "send", SIGN)
 
 
 def test_everybody_is_told_something_and_no_word_is_lost(house, place, record_property):
