@@ -1,5 +1,6 @@
 """What every room's tests share: a tiny base model, and an app over a folder of its own."""
 
+import logging
 import os
 import shutil
 import tempfile
@@ -24,6 +25,17 @@ def own_surroundings(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
+
+
+@pytest.fixture(autouse=True)
+def no_handler_of_an_earlier_test():
+    """One made while a test's output was caught has lost its stream, and says so on stderr with
+    the error that is being handled: a test of what is printed would read it."""
+    for name in (None, "uvicorn", "uvicorn.access", "uvicorn.error"):
+        logger = logging.getLogger(name)
+        for handler in logger.handlers[:]:
+            if getattr(getattr(handler, "stream", None), "closed", False):
+                logger.removeHandler(handler)
 
 
 @pytest.fixture(scope="session")

@@ -91,8 +91,8 @@ def tenants(request, tmp_path, tiny_base) -> Iterator[Tenants]:
         data=tmp_path / "data", base_model=str(tiny_base.folder), threads=1, context=512, log="json"
     )
     log = io.StringIO()
-    root = logging.getLogger()
-    before = root.handlers[:], root.level
+    root, own = logging.getLogger(), logging.getLogger("assistant")
+    before = root.handlers[:], root.level, own.level
     with open_app(settings) as app:
         set_up_logs(settings, log)
         try:
@@ -100,8 +100,9 @@ def tenants(request, tmp_path, tiny_base) -> Iterator[Tenants]:
             made.log = log
             yield made
         finally:
-            root.handlers[:], _ = before
+            root.handlers[:] = before[0]
             root.setLevel(before[1])
+            own.setLevel(before[2])
 
 
 FORMS = [

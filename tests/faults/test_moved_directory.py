@@ -16,7 +16,7 @@ from storage.backup import holding_erased
 from storage.database import faults, open_database, prepare_database, rows, write_transaction
 from storage.datadir import read_secret
 from storage.feedback import feedback
-from storage.feedback_seals import broken_seals
+from storage.feedback_seals import broken_seals, seal_all
 from storage.newest_migrations import migrations
 from storage.pairs import pairs_since_last_round
 from tests.assistant.test_retrieval import answered
@@ -38,6 +38,8 @@ insert into feedback (workspace_id, message_id, origin, contributor, status, "gr
 """
 
 
+SEALS = "m033_sealed_feedback"
+"""From here on a row is written with its hash."""
 TABLES = ("workspaces", "users", "conversations", "messages", "feedback")
 
 
@@ -51,6 +53,8 @@ def test_what_an_older_version_wrote_is_there(tmp_path, tried, version):
         migrations.apply(db, stop_before=version)
         with write_transaction(db):
             db.executescript(ROWS)
+            if version > SEALS:
+                seal_all(db)  # as it did itself
         before = {table: rows(db, f"select * from {table}") for table in TABLES}
     prepare_database(path)
     with open_database(path) as db:
