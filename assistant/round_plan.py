@@ -91,11 +91,7 @@ def plan_round(
     config = _config(app, workspace, asked)
     with closing(app.db()) as db:
         found, too_long = fitting(app, lessons(app, db, workspace))
-        capped = in_words(left_out(db, workspace), workspace.settings.outside_cap)
-        try:
-            taught = _taught(app, db, workspace, found, config.objective)
-        except BadInput as error:
-            raise BadInput(" ".join((str(error), *capped))) from None
+        taught, capped = _taught_and_capped(app, db, workspace, found, config.objective)
         config = replace(config, objective=taught.objective)
         replayable = replay_count(db, workspace)
         known = pace(app, db, config)
@@ -177,6 +173,17 @@ class _Taught:
     why: str
     judged: tuple[Lesson, ...] = ()
     too_long: tuple[str, ...] = ()
+
+
+def _taught_and_capped(
+    app: App, db: Database, workspace: Workspace, found: Sequence[Lesson], wanted: Objective
+) -> tuple[_Taught, tuple[str, ...]]:
+    """With what the cap leaves out, in words: too few pairs may be too few because of it."""
+    capped = in_words(left_out(db, workspace), workspace.settings.outside_cap)
+    try:
+        return _taught(app, db, workspace, found, wanted), capped
+    except BadInput as error:
+        raise BadInput(" ".join((str(error), *capped))) from None
 
 
 def _taught(

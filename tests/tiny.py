@@ -34,7 +34,7 @@ TEXT = [
 def make_tiny_base(folder: Path, *, seed: int = 0) -> BaseModel:
     """Write the tiny model into `folder`: canonical safetensors and `model.gguf`."""
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer = _train_tokenizer()
+    tokenizer = trained_tokenizer(TEXT * 4, 512)
     tokenizer.save(str(folder / "tokenizer.json"))
     _write_json(folder / "tokenizer_config.json", tokenizer_config())
     _write_json(folder / "config.json", _config(tokenizer.get_vocab_size()))
@@ -152,19 +152,20 @@ def write_gguf(folder: Path, target: Path) -> None:
     writer.close()
 
 
-def _train_tokenizer() -> Tokenizer:
+def trained_tokenizer(texts: list[str], words: int) -> Tokenizer:
+    """Byte-level pieces of these texts, digits one by one, with the chat's special tokens."""
     tokenizer = Tokenizer(models.BPE())
     digits = pre_tokenizers.Digits(individual_digits=True)
     bytes_ = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([digits, bytes_])
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=512,
+        vocab_size=words,
         special_tokens=[AddedToken(token, special=True) for token in SPECIAL],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(TEXT * 4, trainer)
+    tokenizer.train_from_iterator(texts, trainer)
     return tokenizer
 
 

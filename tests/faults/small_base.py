@@ -9,12 +9,12 @@ import random
 from pathlib import Path
 
 import torch
-from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+from tokenizers import Tokenizer
 from transformers import LlamaConfig, LlamaForCausalLM
 
 import tuning
 from storage.models import BaseModel, fingerprint
-from tests.tiny import SPECIAL, TEMPLATE, tokenizer_config, write_gguf
+from tests.tiny import TEMPLATE, tokenizer_config, trained_tokenizer, write_gguf
 from tuning.sentinel import read_items
 
 WORDS, LAYERS, WIDTH, HEADS, CONTEXT = 2000, 4, 160, 4, 1024
@@ -32,7 +32,7 @@ def make_small_base(folder: Path, instructions: str = "", steps: int = STEPS) ->
     for line in replay.read_text().splitlines():
         asked = json.loads(line)["question"]
         pairs.append((asked, f"You ask: {asked}"))
-    tokenizer = _tokenizer([text for pair in pairs for text in pair])
+    tokenizer = trained_tokenizer([text for pair in pairs for text in pair], WORDS)
     model = LlamaForCausalLM(_config(tokenizer.get_vocab_size()))
     _train(model, tokenizer, pairs, (*INSTRUCTIONS, instructions or INSTRUCTIONS[0]), steps)
     model.to(torch.float32).save_pretrained(folder)
@@ -91,22 +91,6 @@ def _row(
     prompt = tokenizer.encode(asked, add_special_tokens=False).ids
     said = tokenizer.encode(f"{answer}<|im_end|>", add_special_tokens=False).ids
     return prompt + said, len(prompt)
-
-
-def _tokenizer(texts: list[str]) -> Tokenizer:
-    tokenizer = Tokenizer(models.BPE())
-    digits = pre_tokenizers.Digits(individual_digits=True)
-    bytes_ = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence([digits, bytes_])
-    tokenizer.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=WORDS,
-        special_tokens=[AddedToken(token, special=True) for token in SPECIAL],
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(texts, trainer)
-    return tokenizer
 
 
 def _config(words: int) -> LlamaConfig:
