@@ -17,7 +17,7 @@ from assistant.settings import Settings
 from assistant.under_way import UnderWay
 from assistant.withdrawals import Withdrawals
 from storage.adapters import adapter as adapter_row
-from storage.database import open_database
+from storage.connections import Connections
 from storage.datadir import DataDir, open_datadir, own
 from storage.house import BASE_MODEL, do_planned_switch, house_setting
 from storage.records import Adapter
@@ -49,6 +49,7 @@ class App:
         self.settings = settings
         self.datadir = datadir
         self.progress = progress
+        self._connections = Connections(datadir.database)
         self.under_way = UnderWay()
         self.withdrawals = Withdrawals(self.db)
         self.former: App | None = None
@@ -59,8 +60,8 @@ class App:
         self._kinds: dict[int, Kind] = {}  # of the adapters that were verified
 
     def db(self) -> Database:
-        """A fresh connection (0.5 ms): one per request or thread, never shared."""
-        return open_database(self.datadir.database)
+        """A connection, given back by its `close`: one per request or thread, never shared."""
+        return self._connections.lend()
 
     @property
     def base(self) -> "BaseModel":
@@ -190,6 +191,7 @@ class App:
             part = self._parts.pop(name, None)
             if part is not None:
                 part.close()
+        self._connections.close()
 
     def _lock_for(self, name: str) -> threading.RLock:
         with self._lock:

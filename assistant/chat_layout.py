@@ -216,6 +216,7 @@ def _talk() -> Talk:
     told = gr.Markdown(visible=False, elem_id="told")
     problem = gr.Markdown(visible=False, elem_id="problem")
     gr.Markdown(fixed("away"), elem_id="away")  # hidden until `ui/chat_connection.js` shows it
+    gr.Markdown(fixed("before_you"), elem_id="in-line")  # the same, with a number
     files = gr.Markdown(elem_id="files")
     attached = gr.Textbox(visible="hidden", elem_id="attached")
     look = gr.Button(visible="hidden", elem_id="attached-look")

@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-ANSWERS_AT_ONCE = 512
+ANSWERS_AT_ONCE = 64
 """Readers at once, each on a thread that mostly sleeps: `UnderWay` makes few replies at a time and
 knows everybody's place in line, which a reader in Gradio's own queue would not be told."""
 OTHERS_AT_ONCE = 64
@@ -88,7 +88,7 @@ def build_chat_page(app: "App") -> gr.Blocks:
         HistoryEvents(app, parts, talk.draw).wire(QUIET)
         AttachmentEvents(app, parts, talk.opened).wire(QUIET)
     page.max_threads = ANSWERS_AT_ONCE + OTHERS_AT_ONCE
-    page.queue(default_concurrency_limit=16, max_size=ANSWERS_AT_ONCE)
+    page.queue(default_concurrency_limit=16, max_size=512, status_update_rate=60)
     return page
 
 
@@ -194,29 +194,26 @@ class ChatEvents:
         emptied: Mapping[str, str] = MappingProxyType({}),
     ) -> Iterator[Updates]:
         cancel = threading.Event()
-        with self._app.under_way.asked(cancel) as before:
-            if before:  # told before anything is done: the database alone takes 10 ms a question
-                yield {self._parts.talk.problem: _place(request, before)}
+        with self._app.under_way.asked(cancel):
             view = view_of(view, request)
-            turn = begin_turn(self._app, self._streams, request, view, question, options)
-            yield from self._answered(request, turn, cancel, _place(request, before), emptied)
+            with self._app.under_way.preparing:
+                turn = begin_turn(self._app, self._streams, request, view, question, options)
+            yield from self._answered(request, turn, cancel, emptied)
 
     def _answered(
         self,
         request: gr.Request,
         turn: Turn,
         cancel: threading.Event,
-        place: Any,
         emptied: Mapping[str, str],
     ) -> Iterator[Updates]:
         view, said, problem = turn.view, "", ""
         self._streams.announce(view.conversation, cancel)  # before the page has a stop button
         try:
-            yield self._busy(turn, place, emptied)
+            yield self._busy(turn, self._place(request, cancel), emptied)
             for event in self._events(turn, cancel):
                 if isinstance(event, Waits):
-                    before = self._app.under_way.before(cancel)
-                    yield {self._parts.talk.problem: _place(request, before)}
+                    yield {self._parts.talk.problem: self._place(request, cancel)}
                 elif isinstance(event, Done):
                     notices = {**view.notices, event.message.id: event.notices}
                     view = replace(view, notices=notices)
@@ -249,6 +246,11 @@ class ChatEvents:
             PLACE_S,
             self._pause,
         )
+
+    def _place(self, request: gr.Request, cancel: threading.Event) -> Any:
+        """How many questions are before this one, while it waits for its first word."""
+        before = self._app.under_way.before(cancel)
+        return note_line(f"{words_for(request)('before_you')} {before}" if before else "")
 
     def _pause(self) -> float:
         """Seconds between two drawings of a reply."""
@@ -352,11 +354,6 @@ class ChatEvents:
                 link="/logout" if known else "/login",
             ),
         }
-
-
-def _place(request: gr.Request, before: int) -> Any:
-    """How many questions are before this one, while it waits for its first word."""
-    return note_line(words_for(request)("before_you", count=before) if before else "")
 
 
 def _ready(**values: Any) -> Any:

@@ -34,6 +34,9 @@ SHARE = 4
 WAIT_S = 2
 """Seconds after which it is worth another try."""
 
+BEFORE = b"x-apprentice-before"
+"""How many questions wait before this one."""
+
 ANSWERS = "answers"
 """The concurrency id of a page's events that are answered by the model."""
 
@@ -79,10 +82,13 @@ class GradioDoor:
         *,
         uploads: bool = False,
         questions_per_second: float = 0.0,
+        in_line: Callable[[int], int] = lambda asked: 0,
     ) -> None:
         """`questions_per_second` of one caller are let through, `BURST_S` seconds' worth at once
-        (0: as many as there is room for)."""
+        (0: as many as there is room for). `in_line` says how many of so many questions that were
+        asked have no word of an answer yet."""
         self.app = app
+        self._in_line = in_line
         self._questions = Buckets(questions_per_second) if questions_per_second else None
         self._page = page
         self._caller_of = caller_of
@@ -137,6 +143,8 @@ class GradioDoor:
                 await refusal(scope, receive, send)
                 return
             scope[_CALLER] = caller
+            if self._page.fns[event["fn_index"]].concurrency_id == ANSWERS:
+                send = self._telling(send)
         event = {name: event[name] for name in _FIELDS if name in event}
         event["session_hash"] = _own(request, event["session_hash"])
         # half a character that came back would break off what Gradio sends
@@ -208,6 +216,20 @@ class GradioDoor:
         limit = self._page.fns[index].concurrency_limit
         places = limit if isinstance(limit, int) and wanted == ANSWERS else queue.max_size
         return len(own) >= queue.max_size // SHARE or same >= max(1, places // SHARE)
+
+    def _telling(self, send: Send) -> Send:
+        """`send` with `BEFORE` among the headers: the page says so before its event has begun."""
+
+        async def told(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                events = _events(_queue(self._page))
+                asked = sum(item.concurrency_id == ANSWERS for item in events)
+                before = self._in_line(asked - 1)
+                if before:
+                    message["headers"] = [*message["headers"], (BEFORE, str(before).encode())]
+            await send(message)
+
+        return told
 
 
 def _queue(page: gr.Blocks) -> Any:

@@ -143,7 +143,7 @@ def _events(
     cancel: threading.Event,
 ) -> Iterator[ReplyEvent]:
     # No connection is held while a piece is out: whoever reads the pieces may change threads.
-    with closing(app.db()) as db:
+    with app.under_way.preparing, closing(app.db()) as db:
         turn = _open_turn(app, db, workspace, conversation_id, owner, question, options)
         wanted = _wanted_adapter(db, workspace, options)
         turn.own = own_files(app, db, workspace, conversation_id, _sought(turn))

@@ -4,6 +4,7 @@ The page is up first; model, embedder and index are opened in the background, so
 for an empty page. Commands reach this process by the control socket.
 """
 
+import gc
 import logging
 import os
 import signal
@@ -136,6 +137,7 @@ def _web(app: App, listener: socket.socket) -> Iterator[None]:
 
     proxies = Proxies(app.settings.proxies)
     config = server_config(build_server(app), proxies, timeout_graceful_shutdown=GRACE_S)
+    keep_for_good()
     server = uvicorn.Server(config)
     thread = threading.Thread(
         target=server.run, kwargs={"sockets": [listener]}, name="web", daemon=True
@@ -148,6 +150,16 @@ def _web(app: App, listener: socket.socket) -> Iterator[None]:
     finally:
         server.should_exit = True
         thread.join(timeout=GRACE_S + 1)
+
+
+def keep_for_good() -> None:
+    """What has been imported and built until now is never garbage: Python need not look through it
+    again. With 500 readers that was a seventh of a question's processor time (34 ms, 29 with this).
+
+    To be called before any model is loaded, whose memory must come back.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _greet(app: App, listener: socket.socket) -> None:

@@ -18,6 +18,7 @@ SAVING_S = 1.0
 LOOK_S = 0.02
 AT_ONCE = 32
 """Replies that the engine is asked for at once: it has fewer slots, and is never far from full."""
+PREPARED_AT_ONCE = 3
 LEFT_S = 0.5
 """How long one who waits in line and was told to stop may stand there still."""
 
@@ -35,6 +36,8 @@ class UnderWay:
 
     def __init__(self) -> None:
         self.stopping = False
+        self.preparing = threading.BoundedSemaphore(PREPARED_AT_ONCE)
+        """Held while a question is saved and what belongs to it is looked up."""
         self._heard: list[Heard] = []
         self._speaking: dict[threading.Event, bool] = {}
         self._lock = threading.Lock()
@@ -50,24 +53,28 @@ class UnderWay:
         with self._lock:
             return sum(one == speaking for one in self._speaking.values())
 
+    def in_line(self, asked: int) -> int:
+        """How many have no word of an answer, of all questions or the `asked` that somebody counted
+        before they came here; 0 while there is room for all."""
+        asked = max(asked, len(self._speaking))
+        return 0 if asked < AT_ONCE else max(0, asked - self.count(speaking=True))
+
     def before(self, cancel: threading.Event) -> int:
-        """How many were asked for before this reply and have not said a word either."""
+        """How many were asked for before this reply and have not said a word either; 0 while there
+        is room for all."""
         with self._lock:
+            if len(self._speaking) <= AT_ONCE:
+                return 0
             waiting = [one for one, speaks in self._speaking.items() if not speaks]
         return waiting.index(cancel) if cancel in waiting else 0
 
     @contextmanager
-    def asked(self, cancel: threading.Event) -> Iterator[int]:
-        """A question from its first moment on, before anything is looked up for it.
-
-        Gives how many are before it; 0 where there is room.
-        """
+    def asked(self, cancel: threading.Event) -> Iterator[None]:
+        """A question from its first moment on, before anything is looked up for it."""
         with self._lock:
-            full = len(self._speaking) >= AT_ONCE
-            before = sum(not speaks for speaks in self._speaking.values()) if full else 0
             self._speaking[cancel] = False
         try:
-            yield before
+            yield
         finally:
             with self._lock:
                 self._speaking.pop(cancel, None)

@@ -79,8 +79,9 @@ def build_server(app: App) -> FastAPI:
     _mount(server, build_admin(app), "/admin", "admin", caller, insider)
     chat = build_chat_page(app)
     add_endpoint(app, ring, chat)
-    questions = app.settings.requests_per_second / QUESTION_COSTS
-    _mount(server, chat, "/", "chat", caller, questions=questions)
+    pace = app.settings.requests_per_second / QUESTION_COSTS
+    in_line = app.under_way.in_line
+    _mount(server, chat, "/", "chat", caller, questions_per_second=pace, in_line=in_line)
     return server
 
 
@@ -91,7 +92,7 @@ def _mount(
     name: str,
     caller: CallerOf,
     insider: Any = None,
-    questions: float = 0.0,
+    **more: Any,
 ) -> None:
     gr.mount_gradio_app(
         server,
@@ -113,9 +114,7 @@ def _mount(
     assert isinstance(mounted, Mount) and isinstance(mounted.app, gr.routes.App)
     mounted.app.state_holder = LeanSessions(page)
     uploads = name == "admin"
-    mounted.app = GradioDoor(
-        mounted.app, page, caller, uploads=uploads, questions_per_second=questions
-    )
+    mounted.app = GradioDoor(mounted.app, page, caller, uploads=uploads, **more)
 
 
 def _theme() -> gr.Theme:

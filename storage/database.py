@@ -54,7 +54,12 @@ class DiskFull(Refused):
     """The disk took no more, or failed."""
 
 
-class _Database(Database):
+class OwnDatabase(Database):
+    """The library's, without plugins: what is installed beside us adds nothing to connections."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        super().__init__(connection, execute_plugins=False)
+
     def executescript(self, sql: str) -> sqlite3.Cursor:
         """As the library's, which inside a transaction asks SQLite after each character whether the
         statement is over: making a new database took 0.23 s of processor time so, now 0.06 s."""
@@ -75,18 +80,23 @@ def open_database(path: Path) -> Database:
     Raises NotFound when there is no such file (`prepare_database` makes it), BadInput when it
     cannot be opened or is not SQLite.
     """
+    return OwnDatabase(connect(path))
+
+
+def connect(path: Path, *, lent: bool = False) -> sqlite3.Connection:
+    """The connection behind `open_database`; one that is `lent` may change threads between uses."""
     if not path.is_file():
         raise NotFound(f"There is no database at {path}: name a data directory that holds one.")
     # autocommit at the driver: transactions begin where write_transaction says, nowhere else
-    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    how = {"timeout": BUSY_SECONDS, "isolation_level": None, "check_same_thread": not lent}
+    connection = sqlite3.connect(path, **how)  # type: ignore[call-overload]
     try:
         connection.executescript(_SETTINGS)
         connection.execute("select count(*) from sqlite_schema").fetchone()
     except sqlite3.DatabaseError as error:
         connection.close()
         raise _unusable(path, error) from error
-    # no plugins: nothing installed beside us may add functions to our connections
-    return _Database(connection, execute_plugins=False)
+    return connection
 
 
 def prepare_database(path: Path) -> None:

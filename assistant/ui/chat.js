@@ -177,7 +177,7 @@ function timed(...work) {
 let waiting = false;
 function tend() {
   waiting = false;
-  timed(nameInAddress, nameAssistant, restoreDraft, announce, tendSources);
+  timed(nameInAddress, nameAssistant, restoreDraft, announce, leaveLine, tendSources);
 }
 new MutationObserver(() => {
   timed(tendDialog); // at once: a panel takes the focus as it opens

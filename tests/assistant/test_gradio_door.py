@@ -1,6 +1,7 @@
 """Of a Gradio app only what its page needs is there."""
 
 import asyncio
+from types import SimpleNamespace
 
 import gradio as gr
 import pytest
@@ -134,6 +135,19 @@ def test_questions_of_one_caller_have_a_pace_of_their_own():
     assert "wait a moment" in told[-1].json()["detail"]
     assert press("another", 0).status_code == 200
     assert {press("abuser", 1).status_code for _ in range(30)} == {200}
+
+
+def test_who_asks_is_told_at_once_how_many_wait():
+    made = asking()
+    inside = Starlette(routes=[Route("/{path:path}", everything, methods=["GET", "POST"])])
+    door = GradioDoor(inside, made, lambda request: "somebody", in_line=lambda asked: asked + 8)
+    request = Request({"type": "http", "headers": []})
+    made._queue.active_jobs = [[SimpleNamespace(concurrency_id=ANSWERS, request=request)]]
+    joined = [
+        TestClient(door).post("/gradio_api/queue/join", json={**EVENT, "fn_index": index})
+        for index in (0, 1)
+    ]
+    assert [one.headers.get("x-apprentice-before") for one in joined] == ["8", None]
 
 
 def test_nothing_is_kept_of_a_session_that_was_told_all():

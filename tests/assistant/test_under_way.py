@@ -90,11 +90,11 @@ def test_who_waits_knows_how_many_are_before(under_way):
         readers[-1].start()
         while under_way.count(speaking=False) != len(readers):
             time.sleep(0.001)
-    assert [under_way.before(cancel) for cancel in asked] == [0, 1, 2]
+    assert [under_way.before(cancel) for cancel in asked] == [0, 0, 0]  # there is room for all
     begin.set()
     for reader in readers:
         reader.join()
-    assert [under_way.before(cancel) for cancel in asked] == [0, 0, 0]
+    assert under_way.count(speaking=False) == 0
 
 
 def test_so_many_are_made_at_once_and_the_others_in_the_order_of_asking():
@@ -126,8 +126,8 @@ def test_so_many_are_made_at_once_and_the_others_in_the_order_of_asking():
 
 def test_a_question_counts_from_its_first_moment_until_it_is_answered_or_given_up():
     under_way, cancel = UnderWay(), threading.Event()
-    with under_way.asked(cancel) as before:
-        assert before == 0 and under_way.count(speaking=False) == 1
+    with under_way.asked(cancel):
+        assert under_way.count(speaking=False) == 1
         read(under_way.follow((Delta(word) for word in "ab"), cancel))
         assert under_way.count(speaking=False) == 0
     with pytest.raises(BadInput), under_way.asked(cancel):
@@ -137,9 +137,12 @@ def test_a_question_counts_from_its_first_moment_until_it_is_answered_or_given_u
 
 def test_who_asks_a_full_house_is_told_how_many_wait():
     under_way = UnderWay()
+    asked = [threading.Event() for _ in range(AT_ONCE + 3)]
+    told = []
     with ExitStack() as all_of_them:
-        told = [
-            all_of_them.enter_context(under_way.asked(threading.Event()))
-            for _ in range(AT_ONCE + 3)
-        ]
+        for cancel in asked:
+            told.append(under_way.in_line(0))
+            all_of_them.enter_context(under_way.asked(cancel))
+        assert under_way.in_line(2 * AT_ONCE) == 2 * AT_ONCE  # counted before they come here
+        assert [under_way.before(cancel) for cancel in asked] == list(range(AT_ONCE + 3))
     assert told == [0] * AT_ONCE + [AT_ONCE, AT_ONCE + 1, AT_ONCE + 2]

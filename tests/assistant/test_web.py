@@ -290,7 +290,7 @@ def test_the_figures_are_for_admins_and_every_answer_has_a_number(house):
 def read_events(house, who: str, session: str) -> list[dict]:
     """What the server sends to one session until its event is done."""
     answer = house.get(who, f"/gradio_api/queue/data?session_hash={session}")
-    lines = [line[6:] for line in answer.text.splitlines() if line.startswith("data: ")]
+    lines = [line[6:] for line in answer.text.split("\n") if line.startswith("data: ")]
     return [json.loads(line) for line in lines]
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from assistant.app import App
 from assistant.engines.protocol import Piece
+from assistant.serve import keep_for_good
 from assistant.settings import read_settings
 from assistant.under_way import AT_ONCE
 from storage.datadir import open_datadir
@@ -114,6 +115,7 @@ def ours(folder: Path) -> None:
     app = StandInApp(settings, open_datadir(settings.data))
     with closing(app), closing(app.db()) as db, served(app) as url:
         set_workspace(db, "default", "access", "public")
+        keep_for_good()  # as `serve` does
         _until_the_end(url)
 
 

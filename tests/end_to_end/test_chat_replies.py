@@ -1,11 +1,13 @@
 """What a reader does with a reply on the chat page, in a real browser."""
 
+import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 import pytest
 
 from assistant.avatar import avatar_as_given
+from assistant.under_way import AT_ONCE, PREPARED_AT_ONCE
 from storage.conversations import messages_of, open_thread
 from storage.feedback import list_feedback
 from storage.workspaces import set_workspace
@@ -240,4 +242,27 @@ def test_two_clicks_on_send_and_new_chat_do_one_thing(people, server):
     page.locator("#new-chat").dblclick()
     page.locator("#chat .bot-row").wait_for(state="detached")
     assert page.locator("#recent label").count() == 1
+    assert person.complaints == []
+
+
+def test_in_a_crowd_the_place_is_told_at_once_and_what_is_typed_meanwhile_stays(people, server):
+    from playwright.sync_api import expect
+
+    person = arrive(people, server.url)
+    page, box = person.page, person.page.locator("#question textarea")
+    under_way = server.app.under_way
+    with ExitStack() as crowd:
+        for _ in range(AT_ONCE):
+            crowd.enter_context(under_way.asked(threading.Event()))
+        for _ in range(PREPARED_AT_ONCE):  # nobody's turn comes
+            crowd.enter_context(under_way.preparing)
+        box.fill(ASKED)
+        box.press("Enter")
+        person.read("#in-line", "Questions asked before yours that still wait:")
+        assert page.locator("#in-line p").get_attribute("data-before") == str(AT_ONCE)
+        expect(box).to_have_value(ASKED)
+        box.fill("And then?")
+    expect(page.locator("#chat .bot-row")).to_have_count(1)
+    expect(page.locator("#in-line")).to_be_hidden()
+    expect(box).to_have_value("And then?")
     assert person.complaints == []

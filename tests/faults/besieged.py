@@ -80,7 +80,7 @@ class Fort:
         told = self.send(
             "GET", f"{base}/gradio_api/queue/data?session_hash={session}", cookies, headers=headers
         )
-        lines = [json.loads(line[6:]) for line in told.text.splitlines() if line[:6] == "data: "]
+        lines = [json.loads(line[6:]) for line in told.text.split("\n") if line[:6] == "data: "]
         done = [line for line in lines if line["msg"] == "process_completed"]
         return done[-1] if done else lines[-1]
 

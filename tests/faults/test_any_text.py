@@ -44,7 +44,7 @@ def trip(house: Fort, text: str) -> list[str]:
     path, visitor = f"/embed/{house.keys['embed']}", {"x-apprentice-visitor": VISITOR}
     body = json.dumps({"question": text})
     asked = house.send("POST", f"{path}/ask", {}, content=body, headers=visitor)
-    events = [json.loads(line[6:]) for line in asked.text.splitlines() if line[:6] == "data: "]
+    events = [json.loads(line[6:]) for line in asked.text.split("\n") if line[:6] == "data: "]
     if not wanted(text):
         return [] if events[-1]["type"] == "error" else ["an empty question was answered"]
     if events[-1]["type"] != "done":
