@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 SHARE = 4
 """One caller has at most this part of the places: of those where answers are made, and of all."""
+LEAST = 2
+"""Answers that a caller may wait for however many callers share the places: two tabs."""
 WAIT_S = 2
 """Seconds after which it is worth another try."""
 
@@ -211,11 +213,15 @@ class GradioDoor:
     def _has_enough(self, caller: str, index: int) -> bool:
         """Whether this caller's events take their share of the places already."""
         queue, wanted = _queue(self._page), self._page.fns[index].concurrency_id
-        own = [item for item in _events(queue) if item.request.scope.get(_CALLER) == caller]
-        same = sum(item.concurrency_id == wanted for item in own)
+        by = [(item.request.scope.get(_CALLER), item.concurrency_id) for item in _events(queue)]
+        own = [kind for who, kind in by if who == caller]
         limit = self._page.fns[index].concurrency_limit
-        places = limit if isinstance(limit, int) and wanted == ANSWERS else queue.max_size
-        return len(own) >= queue.max_size // SHARE or same >= max(1, places // SHARE)
+        places, callers = queue.max_size, 0
+        if isinstance(limit, int) and wanted == ANSWERS:
+            places = limit
+            callers = len({who for who, kind in by if kind == ANSWERS} | {caller})
+        share = max(min(LEAST, places), places // max(SHARE, callers))
+        return len(own) >= queue.max_size // SHARE or own.count(wanted) >= share
 
     def _telling(self, send: Send) -> Send:
         """`send` with `BEFORE` among the headers: the page says so before its event has begun."""
