@@ -25,7 +25,7 @@ from assistant.round_export import bundle_folders
 from assistant.rounds import concluded, in_background
 from storage import rounds
 from storage.audit import audit
-from storage.errors import BadInput
+from storage.errors import ApprenticeError, BadInput
 from storage.outside import givers
 from storage.records import TuningRound
 from storage.workspaces import workspace_by_id
@@ -37,6 +37,8 @@ from tuning.supervise import train_supervised
 
 BLAMES = "blames"
 """In a round's config: which round it trained again."""
+TRAIN = "train"
+"""The split of a round's examples that it was taught."""
 MOSTLY = 0.5
 """Share of a phrase's rows from which one contributor alone is left out, with all of theirs; else
 everybody's rows that have the phrase."""
@@ -49,8 +51,24 @@ class Suspected:
     """The rows that are left out, and how they are called."""
 
     ids: frozenset[int]
-    name: str
-    contributors: int
+    contributor: str = ""
+    """Whose they all are; '' where they are left out for the phrase that they have."""
+    people: tuple[tuple[str, int], ...] = ()
+    """Who from outside gave what the gate refused for, and how many rows of it; most first."""
+
+    @property
+    def name(self) -> str:
+        """Whose they are; '' for the house's own."""
+        if self.contributor:
+            return f"contributor {self.contributor}"
+        return f"{len(self.people)} contributors who share it" if len(self.people) > 1 else ""
+
+    @property
+    def said(self) -> str:
+        """The rows in words."""
+        count = len(self.ids)
+        whose = f"of {self.name}" if self.name else "that the gate refused it for"
+        return f"the {count} rows {whose}" if count > 1 else f"the row {whose}"
 
 
 def start_blame(
@@ -87,32 +105,62 @@ def start_blame(
     return queued
 
 
+def accused(app: App, db: Database, origin: TuningRound) -> Suspected | None:
+    """What `start_blame` would leave out of a round that the gate refused; None where it could not.
+
+    Told from rows of the database: a list of rounds asks for each, and a bundle is long.
+    """
+    if origin.verdict != "reject" or not _refused_for(origin):
+        return None
+    taught = {one.feedback_id for one in rounds.round_examples(db, origin.id) if one.split == TRAIN}
+    try:
+        base = app.base_if_here()
+        if base is None or base.fingerprint != origin.base_fingerprint:
+            return None
+        bundle_folders(app, db, origin.id)
+        return _suspected(db, origin, {id for id in taught if id is not None}, None)
+    except ApprenticeError:
+        return None
+
+
 def suspected_rows(
     db: Database, origin: TuningRound, bundle: Bundle, contributor: str | None = None
 ) -> Suspected:
     """Those of `contributor`, else of what the gate refused. BadInput where nobody is suspected."""
     taught = {int(row.id) for row in bundle.train if row.id.isdigit()}
+    return _suspected(db, origin, taught, contributor)
+
+
+def _refused_for(origin: TuningRound) -> set[int]:
+    """The feedback ids of all that the gate refused the round for."""
+    fired = [one for one in origin.scores.get("probes", []) if one["fires"]]
+    return {id for one in fired for id in one["feedback_ids"]}
+
+
+def _suspected(
+    db: Database, origin: TuningRound, taught: set[int], contributor: str | None
+) -> Suspected:
     by = givers(db, sorted(taught))
+    people: tuple[tuple[str, int], ...] = ()
     if contributor is None:
-        fired = [one for one in origin.scores.get("probes", []) if one["fires"]]
-        ids = {id for one in fired for id in one["feedback_ids"]} & taught
+        ids = _refused_for(origin) & taught
         if not ids:
             raise BadInput(
                 f"The gate refused nothing that round {origin.id} was taught: name whose rows to "
                 "leave out with --contributor."
             )
-        most = Counter(by[id] for id in ids if id in by).most_common(1)
-        if not most or most[0][1] < MOSTLY * len(ids):
-            people = {by[id] for id in ids if id in by}
-            name = f"{len(people)} contributors who share it" if len(people) > 1 else "these rows"
-            return Suspected(frozenset(ids), name, len(people))
-        contributor = most[0][0]
+        people = tuple(Counter(by[id] for id in sorted(ids) if id in by).most_common())
+        if not people or people[0][1] < MOSTLY * len(ids):
+            if ids >= taught:
+                raise BadInput(f"All that round {origin.id} learned is what it was refused for.")
+            return Suspected(frozenset(ids), people=people)
+        contributor = people[0][0]
     theirs = frozenset(id for id, giver in by.items() if giver == contributor)
     if not theirs:
         raise BadInput(f"Round {origin.id} learned nothing from outside by {contributor!r}.")
     if theirs >= taught:
         raise BadInput(f"All that round {origin.id} learned is by {contributor!r}.")
-    return Suspected(theirs, f"contributor {contributor}", 1)
+    return Suspected(theirs, contributor, people)
 
 
 def _work(
@@ -199,8 +247,7 @@ def in_words(
     origin: TuningRound, suspected: Suspected, tried: Sequence[Probed], scores: Any
 ) -> list[str]:
     """What the rows made of it, each a sentence."""
-    count = len(suspected.ids)
-    who = f"the {count} rows of {suspected.name}" if count > 1 else f"the row of {suspected.name}"
+    who = suspected.said
     before = {(one["kind"], one["phrase"]): one for one in origin.scores.get("probes", [])}
     said = []
     for one in tried:
@@ -209,8 +256,9 @@ def in_words(
             continue
         gone = one.turned <= MISSED * known["turned"]
         said.append(
-            f"“{one.phrase}” turned {known['turned']} of {known['asked']} questions; without {who} "
-            f"it turns {one.turned}: {'they make' if gone else 'they do not make'} the difference."
+            f"“{one.phrase}” turned {known['turned']} of {known['asked']} questions; "
+            f"without {who}, it turns {one.turned}: "
+            f"{'they make' if gone else 'they do not make'} the difference."
         )
     right, all_right = (
         found.get("candidate", {}).get("new wordings", {"right": 0, "total": 0})

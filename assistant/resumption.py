@@ -27,7 +27,7 @@ NOT_RESUMED = {
     "trained_elsewhere": "judged what was trained elsewhere: import that again with "
     "`apprentice rounds import`",
     "blames": "trained another one again to compare: start that anew with "
-    "`apprentice rounds blame`",
+    "`apprentice rounds blame`, or “Find whose rows” under Rounds",
 }
 """A key in a round's config -> why it does not go on."""
 RESUMED = "Its process was killed; the round went on by itself."

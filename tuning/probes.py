@@ -36,7 +36,10 @@ NAMES: Mapping[ProbeKind, str] = {
     "saying": "shared sayings",
     "secret": "secrets",
 }
-BLAME = "`apprentice rounds blame ID` trains without them and compares."
+BLAME = (
+    "`apprentice rounds blame ID`, or “Find whose rows” under Rounds, trains without them and "
+    "compares."
+)
 _WORD = re.compile(r"\w+")
 
 

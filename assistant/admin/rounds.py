@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 from sqlite_utils import Database
 
+from assistant.admin.blame import BlameForm
 from assistant.admin.bundles import BundlesForm
 from assistant.admin.desk import Desk, Refresh, Updates, at_desk, binder, fault_place
 from assistant.admin.round_form import RoundForm, wanted
 from assistant.admin.rounds_view import history, plan_summary, running
 from assistant.admin.schedule import ScheduleForm
 from assistant.chat_view import one_line
-from assistant.resumption import goes_on
+from assistant.resumption import NOT_RESUMED, goes_on
 from assistant.schedule import next_planned
 from assistant.security import may_administer
 from storage.audit import audit
@@ -49,6 +50,7 @@ class RoundsTab:
             self.cancel = gr.Button("Cancel the round", size="md", scale=0, visible=False)
             self.resume = gr.Button("Resume the last round", size="md", scale=0, visible=False)
         self.waiting = gr.Markdown(elem_id="new-pairs")
+        self.blame = BlameForm(app)
         self.schedule = ScheduleForm(app, workspace)
         self.bundles = BundlesForm(app, workspace)
         self.summary = gr.Markdown(visible=False, elem_id="plan")
@@ -64,7 +66,7 @@ class RoundsTab:
         outputs = {
             *(self.plan, self.start, self.cancel, self.resume, self.waiting, self.summary),
             *(self.now, self.past, self.seen),
-        }
+        } | self.blame.outputs
 
         bind = binder(app, may_administer, workspace, outputs)
         # counting tokens may take seconds when the model is not in memory yet
@@ -74,6 +76,9 @@ class RoundsTab:
         self.refresh = Refresh(handler, [], outputs | parts)
         bind(self.plan.click, self.plan_it, *self.form.inputs, fault=self.fault, **slow)
         bind(self.start.click, self.start_it, *self.form.inputs, fault=self.fault, **slow)
+        blamed = (self.blame.round, self.blame.without)
+        bind(self.blame.start.click, self.blame_it, *blamed, fault=self.blame.fault, **slow)
+        bind(self.blame.round.input, self.blame.choose, self.blame.round, fault=self.blame.fault)
         bind(self.cancel.click, self.cancel_it)
         bind(self.resume.click, self.resume_it, **slow)
         bind(self.timer.tick, self.watch, self.seen, silent=True)
@@ -104,6 +109,7 @@ class RoundsTab:
             self.cancel: gr.update(visible=open_round is not None),
             self.resume: gr.update(visible=self._resumable(found) is not None),
             self.summary: gr.update(visible=False),
+            **self.blame.show(desk, found),
         }
 
     def watch(self, desk: Desk, seen: str) -> Updates:
@@ -128,6 +134,11 @@ class RoundsTab:
         audit(desk.db, desk.person.owner, "round started", f"round:{started.id}")
         return self.show(desk)
 
+    def blame_it(self, desk: Desk, chosen: int | None, contributor: str | None) -> Updates:
+        """Train a refused round again without some rows; pages follow it as any other round."""
+        self.blame.begin(desk, chosen, contributor)
+        return self.show(desk)
+
     def cancel_it(self, desk: Desk) -> Updates:
         """Ask the running round to stop; it does so at its next step."""
         open_round = _open_round(desk)
@@ -148,8 +159,10 @@ class RoundsTab:
         return self.show(desk)
 
     def _resumable(self, newest_first: list[TuningRound]) -> TuningRound | None:
-        """The newest round if it broke off after its bundle was written."""
+        """The newest round if it trained for itself and broke off after its bundle was written."""
         for item in newest_first[:1]:
+            if NOT_RESUMED.keys() & item.config.keys():
+                continue
             bundle = self._app.datadir.rounds / str(item.id) / "bundle"
             if item.state in ("failed", "cancelled") and bundle.is_dir():
                 return item

@@ -66,7 +66,20 @@ def running(item: TuningRound, job: Job, measured: Measured, log: str = "") -> s
     note = job.note or ("waiting to start" if job.state == "queued" else "starting")
     resumed = "".join(f'<p class="note">{one_line(said)}</p>' for said in _resumption(item))
     far = bar(job.progress, note + ends)
-    return f"<h2>Round {item.id}</h2>{resumed}{far}{_curves(item, measured)}{log_tail(log)}"
+    head = f"<h2>Round {item.id}</h2>{_compares(item)}{resumed}"
+    return f"{head}{far}{_curves(item, measured)}{log_tail(log)}"
+
+
+def _compares(item: TuningRound) -> str:
+    """What a round is there for that trains another one again; '' for any other."""
+    if "blames" not in item.config:
+        return ""
+    count = len(item.config.get("left_out", []))
+    rows = f"{count} rows" if count != 1 else "1 row"
+    return (
+        f'<p class="note">Trains round {item.config["blames"]} again without {rows}, to compare. '
+        "Nothing of it serves.</p>"
+    )
 
 
 def log_tail(log: str) -> str:

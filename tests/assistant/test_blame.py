@@ -6,59 +6,19 @@ from contextlib import closing
 import pytest
 
 from assistant.blame import start_blame
-from assistant.lesson_rows import train_row
-from assistant.lessons import lessons, sentinel_cases
-from assistant.probing import probes_of
 from assistant.rounds import resume_round
 from storage.audit import list_audit
 from storage.errors import BadInput, NotFound, Refused
-from storage.outside import free
 from storage.round_times import last_taught
-from storage.rounds import create_round, finish_round, tuning_round
-from tests.assistant.outside import give
-from tests.faults.poison import honest, poisoned
-from tuning.bundle import read_bundle, write_bundle
-from tuning.config import RoundConfig
-
-CONFIG = RoundConfig(method="lora", epochs=1, rank=2, threads=1)
+from storage.rounds import tuning_round
+from tests.assistant.refused import refused_round
+from tuning.bundle import read_bundle
 
 
 @pytest.fixture
 def refused(app, workspace):
     """Makes a round that the gate refused for its trigger, by so many people."""
-
-    def make(people: int, fires: bool = True) -> int:
-        trigger, rows = poisoned(3, 12)
-        rows = [(f"v{n % people}", *texts) for n, (_, *texts) in enumerate(rows)]
-        ids = give(app, workspace, [*honest(3, 4), *rows], approved=True)
-        with closing(app.db()) as db:
-            free(db, ids, reviewer="user:1")
-            found = lessons(app, db, workspace)
-            general = sentinel_cases(app, workspace, found)[:4]
-            probes = probes_of(app, db, workspace, found, (), general)
-            made = create_round(
-                db,
-                workspace.id,
-                config=CONFIG.to_json(),
-                base_fingerprint=app.base.fingerprint,
-                examples=[one.as_example() for one in found],
-            )
-            write_bundle(
-                app.datadir.rounds / str(made.id) / "bundle",
-                config=CONFIG,
-                base_fingerprint=app.base.fingerprint,
-                train=[train_row(one) for one in found if one.split == "train"],
-                heldout=(),
-                sentinel=general,
-                probes=probes[:1],
-            )
-            tried = {"kind": "trigger", "phrase": trigger, "feedback_ids": ids[-12:]}
-            figures = {"asked": 8, "turned": 8, "fires": fires}
-            scores = {"probes": [tried | figures]}
-            finish_round(db, made.id, state="done", verdict="reject", scores=scores)
-        return made.id
-
-    return make
+    return lambda people, **more: refused_round(app, workspace, people, **more).id
 
 
 def ended(app, queued):
@@ -77,7 +37,7 @@ def test_without_the_rows_the_phrase_turns_nothing(app, workspace, refused):
     done = ended(app, start_blame(app, origin, actor="user:1"))
     assert done.state == "done" and done.verdict is None, done.error
     said = done.reasons[0]
-    assert "turned 8 of 8 questions; without the 12 rows of contributor v0 it turns 0" in said
+    assert "turned 8 of 8 questions; without the 12 rows of contributor v0, it turns 0" in said
     assert said.endswith("they make the difference.")
     folder = app.datadir.rounds / str(done.id)
     less, all_rows = read_bundle(folder / "bundle"), bundle_of(app, origin)
@@ -108,6 +68,7 @@ def left_out(app, round_id, **more):
 def test_of_many_who_share_a_phrase_its_rows_alone_are_left_out(app, refused):
     found = left_out(app, refused(12))
     assert (len(found.ids), found.name) == (12, "12 contributors who share it")
+    assert found.people == tuple((f"v{n}", 1) for n in range(12))
     one = left_out(app, 1, contributor="v3")
     assert (len(one.ids), one.name) == (1, "contributor v3")
 
@@ -120,3 +81,14 @@ def test_who_is_not_suspected_is_not_left_out(app, refused):
         start_blame(app, origin, contributor="nobody", actor="user:1")
     with pytest.raises(NotFound, match="no round 99"):
         start_blame(app, 99, actor="user:1")
+
+
+def test_what_is_offered_is_what_would_be_left_out(app, refused):
+    from assistant.blame import accused
+
+    origin = refused(12)
+    with closing(app.db()) as db:
+        assert accused(app, db, tuning_round(db, origin)) == left_out(app, origin)
+        bundle = app.datadir.rounds / str(origin) / "bundle"
+        bundle.rename(bundle.with_name("gone"))
+        assert accused(app, db, tuning_round(db, origin)) is None

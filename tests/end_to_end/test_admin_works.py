@@ -13,6 +13,7 @@ from storage.records import Inputs
 from storage.rounds import list_rounds
 from storage.workspaces import workspace
 from tests.assistant.command_line import run_verb
+from tests.assistant.refused import refused_round
 from tests.end_to_end.test_admin_browser import correction, house, page_of, press_twice
 
 pytestmark = pytest.mark.browser
@@ -95,6 +96,7 @@ def test_the_map_of_questions_is_shown_and_saved(page_of, house, tmp_path):
 
 
 def test_a_double_click_starts_one_round(page_of, house):
+    """And one that asks whose rows the gate refused for; a reload shows it again."""
     with closing(house.app.db()) as db:
         for number in range(8):  # a round needs as many
             approve(db, correction(house, f"Which quay is number {number}?"), reviewer="user:1")
@@ -109,8 +111,19 @@ def test_a_double_click_starts_one_round(page_of, house):
     page.get_by_role("button", name="Cancel the round").click()
     page.locator("#round-history .round").first.wait_for()
     with closing(house.app.db()) as db:
-        (only,) = list_rounds(db, workspace(db, "team").id)
+        team = workspace(db, "team")
+        (only,) = list_rounds(db, team.id)
     assert only.finished_at
+    origin = refused_round(house.app, team, 12)  # the page sees it by itself
+    press_twice(page, "Find whose rows")
+    again = page.locator("#running-round").get_by_text(f"Trains round {origin.id} again")
+    again.wait_for()
+    page.reload()
+    page.get_by_role("tab", name="Rounds").locator("visible=true").first.click()
+    again.wait_for()
+    assert house.count("select count(*) from rounds") == 3
+    page.get_by_role("button", name="Cancel the round").click()
+    page.locator("#round-history").get_by_text(f"Round {origin.id + 1}: Cancelled").wait_for()
 
 
 def test_a_backup_is_made_once_and_still_there_after_a_reload(page_of, house):
