@@ -28,7 +28,17 @@ import psutil
 from storage.database import one, open_database
 from storage.keys import create_key
 from tests.benchmarks.bench_pages import stand_in_process
-from tests.benchmarks.crowd import SIGN, SOON_S, GradioPage, Heard, Place, Told, Widget, crowd, flooded
+from tests.benchmarks.crowd import (
+    SIGN,
+    SOON_S,
+    GradioPage,
+    Heard,
+    Place,
+    Told,
+    Widget,
+    crowd,
+    flooded,
+)
 from tests.benchmarks.stand_in import LITTLE_REPLY
 
 SLOPE_AIM_MB, RATIO_AIM, ABUSE_AIM, ABUSE_A_SECOND = 1.0, 1.0, 1.2, 50
