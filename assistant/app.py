@@ -24,6 +24,7 @@ from storage.records import Adapter
 
 if TYPE_CHECKING:
     from assistant.engines.protocol import Engine
+    from assistant.engines.remote_replicas import Counts
     from assistant.tokens import ChatTokenizer
     from knowledge.dense import DenseIndex
     from knowledge.embedding import Embedder
@@ -157,6 +158,15 @@ class App:
 
         beside = engine_beside(self.engine.name, kind)
         return self.engine if beside is None else self._once("engine beside", self._open_beside)
+
+    def replicas_with(self, adapter_id: int | None) -> "Counts | None":
+        """How many model servers have the adapter that serves (None: answer at all).
+
+        None for an engine that asks one place only, or is not open yet.
+        """
+        counts = getattr(self.engine, "replicas_with", None) if self.has("engine") else None
+        found: Counts | None = counts(adapter_id) if counts else None
+        return found
 
     def _verified_kind(self, row: Adapter) -> "Kind":
         from assistant.signing import trusted

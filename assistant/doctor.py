@@ -20,7 +20,7 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from assistant.doctor_check import Check
-from assistant.doctor_models import base_model, known_bases, model_server, room_for_base
+from assistant.doctor_models import base_model, known_bases, model_servers, room_for_base
 from assistant.settings import Settings
 from assistant.verbs import Event, Events, run
 from storage.adapters import list_adapters
@@ -91,7 +91,7 @@ def _on_database(settings: Settings, datadir: DataDir, db: Database) -> Iterator
     yield base_model(settings, datadir)
     yield room_for_base(settings, datadir)
     if settings.engine == "remote":
-        yield model_server(settings, datadir)
+        yield from model_servers(settings, datadir, db)
     yield from adapters(settings, datadir, db)
     yield from formats(db)
     yield from client_copies(datadir)

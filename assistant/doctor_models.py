@@ -1,14 +1,23 @@
 """What `apprentice doctor` says of base models and of the server that has one."""
 
 from collections.abc import Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from sqlite_utils import Database
 
 from assistant.bases import KNOWN, advised, needs, present, this_machine
 from assistant.doctor_check import Check
 from assistant.engines.families import why_not_llamacpp
 from assistant.settings import Settings
+from storage.adapters import serving_adapter
 from storage.datadir import DataDir
 from storage.errors import ApprenticeError
 from storage.models import Damaged, find_base, is_local, verify
+from storage.workspaces import list_workspaces
+
+if TYPE_CHECKING:
+    from assistant.engines.remote import Remote
 
 
 def base_model(settings: Settings, datadir: DataDir) -> Check:
@@ -66,8 +75,9 @@ def known_bases(settings: Settings) -> Iterator[Check]:
             yield Check(base.name, "ok", text)
 
 
-def model_server(settings: Settings, datadir: DataDir) -> Check:
-    """The server of the engine `remote` answers and reads the base model's tokens."""
+def model_servers(settings: Settings, datadir: DataDir, db: Database) -> Iterator[Check]:
+    """The server of the engine `remote` answers and reads the base model's tokens; and each of
+    several has what serves."""
     from assistant.engines.remote import Remote
     from assistant.engines.remote_place import remote_place
 
@@ -75,11 +85,17 @@ def model_server(settings: Settings, datadir: DataDir) -> Check:
         base = find_base(settings.base_model, datadir.models)
         if base is None:
             remedy = "Start the server once: the base model's tokens are compared then."
-            return Check("model server", "warn", "not asked yet", remedy)
-        asked = Remote(base, threads=1, context=settings.context, place=remote_place(settings))
-        asked.close()
+            yield Check("model server", "warn", "not asked yet", remedy)
+            return
+        place = remote_place(settings)
+        with closing(Remote(base, threads=1, context=settings.context, place=place)) as asked:
+            yield _model_server(settings, asked)
+            yield from _replicas(asked, datadir, db)
     except (ApprenticeError, OSError) as error:
-        return Check("model server", "fail", str(error), "Nothing is answered until it does.")
+        yield Check("model server", "fail", str(error), "Nothing is answered until it does.")
+
+
+def _model_server(settings: Settings, asked: "Remote") -> Check:
     if asked.context_length < settings.context:
         text = f"{asked.kind} reads {asked.context_length} tokens at most"
         remedy = f"Set APPRENTICE_CONTEXT={asked.context_length}."
@@ -88,3 +104,33 @@ def model_server(settings: Settings, datadir: DataDir) -> Check:
         remedy = f"Make sure yourself that it serves {settings.base_model}."
         return Check("model server", "warn", f"{asked.kind} does not tell its tokens", remedy)
     return Check("model server", "ok", f"{asked.kind}, the same tokens as the base model")
+
+
+def _replicas(asked: "Remote", datadir: DataDir, db: Database) -> Iterator[Check]:
+    """Each server behind the balancer by itself; a name that it should have tells by its hash
+    whether it is of these very files."""
+    from assistant.engines.remote_dialects import version_of
+
+    serving = [(item.name, serving_adapter(db, item.id)) for item in list_workspaces(db)]
+    wanted = {
+        name: version_of(adapter.id, datadir.adapters / str(adapter.id)).name
+        for name, adapter in serving
+        if adapter is not None
+    }
+    told = asked.survey()
+    for shown, found in told[:1]:
+        if isinstance(found, Exception):
+            remedy = "Replies are asked of the replicas themselves, each after some seconds."
+            yield Check("balancer", "fail", f"{shown}: {found}", remedy)
+    for shown, found in told[1:]:
+        if isinstance(found, Exception):
+            remedy = "Replies go to the others; it gets its adapters when it answers."
+            yield Check("replica", "warn", f"{shown}: {found}", remedy)
+            continue
+        lacking = sorted(name for name, adapter in wanted.items() if adapter not in found)
+        if lacking:
+            text = f"{shown} lacks the adapter of {', '.join(lacking)}"
+            remedy = "A running server loads it in seconds; its log says why it does not."
+            yield Check("replica", "warn", text, remedy)
+        else:
+            yield Check("replica", "ok", f"{shown} has the {len(wanted)} adapters that serve")

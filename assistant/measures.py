@@ -125,12 +125,34 @@ class _House(Collector):
             waiting,
             serving,
             jobs,
+            *self._replicas(),
             GaugeMetricFamily("apprentice_disk_free_bytes", "Of the data's disk", disk.free),
             GaugeMetricFamily("apprentice_database_bytes", "Of the SQLite file", size),
             GaugeMetricFamily(
                 "apprentice_ready", "Whether the engine is open", float(self._app.has("engine"))
             ),
         ]
+
+    def _replicas(self) -> Iterable[Metric]:
+        """Nothing where one server answers."""
+        found = self._app.replicas_with(None)
+        if found is None:
+            return
+        family = GaugeMetricFamily("apprentice_replicas", "Model servers", labels=["state"])
+        family.add_metric(["known"], found.known)
+        family.add_metric(["up"], found.up)
+        yield family
+        having = GaugeMetricFamily(
+            "apprentice_replicas_with_adapter",
+            "Model servers that have what serves",
+            labels=["workspace"],
+        )
+        with closing(self._app.db()) as db:
+            for item in list_workspaces(db):
+                adapter = serving_adapter(db, item.id)
+                if counts := self._app.replicas_with(adapter.id if adapter else None):
+                    having.add_metric([str(item.id)], counts.have)
+        yield having
 
 
 def metrics_page(app: "App", ring: KeyRing, measures: Measures, request: Request) -> Response:

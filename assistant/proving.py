@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlite_utils import Database
 
-from assistant.engines.protocol import Engine, NotSupported, Sampling
+from assistant.engines.protocol import Engine, EngineFailed, NotSupported, Sampling
 from assistant.prompt import build_messages
 from assistant.signing import key_of
 from storage import proofs
@@ -98,10 +98,13 @@ def prove(app: "App", known: Adapter, engine: Engine) -> None:
         try:
             if kept is None:
                 prompts = probe_prompts(app, workspace_by_id(db, known.workspace_id).instructions)
-                said = probe(engine, known.id, prompts)
-                proofs.put_proof(db, known.id, engine.name, said, key)
-                return
-            if _fits(kept, engine, known.id):
+                first, *others = _servers(engine)
+                said = probe(first, known.id, prompts)
+                if not others or _fits(said, engine, known.id):
+                    proofs.put_proof(db, known.id, engine.name, said, key)
+                    return
+                kept = said
+            elif _fits(kept, engine, known.id):
                 return
             engine.unload(known.id)
             (folder / GGUF).unlink(missing_ok=True)
@@ -149,7 +152,26 @@ def last_good(app: "App", refused: int, error: Exception) -> Adapter | None:
     return None
 
 
+def _servers(engine: Engine) -> Sequence[Engine]:
+    """Those that answer in an engine's name, to be asked one by one; most are their own."""
+    several = getattr(engine, "each", None)
+    return (several() if several else None) or [engine]
+
+
 def _fits(kept: dict[str, Any], engine: Engine, adapter_id: int) -> bool:
+    """Whether every server of the engine says what was kept; one that has gone counts no more."""
+    fits, gone = [], None
+    for one in _servers(engine):
+        try:
+            fits.append(_one_fits(kept, one, adapter_id))
+        except EngineFailed as error:
+            gone = error
+    if gone and not fits:
+        raise gone
+    return all(fits)
+
+
+def _one_fits(kept: dict[str, Any], engine: Engine, adapter_id: int) -> bool:
     try:
         return distance(kept, probe(engine, adapter_id, [kept["prompt_ids"]])) <= NATS
     except NotSupported:  # half a character came before the likeliest, if they were that near

@@ -30,7 +30,11 @@ class Settings(BaseSettings):
     engine: Literal["auto", "llamacpp", "torch_peft", "remote"] = "auto"
     """What answers; `auto` takes torch_peft on a CUDA GPU and llamacpp elsewhere."""
     remote_url: str = ""
-    """With the engine `remote`: the address of an OpenAI-compatible server."""
+    """With the engine `remote`: the address of an OpenAI-compatible server, or of the balancer
+    before several."""
+    remote_replicas: str = ""
+    """The addresses, apart by commas, of the servers behind that balancer, into each of which
+    adapters are loaded; a name with several addresses stands for them all ("": one server)."""
     remote_key: SecretStr = SecretStr("")
     """What that server wants as a key; shown nowhere."""
     remote_timeout: float = Field(default=120.0, gt=0)

@@ -2,6 +2,7 @@
 
 import sqlite3
 from contextlib import closing
+from dataclasses import asdict
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -158,7 +159,8 @@ def _health(app: App, request: Request) -> Response:
         for item in list_workspaces(db):
             if may_use(db, item, person):
                 serving = serving_adapter(db, item.id)
-                workspaces[item.name] = {"adapter": serving.id if serving else None}
+                served_by = serving.id if serving else None
+                workspaces[item.name] = {"adapter": served_by, **_replicas(app, served_by)}
     stopping = app.under_way.stopping
     return JSONResponse(
         {
@@ -171,6 +173,12 @@ def _health(app: App, request: Request) -> Response:
         },
         503 if stopping else 200,
     )
+
+
+def _replicas(app: App, adapter_id: int | None) -> dict[str, Any]:
+    """{} where one server answers, else how many of several have what serves."""
+    counts = app.replicas_with(adapter_id)
+    return {"replicas": asdict(counts)} if counts else {}
 
 
 def _version(package: str) -> str:

@@ -4,7 +4,9 @@ A rename is durable after fsync on its folder, a file's bytes after fsync on the
 before (POSIX; Pillai et al., OSDI 2014). A row that tells of a file is committed after both.
 """
 
+import errno
 import os
+import shutil
 from pathlib import Path
 
 
@@ -29,7 +31,7 @@ def make_folder(folder: Path) -> None:
 def put(draft: Path, place: Path) -> None:
     """Rename a finished file or folder to `place`, where no other folder may be; all of it synced.
 
-    Raises OSError.
+    From another mount (adapters on a share of their own) it is copied beside first. Raises OSError.
     """
     if draft.is_dir():
         for folder, _, names in os.walk(draft):
@@ -38,8 +40,31 @@ def put(draft: Path, place: Path) -> None:
             sync(Path(folder))
     else:
         sync(draft)
-    os.replace(draft, place)
+    try:
+        os.replace(draft, place)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        _put_from_afar(draft, place)
     sync(place.parent)
+
+
+def _put_from_afar(draft: Path, place: Path) -> None:
+    beside = place.with_name(f".{place.name}.arriving")
+    _remove(beside)  # one that a crash has left
+    try:
+        (shutil.copytree if draft.is_dir() else shutil.copy2)(draft, beside)
+        put(beside, place)
+    finally:
+        _remove(beside)
+    _remove(draft)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def put_text(place: Path, text: str) -> None:

@@ -42,6 +42,7 @@ PROMISES = {
     "B29": "no code comes with an adapter or data",
     "B30": "no dangerous call in the code, no known hole in what it stands on",
     "B31": "nothing connects to the outside",
+    "B32": "model servers die and return: no reply is lost, none is by other weights",
 }
 
 

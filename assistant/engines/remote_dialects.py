@@ -6,9 +6,11 @@ only when it starts. Everything else is asked at `/v1/completions`; adapters are
 `/v1/load_lora_adapter` (docs.vllm.ai, features/lora).
 """
 
+import hashlib
 import json
 import threading
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -28,6 +30,7 @@ from assistant.engines.remote_server import AdapterGone, Event, RemoteServer, to
 from assistant.tokens import ChatTokenizer
 from storage.errors import BadInput
 from storage.models import BaseModel
+from tuning.adapter_files import CONFIG, WEIGHTS
 
 FINISH: dict[str, EngineFinish] = {"stop": "stop", "length": "length"}
 LOAD, UNLOAD = "/v1/load_lora_adapter", "/v1/unload_lora_adapter"
@@ -41,6 +44,14 @@ class Version:
 
     name: str
     folder: Path
+
+
+def version_of(adapter_id: int, folder: Path) -> Version:
+    """An adapter under a name that no other version has: what is computed under it stays true."""
+    content = hashlib.sha256()
+    for name in (CONFIG, WEIGHTS):
+        content.update(hashlib.sha256((folder / name).read_bytes()).digest())
+    return Version(f"apprentice-{adapter_id}-{content.hexdigest()[:16]}", folder)
 
 
 @dataclass(frozen=True)
@@ -72,8 +83,16 @@ class Dialect(Protocol):
         """
         ...
 
-    def unload(self, version: Version) -> None:
-        """Have the server forget an adapter that `load` loaded."""
+    def unload(self, version: Version, within: float) -> None:
+        """Have the server forget, in so many seconds, an adapter that `load` loaded."""
+        ...
+
+    def names(self, within: float) -> set[str]:
+        """The adapters that the server has now, if it says so in `within` seconds."""
+        ...
+
+    def at(self, server: RemoteServer) -> "Dialect":
+        """The same at another address, a balancer's before such servers; asks nothing."""
         ...
 
     def pieces(self, asked: Asked) -> Iterator[Piece]:
@@ -141,8 +160,16 @@ class _LlamaCppServer:
             )
         return False
 
-    def unload(self, version: Version) -> None:
+    def unload(self, version: Version, within: float) -> None:
         """Nothing: the server keeps what it was started with."""
+
+    def names(self, within: float) -> set[str]:
+        """See `Dialect`; by their files."""
+        return {Path(one["path"]).stem for one in self._listed()}
+
+    def at(self, server: RemoteServer) -> Dialect:
+        """See `Dialect`."""
+        return _LlamaCppServer(server, self._place, self._base)
 
     def pieces(self, asked: Asked) -> Iterator[Piece]:
         """See `Dialect`. Which number an adapter has is asked each time: a restart changes it."""
@@ -210,9 +237,23 @@ class _Completions:
             )
         return response.is_success
 
-    def unload(self, version: Version) -> None:
+    def unload(self, version: Version, within: float) -> None:
         """See `Dialect`."""
-        self._server.ask("POST", UNLOAD, {"lora_name": version.name})
+        self._server.ask("POST", UNLOAD, {"lora_name": version.name}, within=within)
+
+    def names(self, within: float) -> set[str]:
+        """See `Dialect`. vLLM lists its adapters beside the base, with that as their parent."""
+        listed = self._server.ask("GET", "/v1/models", within=within)
+        try:
+            return {str(card["id"]) for card in listed.json()["data"] if card.get("parent")}
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise self._server.rubbish(error) from None
+
+    def at(self, server: RemoteServer) -> Dialect:
+        """See `Dialect`."""
+        other = copy(self)
+        other._server = server
+        return other
 
     def pieces(self, asked: Asked) -> Iterator[Piece]:
         """See `Dialect`. Raises NotSupported for what would be passed over without a word."""

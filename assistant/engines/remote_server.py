@@ -10,7 +10,7 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
@@ -18,14 +18,16 @@ from typing import Any, TypeVar
 import httpx
 
 from assistant.engines.protocol import EngineFailed
-from assistant.engines.remote_place import RemotePlace
+from assistant.engines.remote_place import RemotePlace, ServerAddress
 from storage.errors import BadInput
 
 TICK_S = 0.1
 """How often a silent stream looks whether it should go on."""
 BACKOFF_S = (0.5, 1.0, 2.0)
 """Waits before a request is sent again; only while nothing of its answer has come."""
-BUSY = {429, 502, 503}
+BAD_GATEWAY = 502
+"""A balancer's, of a server behind it that is away."""
+BUSY = {429, BAD_GATEWAY, 503}
 """Statuses of a server that may answer in a moment."""
 LONGEST_WAIT_S = 10.0
 """A server that asks for more is reported instead."""
@@ -41,23 +43,50 @@ class AdapterGone(EngineFailed):
     """The server does not know an adapter that it had: it was started again."""
 
 
+class Away(EngineFailed):
+    """The server answers nobody now: it is not there, silent or busy."""
+
+
+class Unreachable(Away):
+    """Nothing listens at the address."""
+
+
+class BrokeOff(Away):
+    """The connection ended before the answer did."""
+
+
 class RemoteServer:
     """One server. Safe for many threads."""
 
-    def __init__(self, place: RemotePlace) -> None:
-        """Asks nothing yet. Raises BadInput for an address that is none, or such a key."""
-        url = _address(place.url)
+    def __init__(
+        self,
+        place: RemotePlace,
+        *,
+        at: ServerAddress | None = None,
+        waits: Sequence[float] = BACKOFF_S,
+    ) -> None:
+        """Asks nothing yet; `at` is where, instead of the place's address, `waits` in seconds.
+
+        Raises BadInput for an address that is none, or such a key.
+        """
+        url = _address(at.url if at else place.url)
         if not (place.key.isascii() and place.key.isprintable()):  # the error would show it
             raise BadInput("APPRENTICE_REMOTE_KEY has a sign that no key can have: set it again.")
         self.shown = str(url.copy_with(userinfo=b""))
         """The address without what may be secret in it."""
         self._timeout = place.timeout
+        self._waits = waits
+        self._more: dict[str, Any] = {}
+        headers = {"Authorization": f"Bearer {place.key}"} if place.key else {}
+        if at is not None and at.name:  # asked by number, under the name that it has
+            headers["Host"] = at.name
+            self._more = {"sni_hostname": at.name.rsplit(":", 1)[0]}
         self._closed = False
         self._running: set[Future[Any]] = set()
         self._lock = threading.Lock()
         self._client = httpx.AsyncClient(
             base_url=url,
-            headers={"Authorization": f"Bearer {place.key}"} if place.key else {},
+            headers=headers,
             timeout=httpx.Timeout(None, connect=min(CONNECT_S, place.timeout)),
             limits=httpx.Limits(max_keepalive_connections=0),
         )
@@ -67,14 +96,23 @@ class RemoteServer:
         )
         self._thread.start()
 
-    def ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        within: float | None = None,
+    ) -> httpx.Response:
         """The whole answer to a short question, also where it is a refusal (404, 400).
 
-        Raises EngineFailed when the server is away, silent, refuses the key or is at fault.
+        Raises Away when the server is away, silent (for `within` seconds; else as long as the
+        place allows) or busy, EngineFailed when it refuses the key or is at fault.
         """
+        seconds = self._timeout
         future = self._start(self._whole(method, path, body))
         try:
-            response = self._told(lambda: future.result(self._timeout))
+            response = self._told(lambda: future.result(min(within or seconds, seconds)))
         finally:
             future.cancel()
         status = response.status_code
@@ -114,7 +152,7 @@ class RemoteServer:
             if not ended and not self._closed:
                 if future.done():
                     self._told(future.result)
-                raise EngineFailed(
+                raise BrokeOff(
                     f"The model server {self.shown} broke off in the middle of the reply; what it "
                     "had said is kept. Ask again."
                 )
@@ -160,18 +198,18 @@ class RemoteServer:
         except CancelledError:
             raise EngineFailed("The engine has been closed: start the server again.") from None
         except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-            raise EngineFailed(
+            raise Unreachable(
                 f"The model server {self.shown} cannot be reached ({error or 'no answer'}): start "
                 "it, or correct APPRENTICE_REMOTE_URL."
             ) from None
         except httpx.HTTPError as error:
-            raise EngineFailed(
+            raise BrokeOff(
                 f"The connection to the model server {self.shown} broke ({error}); what it had "
                 "said is kept. Ask again."
             ) from None
 
     def _silent(self) -> EngineFailed:
-        return EngineFailed(
+        return Away(
             f"The model server {self.shown} has said nothing for {self._timeout:g} seconds: look "
             "what it does, or raise APPRENTICE_REMOTE_TIMEOUT."
         )
@@ -183,7 +221,8 @@ class RemoteServer:
                 f"The model server {self.shown} refuses the key: set APPRENTICE_REMOTE_KEY."
             )
         if status in BUSY:
-            return EngineFailed(f"The model server {self.shown} is busy ({words}): ask again soon.")
+            gone = Unreachable if status == BAD_GATEWAY else Away
+            return gone(f"The model server {self.shown} is busy ({words}): ask again soon.")
         if status == 404:
             return AdapterGone(f"The model server {self.shown} has no such model: {words}")
         return EngineFailed(f"The model server {self.shown} failed (status {status}): {words}")
@@ -204,7 +243,7 @@ class RemoteServer:
     async def _whole(
         self, method: str, path: str, body: Mapping[str, Any] | None
     ) -> httpx.Response:
-        response = await self._opened(self._client.build_request(method, path, json=body))
+        response = await self._opened(self._request(method, path, body))
         try:
             await response.aread()
         finally:
@@ -212,7 +251,7 @@ class RemoteServer:
         return response
 
     async def _read(self, path: str, body: Mapping[str, Any], say: Callable[[bytes], None]) -> None:
-        response = await self._opened(self._client.build_request("POST", path, json=body))
+        response = await self._opened(self._request("POST", path, body))
         try:
             if response.status_code != 200:
                 await response.aread()
@@ -234,9 +273,12 @@ class RemoteServer:
         finally:
             await response.aclose()
 
+    def _request(self, method: str, path: str, body: Mapping[str, Any] | None) -> httpx.Request:
+        return self._client.build_request(method, path, json=body, extensions=self._more)
+
     async def _opened(self, request: httpx.Request) -> httpx.Response:
         """The head of the answer, asked for again while the server is away or busy."""
-        for wait in BACKOFF_S:
+        for wait in self._waits:
             try:
                 response = await self._client.send(request, stream=True)
             except (httpx.ConnectError, httpx.ConnectTimeout):

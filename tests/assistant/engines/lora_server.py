@@ -177,6 +177,13 @@ def likelihoods(piece: Piece) -> dict[str, Any] | None:
     }
 
 
+def serve(folder: str, key: str, host: str, port: int) -> None:
+    """At a place of its own, in this process, until it is killed."""
+    app = served(Models(Path(folder)), key)
+    with socket.create_server((host, port)) as listening:
+        uvicorn.Server(uvicorn.Config(app, log_level="error")).run([listening])
+
+
 def main(folder: str, key: str) -> None:
     app = served(Models(Path(folder)), key)
     with socket.create_server(("127.0.0.1", 0)) as listening:
