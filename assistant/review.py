@@ -26,6 +26,7 @@ from storage.errors import BadInput
 from storage.outside import free
 from storage.pairs import Rival, pair_questions, rivals
 from storage.records import Feedback, Workspace
+from storage.seen import refuse_changed
 from storage.text import clean
 
 if TYPE_CHECKING:
@@ -146,10 +147,13 @@ class Reviews:
         despite_check: str | None = None,
         question: str | None = None,
         alone: bool = False,
+        seen: str | None = None,
     ) -> tuple[Feedback, Review]:
-        """Approve it, and say what was known then.
+        """Approve it, and say what was known then; a first of two yeses leaves it waiting.
 
-        `alone`: the reviewer looked at this one by itself, so no cap of a round leaves it out.
+        `alone`: the reviewer looked at this one by itself, so no cap of a round leaves it out once
+        it is approved. `seen` is the mark of the row as it was looked at: Changed where somebody
+        else decided since.
 
         A suggested need is taken where nobody named one. Refused when it fails its own check,
         unless `despite_check` says why it may be taught all the same. `question` words a drafted
@@ -157,6 +161,7 @@ class Reviews:
         """
         self.look(item, correction, question)  # the slow part, before nobody else may write
         with write_transaction(self._db):
+            refuse_changed(self._db, judgements.feedback(self._db, item.id), seen)
             if question is not None:
                 item = reword(self._db, item.id, question, actor=reviewer)
             review = self.look(item, correction)
@@ -171,10 +176,11 @@ class Reviews:
                 despite_check=despite_check,
                 same_as=review.same_as,
             )
-            if alone or done.approved_correction not in (None, done.correction):
+            live = done.status == "approved"
+            if live and (alone or done.approved_correction not in (None, done.correction)):
                 free(self._db, [item.id], reviewer=reviewer)
         known = self._looked.get(_key(item, judgements.wanted(item, correction) or ""))
-        if known is not None and review.same_as is None:
+        if live and known is not None and review.same_as is None:
             self._new[item.id] = known.vector
         return done, review
 

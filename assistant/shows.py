@@ -128,6 +128,8 @@ def _measured(scores: Row) -> list[str]:
 
 
 def _approved(row: Row) -> str:
+    if row["status"] != "approved":
+        return f"Feedback {row['feedback']} has a first yes and waits for a second reviewer."
     follows = "it answers at once" if row["answers"] else "the next round may learn from the thumb"
     return f"Feedback {row['feedback']} is approved; {follows}."
 
@@ -237,6 +239,11 @@ SHOWS: dict[str, Show] = {
     ),
     "feedback keep": _line("Feedback {feedback} is kept as it is."),
     "feedback reject": _line("Feedback {feedback} is rejected."),
+    "feedback retract": _line("Your yes to feedback {feedback} is taken back."),
+    "feedback sites": Show(
+        columns=("name", "site", "new", "quarantined", "approved", "rejected"),
+        empty="No feedback came by a key or from another installation.",
+    ),
     "feedback unmask": _line("Feedback {feedback} {said}."),
     "feedback paraphrase": _line("Paraphrase {paraphrase} of feedback {feedback}: {status}."),
     "feedback paraphrases": Show(
@@ -244,7 +251,8 @@ SHOWS: dict[str, Show] = {
         empty="There is no paraphrase: `apprentice feedback paraphrase ID QUESTION` adds one.",
     ),
     # JSON lines for a person too: they are made to be piped into a file.
-    "feedback export": Show(text=lambda row: as_json(row) if "prompt" in row else fields(row)),
+    "feedback verdicts": DONE,
+    "feedback export": Show(text=lambda row: fields(row) if "file" in row else as_json(row)),
     "style import": Show(text=_style),
     "overrides list": Show(
         columns=("id", "question", "answer", "feedback_id", "answers"),

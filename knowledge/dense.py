@@ -32,8 +32,8 @@ from knowledge.dense_files import (
 _Result = TypeVar("_Result")
 
 GRAPH = {"space": "cosine", "ef_search": 200, "ef_construction": 200}
-"""Wider than Chroma's own 100 of each: among 1,200 chunks that are nearly the same one question of 20
-found others after the index was made again (seen once)."""
+"""Wider than Chroma's own 100 of each: among 1,200 chunks that are nearly the same, one question of
+20 once found others after the index was made again."""
 
 _COPIED = 1000
 """Vectors read at once when the index is rewritten."""

@@ -13,6 +13,7 @@ from storage.database import write, write_transaction
 from storage.errors import BadInput, Refused
 from storage.feedback import default_group, duplicate_key, feedback
 from storage.feedback_seals import seal
+from storage.first_yes import forget
 from storage.inputs import inputs_to_json
 from storage.overrides import normalise
 from storage.records import Feedback, Inputs
@@ -62,6 +63,7 @@ def reword(db: Database, feedback_id: int, question: str, *, actor: str) -> Feed
             reply.conversation_id,
         )
         _put(db, known, question)
+        forget(db, feedback_id)  # a first yes was said to the other question
         seal(db, feedback_id)
         audit(db, actor, "question reworded", f"feedback:{feedback_id}")
     return feedback(db, feedback_id)

@@ -40,6 +40,7 @@ _PEOPLE = (
     "select content from messages where role != 'assistant'",
     "select correction from feedback",
     "select approved_correction from feedback",
+    "select text from first_yeses",
     "select comment from feedback",
     "select reasons from feedback",
     "select question from paraphrases",

@@ -173,8 +173,11 @@ def _judged(db: Database, feedback: Sequence[int]) -> list[str]:
     for row in rows_of(db, "feedback", feedback):
         said += [row["correction"], row["approved_correction"], row["comment"]]
         said += json.loads(row["reasons"])
-    sql = "select question from paraphrases where feedback_id in (select value from json_each(?))"
-    return said + [row["question"] for row in rows(db, sql, to_json(list(feedback)))]
+    sql = """select question as text from paraphrases
+        where feedback_id in (select value from json_each(?1))
+        union all select text from first_yeses
+        where feedback_id in (select value from json_each(?1))"""
+    return said + [row["text"] for row in rows(db, sql, to_json(list(feedback)))]
 
 
 def _said(db: Database, conversations: Sequence[str], *, by_assistant: bool) -> list[str]:

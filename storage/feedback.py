@@ -17,20 +17,19 @@ from storage.database import NEXT, insert, one, rows, write, write_transaction
 from storage.duplicates import leave_duplicates, put_duplicate
 from storage.errors import BadInput, NotFound, Refused
 from storage.feedback_seals import seal
+from storage.first_yes import forget, settles
+from storage.given_feedback import check_given, sent_before
 from storage.judged_reply import judged_reply, keep_passages, reply_history_key
 from storage.overrides import normalise, put_override, withdraw
-from storage.records import Feedback, FeedbackStatus, Origin
+from storage.queue_filter import COUNTED, Sought
+from storage.records import Feedback, FeedbackStatus
+from storage.seen import refuse_changed
+from storage.sites import site_of
 from storage.stale import accept_passages
 from storage.text import clean, to_json
 
-LONGEST_TEXT = 100_000
-"""Characters of comment, correction and reasons together: more is no answer to anything."""
-
 TEACHABLE = ("stop", "length", "imported")
 """Finish reasons of replies that a thumb alone can teach."""
-
-COUNTED = 1000
-"""Rows of a status that are counted; where there are more, a person needs no exact number."""
 
 GROUP_LENGTH = 200
 """Characters of a group's name at most; a group made from a question is cut there."""
@@ -39,9 +38,11 @@ SELECT_FEEDBACK = """
 select f.id, f.workspace_id, f.message_id, f.origin, f.contributor, f.status, f.created_at,
     f.question, m.content as answer, f.rating, f.reasons, f.comment, f.correction,
     nullif(f.approved_correction, '') as approved_correction, f."group", f.reviewer, f.reviewed_at,
-    (select same_as from duplicates d where d.feedback_id = f.id) as same_as, f.review_reasons
+    (select same_as from duplicates d where d.feedback_id = f.id) as same_as, f.review_reasons,
+    y.reviewer as first_reviewer, y.text as first_text, y.said_at as first_at, f.site
 from feedback f
 join messages m on m.id = f.message_id
+left join first_yeses y on y.feedback_id = f.id
 """
 
 
@@ -58,20 +59,23 @@ def add_feedback(
     group: str = "",
     idempotency_key: str | None = None,
     quarantine: bool = False,
+    site: str | None = None,
 ) -> Feedback:
     """Save one judgement on a reply, as `new`, or `quarantined` when it comes from the public.
+
+    `site` is where it came from (None: as the contributor's key says).
 
     The same `idempotency_key` with the same content from the same contributor gives the first row
     again; with anything else it is Refused. NotFound for an unknown message, BadInput for one that
     is not the assistant's and for feedback that says nothing.
     """
-    _check(origin, rating, reasons, comment, correction)
+    check_given(origin, rating, reasons, comment, correction)
     with write_transaction(db):
         reply = judged_reply(db, message_id)
         own = {"message_id": reply["id"], "contributor": clean(contributor), "rating": rating}
         texts = {"comment": clean(comment), "correction": _text(correction)}
         said = {**own, **texts, "reasons": to_json(list(reasons))}
-        earlier = _sent_before(db, reply["workspace_id"], said, idempotency_key)
+        earlier = sent_before(db, reply["workspace_id"], said, idempotency_key)
         if earlier is not None:
             return feedback(db, earlier)
         question_key, before = normalise(reply["question"]), reply_history_key(reply)
@@ -88,6 +92,7 @@ def add_feedback(
             history_key=before,
             duplicate_key=duplicate_key(question_key, before, correction),
             idempotency_key=clean(idempotency_key) if idempotency_key else None,
+            site=site_of(contributor) if site is None else clean(site),
         )
         keep_passages(db, feedback_id, reply)
         seal(db, feedback_id)
@@ -115,31 +120,21 @@ def list_feedback(
     db: Database,
     workspace_id: int,
     *,
-    status: str | None = None,
     limit: int = 50,
     before_id: int | None = None,
-    reason: str | None = None,
+    **sought: Any,
 ) -> list[Feedback]:
-    """The newest first, before the id `before_id` (at constant cost), given `reason` by anybody."""
-    where: dict[str, int | str | None] = {"f.status = ?": known_status(status)}
-    where["f.id < ?"] = before_id
-    where["instr(f.reasons || f.review_reasons, ?)"] = to_json(reason) if reason else None
-    wanted = {sql: value for sql, value in where.items() if value is not None}
+    """The newest first, before the id `before_id` (at constant cost); `sought` as in `Sought`."""
+    parts, values = Sought(**sought).conditions()
+    if before_id is not None:
+        parts, values = [*parts, "f.id < ?"], [*values, before_id]
     found = rows(
         db,
-        f"""{SELECT_FEEDBACK} where {" and ".join(["f.workspace_id = ?", *wanted])}
+        f"""{SELECT_FEEDBACK} where {" and ".join(["f.workspace_id = ?", *parts])}
         order by f.id desc limit ?""",
-        *(workspace_id, *wanted.values(), limit),
+        *(workspace_id, *values, limit),
     )
     return [feedback_from_row(row) for row in found]
-
-
-def known_status(status: str | None) -> str | None:
-    """The status as given, or None for any; BadInput for one that there is not."""
-    known = get_args(FeedbackStatus)
-    if status is not None and status not in known:
-        raise BadInput(f"{clean(status)!r} is no status: use one of {', '.join(known)}.")
-    return status
 
 
 def count_feedback(db: Database, workspace_id: int) -> dict[str, int]:
@@ -174,20 +169,27 @@ def approve(
     fault: str | None = None,
     despite_check: str | None = None,
     same_as: int | None = None,
+    seen: str | None = None,
 ) -> Feedback:
     """Say yes: it becomes a pair for the next round, and an override at once.
 
-    `correction` is the reviewer's wording (None: the contributor's own), `group` the need that it
-    belongs to (None: as it is). An active override that says otherwise for the same question and
-    history is retired. Approving again changes the wording. A bare thumb is approved as it stands
-    and answers nothing; `storage.pairs` gives it out. BadInput with neither a correction nor a
-    thumb, or when the reply has no stored inputs to learn from. `fault` says why the text fails
-    its own check: then it is Refused, unless `despite_check` gives a reason, for the audit.
-    `same_as` is the pair that it says the same as and that trains in its place. Approving again
-    also says that it is right with its passages as they read today (see `storage.stale`).
+    Where the workspace wants two reviewers, the first yes only waits (see `storage.first_yes`), and
+    what was approved in another text is served no more until there is a second yes to the new one.
+
+    `correction` is the reviewer's wording (None: what a first yes was said to, else the
+    contributor's own), `group` the need that it belongs to (None: as it is). An active override
+    that says otherwise for the same question and history is retired. Approving again changes the
+    wording. A bare thumb is approved as it stands and answers nothing; `storage.pairs` gives it
+    out. BadInput with neither a correction nor a thumb, or when the reply has no stored inputs to
+    learn from. `fault` says why the text fails its own check: then it is Refused, unless
+    `despite_check` gives a reason, for the audit. `same_as` is the pair that it says the same as
+    and that trains in its place. Approving again also says that it is right with its passages as
+    they read today (see `storage.stale`). `seen` is the mark of the row as the reviewer saw it:
+    Changed where somebody else decided since.
     """
     with write_transaction(db):
         known = feedback(db, feedback_id)
+        refuse_changed(db, known, seen)
         chosen = wanted(known, correction)
         refuse_made_with_files(db, known.message_id)
         reply = judged_reply(db, known.message_id)
@@ -197,30 +199,55 @@ def approve(
                 "ask the question again and correct the new reply."
             )
         if chosen is None:
-            _approve_thumb(db, known, reply, reviewer, group)
-            return feedback(db, feedback_id)
-        reason = _reason(known, fault, despite_check)
-        if chosen != known.approved_correction:
-            leave_duplicates(db, known.id)
-        if same_as is not None:
-            put_duplicate(db, known.id, same_as)  # first: approved, it would be the newest pair
-        _review(db, known, "approved", reviewer, chosen, group, reason)
-        if known.status == "approved":
-            accept_passages(db, known.id, actor=reviewer)
-        put_override(
-            db,
-            known.workspace_id,
-            feedback_id=known.id,
-            question=known.question,
-            keys=(normalise(reply["question"]), reply_history_key(reply)),
-            answer=chosen,
-        )
+            _check_thumb(known, reply)
+        reason = None if chosen is None else _reason(known, fault, despite_check)
+        if not settles(db, known, reviewer=reviewer, text=chosen or ""):
+            _wait(db, known, reviewer, chosen or "", group, reason)
+        elif chosen is None:
+            _review(db, known, "approved", reviewer, "", group)
+            withdraw(db, known.id)
+        else:
+            _teach(db, known, same_as, reviewer, chosen, group, reason)
+            keys = (normalise(reply["question"]), reply_history_key(reply))
+            _answer(db, known, keys, chosen)
     return feedback(db, feedback_id)
 
 
+def _teach(
+    db: Database,
+    known: Feedback,
+    same_as: int | None,
+    reviewer: str,
+    chosen: str,
+    group: str | None,
+    reason: str | None,
+) -> None:
+    if chosen != known.approved_correction:
+        leave_duplicates(db, known.id)
+    if same_as is not None:
+        put_duplicate(db, known.id, same_as)  # first: approved, it would be the newest pair
+    _review(db, known, "approved", reviewer, chosen, group, reason)
+    if known.status == "approved":
+        accept_passages(db, known.id, actor=reviewer)
+
+
+def _answer(db: Database, known: Feedback, keys: tuple[str, str], chosen: str) -> None:
+    put_override(
+        db,
+        known.workspace_id,
+        feedback_id=known.id,
+        question=known.question,
+        keys=keys,
+        answer=chosen,
+    )
+
+
 def wanted(item: Feedback, correction: str | None = None) -> str | None:
-    """The text that approving would teach: the reviewer's `correction`, else the contributor's."""
-    return _text(correction) or item.correction
+    """The text that approving would teach.
+
+    The reviewer's `correction`, else what a first yes was said to, else the contributor's.
+    """
+    return _text(correction) or item.first_text or item.correction
 
 
 def default_group(question: str) -> str:
@@ -228,20 +255,47 @@ def default_group(question: str) -> str:
     return normalise(question)[:GROUP_LENGTH]
 
 
-def reject(db: Database, feedback_id: int, *, reviewer: str) -> Feedback:
-    """Say no: it is not taught. One that was approved before is served no more either."""
+def reject(db: Database, feedback_id: int, *, reviewer: str, seen: str | None = None) -> Feedback:
+    """Say no: it is not taught. One that was approved before is served no more either.
+
+    One no is enough, whoever said yes before. `seen` as in `approve`.
+    """
     with write_transaction(db):
         known = feedback(db, feedback_id)
+        refuse_changed(db, known, seen)
         leave_duplicates(db, known.id)
+        forget(db, known.id)
         _review(db, known, "rejected", reviewer, None)
         withdraw(db, known.id)
     return feedback(db, feedback_id)
 
 
-def _approve_thumb(
-    db: Database, known: Feedback, reply: dict[str, Any], reviewer: str, group: str | None
+def _wait(
+    db: Database,
+    known: Feedback,
+    reviewer: str,
+    text: str,
+    group: str | None,
+    despite_check: str | None,
 ) -> None:
-    """Approve a judgement without a correction: '' says that it teaches no text of its own."""
+    """It has a first yes: until there is a second it is neither taught nor served."""
+    if known.status == "approved":
+        leave_duplicates(db, known.id)
+        withdraw(db, known.id)
+    write(
+        db,
+        """update feedback set status = ?, reviewer = null, reviewed_at = null,
+        approved_correction = null, "group" = ? where id = ?""",
+        known.status if known.status == "quarantined" else "new",
+        _group(group or "") or known.group,
+        known.id,
+    )
+    seal(db, known.id)
+    _note(db, known, "feedback first yes", reviewer, text, despite_check)
+
+
+def _check_thumb(known: Feedback, reply: dict[str, Any]) -> None:
+    """Whether a judgement without a correction can be approved: '' is its text then."""
     if known.rating is None:
         raise BadInput(
             f"Feedback {known.id} has no correction and no thumb: write the answer that was "
@@ -252,8 +306,6 @@ def _approve_thumb(
             f"Feedback {known.id} judges a reply that teaches nothing, because it was "
             f"{_what_it_was(reply)}: write the answer that was wanted, or reject it."
         )
-    _review(db, known, "approved", reviewer, "", group)
-    withdraw(db, known.id)
 
 
 def _what_it_was(reply: dict[str, Any]) -> str:
@@ -266,42 +318,6 @@ def feedback_from_row(row: dict[str, Any]) -> Feedback:
     """The record of a row that SELECT_FEEDBACK gave."""
     lists = {name: tuple(json.loads(row[name])) for name in ("reasons", "review_reasons")}
     return Feedback(**{**row, **lists})
-
-
-def _check(
-    origin: str, rating: int | None, reasons: Sequence[str], comment: str, correction: str | None
-) -> None:
-    if origin not in get_args(Origin):
-        raise BadInput(f"{clean(origin)!r} is no origin: use one of {', '.join(get_args(Origin))}.")
-    if rating not in (None, 1, -1):
-        raise BadInput(f"{rating!r} is no rating: give 1 or -1.")
-    length = len(comment) + len(correction or "") + sum(len(reason) for reason in reasons)
-    if length > LONGEST_TEXT:
-        raise BadInput(
-            f"The feedback is {length:,} characters long: keep it under {LONGEST_TEXT:,}."
-        )
-    if rating is None and not (reasons or comment.strip() or _text(correction)):
-        raise BadInput("The feedback is empty: give a rating, reasons, a comment or a correction.")
-
-
-def _sent_before(
-    db: Database, workspace_id: int, said: dict[str, Any], idempotency_key: str | None
-) -> int | None:
-    if not idempotency_key:
-        return None
-    row = one(
-        db,
-        f"""select id, {", ".join(said)} from feedback
-        where workspace_id = ? and idempotency_key = ?""",
-        workspace_id,
-        clean(idempotency_key),
-    )
-    if row and not said.items() <= row.items():
-        raise Refused(
-            f"The idempotency key {clean(idempotency_key)[:100]!r} was used for other feedback: "
-            "send a new key with each new feedback."
-        )
-    return row["id"] if row else None
 
 
 def _text(correction: str | None) -> str | None:
@@ -350,8 +366,17 @@ def _review(
         known.id,
     )
     seal(db, known.id)
-    edited = bool(chosen) and chosen != known.correction
+    _note(db, known, f"feedback {status}", reviewer, chosen or "", despite_check)
+
+
+def _note(
+    db: Database, known: Feedback, act: str, reviewer: str, text: str, despite_check: str | None
+) -> None:
+    edited = bool(text) and text != known.correction
     detail: dict[str, Any] = {"was": known.status, "edited": edited}
     if despite_check:
         detail["despite_check"] = despite_check
-    audit(db, reviewer, f"feedback {status}", f"feedback:{known.id}", detail)
+    first = one(db, "select reviewer from first_yeses where feedback_id = ?", known.id)
+    if first and first["reviewer"] != clean(reviewer):
+        detail["first"] = first["reviewer"]
+    audit(db, reviewer, act, f"feedback:{known.id}", detail)

@@ -7,11 +7,13 @@ kept beside the rows, so what is erased is in no index.
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlite_utils import Database
 
 from storage.database import rows, tuples
-from storage.feedback import SELECT_FEEDBACK, feedback_from_row, known_status
+from storage.feedback import SELECT_FEEDBACK, feedback_from_row
+from storage.queue_filter import Sought
 from storage.records import Feedback
 from storage.text import clean, to_json
 
@@ -23,8 +25,9 @@ LONG = 1000
 """Characters of a row; where rows are longer, fewer are looked through: that takes as long."""
 _BATCH = 500
 """Rows fetched at once, so that no read stays open."""
+_EVERY = 2**63 - 1
 _TEXTS = """f.question || char(10) || m.content || char(10) || coalesce(f.correction, '')
-    || char(10) || coalesce(f.approved_correction, '') || char(10) || f.comment"""
+    || char(10) || coalesce(f.approved_correction, y.text, '') || char(10) || f.comment"""
 
 
 @dataclass(frozen=True)
@@ -44,25 +47,25 @@ def search_feedback(
     workspace_id: int,
     words: str,
     *,
-    status: str | None = None,
     reason: str | None = None,
     before_id: int | None = None,
     limit: int = 50,
     look: int | None = None,
+    **sought: Any,
 ) -> Found:
     """The newest `limit` rows with each of the `words` in question, answer, correction or comment.
 
     Parts of words count, capital letters do not. Rows before the id `before_id` are read, at most
-    `look` of them (None: all). BadInput for another status.
+    `look` of them (None: all). `sought` as in `Sought`; BadInput for another status.
     """
-    sought, wanted = words_of(words), to_json(reason) if reason else ""
+    wanted, why, filters = words_of(words), to_json(reason) if reason else "", Sought(**sought)
     ids: list[int] = []
     looked_at, letters, last = 0, 0, before_id
-    for id, text, reasons in _texts(db, workspace_id, known_status(status), before_id):
+    for id, text, reasons in _texts(db, workspace_id, filters, before_id):
         if len(ids) == limit or look is not None and (looked_at == look or letters > look * LONG):
             return Found(_in_full(db, ids), looked_at, last)
         looked_at, letters, last = looked_at + 1, letters + len(text), id
-        if wanted in reasons and has_words(text, sought):
+        if why in reasons and has_words(text, wanted):
             ids.append(id)
     return Found(_in_full(db, ids), looked_at, None)
 
@@ -74,7 +77,7 @@ def words_of(text: str) -> list[str]:
 
 def searched_text(item: Feedback) -> str:
     """All that a search compares of a row."""
-    wanted = (item.correction or "", item.approved_correction or "")
+    wanted = (item.correction or "", item.approved_correction or item.first_text or "")
     return "\n".join((item.question, item.answer, *wanted, item.comment))
 
 
@@ -85,19 +88,19 @@ def has_words(text: str, sought: Iterable[str]) -> bool:
 
 
 def _texts(
-    db: Database, workspace_id: int, status: str | None, before: int | None
+    db: Database, workspace_id: int, sought: Sought, before: int | None
 ) -> Iterator[tuple[int, str, str]]:
     """Id, all texts and the reasons of each row, the newest first."""
+    parts, values = sought.conditions()
+    where = " and ".join(["f.workspace_id = ?", *parts, "f.id < ?"])
     while True:
-        where = {"f.workspace_id = ?": workspace_id, "f.status = ?": status, "f.id < ?": before}
-        given = {sql: value for sql, value in where.items() if value is not None}
         batch = tuples(
             db,
             f"""select f.id, {_TEXTS}, f.reasons || f.review_reasons
             from feedback f join messages m on m.id = f.message_id
-            where {" and ".join(given)} order by f.id desc limit ?""",
-            *given.values(),
-            _BATCH,
+            left join first_yeses y on y.feedback_id = f.id
+            where {where} order by f.id desc limit ?""",
+            *(workspace_id, *values, _EVERY if before is None else before, _BATCH),
         )
         yield from batch
         if len(batch) < _BATCH:

@@ -290,3 +290,31 @@ def m036_sessions(db: Database) -> None:
         or {rank.format("new")} < {rank.format("old")}
         begin delete from sessions where user_id = new.id; end;
     """)
+
+
+@migrations()
+def m037_second_reviewers_and_sites(db: Database) -> None:
+    """The first of two reviewers' yes, and from which key or other installation feedback came.
+
+    `first_yeses.text`: what the yes was said to; '' for a thumb. Of approved feedback it is the
+    other name; of what waits it is all there is, the row itself being as it was.
+    """
+    db.executescript(f"""
+    create table first_yeses (
+        feedback_id integer primary key references feedback(id) on delete cascade,
+        reviewer text not null,
+        text text not null,
+        said_at text not null default ({NOW}),
+        waits integer not null check (waits in (0, 1)) -- 0: a second yes has settled it
+    ) strict;
+    create index first_yeses_waiting on first_yeses(feedback_id) where waits;
+    alter table feedback add column site text not null default ''; -- '': this house's own pages
+    update feedback set site = coalesce((
+        select 'key:' || k.id from keys k
+        where f.contributor = 'api:' || k.id
+        or substr(f.contributor, 1, length('api:' || k.id) + 1) = 'api:' || k.id || ':'
+        or substr(f.contributor, 1, length('visitor:embed-' || k.id) + 1)
+            = 'visitor:embed-' || k.id || '-'
+    ), '') from feedback f where f.id = feedback.id and feedback.origin in ('widget', 'api');
+    create index feedback_site on feedback(workspace_id, site, status) where site != '';
+    """)

@@ -43,5 +43,6 @@ def _empty(db: Database, row: dict[str, Any], contributor: str) -> None:
         approved_correction = nullif(approved_correction, '') where id = ?""",
         *(status, row["id"]),
     )
+    write(db, "delete from first_yeses where feedback_id = ? and text = ''", row["id"])
     seal(db, row["id"])
     audit(db, contributor, "thumb taken back", f"feedback:{row['id']}", {"was": row["status"]})

@@ -155,6 +155,13 @@ class Feedback:
     """The approved feedback that says the same and trains in its place."""
     review_reasons: tuple[str, ...] = ()
     """What was wrong with the reply, as a reviewer sees it; `reasons` are the contributor's."""
+    first_reviewer: str | None = None
+    """Who said yes before `reviewer`; while it waits for a second one, the only one who did."""
+    first_text: str | None = None
+    """What that yes was said to; '' for a thumb."""
+    first_at: str | None = None
+    site: str = ""
+    """`key:<id>` of an API or embed key, `site:<name>` of another installation; '': neither."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,6 +51,9 @@ class WorkspaceSettings:
     mask: bool = True
     """Secrets and personal data in corrections (addresses, numbers, keys, passwords) are taught and
     exported as [e-mail], [phone], unless the documents say them or a reviewer freed them."""
+    two_reviewers: bool = False
+    """A correction is taught and served once two reviewers said yes to the very same text, neither
+    of them its contributor; one no rejects it."""
     schedule: str = ""
     """When rounds start by themselves: a crontab line or "every N"; "": by `tune_after`."""
     idle_hours: str = ""

@@ -130,8 +130,9 @@ def set_workspace(
             replace_avatar(db, known.id, value)
         else:
             _put_setting(db, known.id, key, _parse(key, value))
-        # which key, not its value: instructions may quote people
-        audit(db, actor, "workspace set", f"workspace:{known.id}", {"key": key})
+        # which key, not its value: instructions may quote people; but whether a rule is on
+        switched = {"on": _parse(key, value)} if key == "two_reviewers" else {}
+        audit(db, actor, "workspace set", f"workspace:{known.id}", {"key": key, **switched})
     return workspace_by_id(db, known.id)
 
 

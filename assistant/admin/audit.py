@@ -6,8 +6,8 @@ import gradio as gr
 from sqlite_utils import Database
 
 from assistant.admin.desk import Desk, Refresh, Updates, at_desk, binder
-from assistant.admin.feedback import contributor_name
 from assistant.admin.feedback_view import day_and_time
+from assistant.admin.names import contributor_name
 from assistant.admin.tables import table
 from assistant.security import may_administer
 from storage.audit import AuditEntry, audit_chain, audited, list_audit

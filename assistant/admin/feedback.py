@@ -1,44 +1,45 @@
 """The review queue: what people wanted instead, approved, edited or rejected by a reviewer."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import gradio as gr
-from sqlite_utils import Database
 
 from assistant.admin.bulk import BulkForm
 from assistant.admin.desk import (
     Desk,
     Refresh,
     Updates,
+    alert,
     at_desk,
     binder,
     chosen_feedback,
     fault_place,
 )
 from assistant.admin.feedback_view import detail, notes
+from assistant.admin.lookers import Lookers
 from assistant.admin.masks import MaskForm
+from assistant.admin.names import contributor_name
 from assistant.admin.override import OverrideForm
 from assistant.admin.paraphrases import ParaphraseForm
 from assistant.admin.queue_filters import FLAGGED, STALE
-from assistant.admin.queue_list import Listed, QueueList, page_of
+from assistant.admin.queue_list import Listed, QueueList, listed_and_seen, page_of, waiting
 from assistant.admin.reasons import ReasonsForm
+from assistant.admin.second import SecondForm, may_say_yes, says_something, would_count
 from assistant.admin.tables import LOADING
 from assistant.review import Reviews
 from assistant.security import may_review, may_see
 from assistant.suspicion import flags
 from storage.conversations import message
+from storage.database import write_transaction
 from storage.drafted_questions import may_reword
-from storage.errors import NotFound
-from storage.feedback import (
-    default_group,
-    duplicates_of,
-    reject,
-)
+from storage.feedback import default_group, duplicates_of, feedback, reject, wanted
+from storage.first_yes import retract
 from storage.pairs import pair_groups
 from storage.records import Feedback
+from storage.seen import Changed, mark_of, refuse_changed, reviewer_name
+from storage.sites import site_name
 from storage.stale import keep, stale_feedback, stale_passages
-from storage.users import user_by_id
 
 if TYPE_CHECKING:
     from assistant.app import App
@@ -48,7 +49,8 @@ class FeedbackTab:
     """The queue on the left, one row of it on the right."""
 
     def __init__(self, app: "App", workspace: gr.Dropdown) -> None:
-        self._app = app
+        self._app, self._lookers = app, Lookers()
+        self.seen = gr.State(None)  # the mark of the row that is shown
         with gr.Row(elem_id="queue"):
             with gr.Column(scale=2, min_width=280):
                 self.list = QueueList()
@@ -65,6 +67,7 @@ class FeedbackTab:
     def _lay_out_row(self) -> None:
         self.shown = gr.Markdown(LOADING, elem_id="feedback-detail")
         self.told = gr.Markdown(elem_id="feedback-notes")
+        self.second = SecondForm()
         self.need = gr.Dropdown(
             [],
             label="Need",
@@ -105,7 +108,8 @@ class FeedbackTab:
             *queue.outputs,
             *(self.shown, self.told, self.need, self.reason),
             *(self.actions, self.approve, self.keep, self.edit, self.reject),
-            *(self.editor, self.text, self.request),
+            *(self.editor, self.text, self.request, self.seen, self.fault),
+            *self.second.outputs,
             *self.masks.outputs,
             *self.reasons.outputs,
             *self.override.outputs,
@@ -113,12 +117,13 @@ class FeedbackTab:
             *self.bulk.outputs,
         }
 
-        sought = [queue.why, queue.words]
+        sought = queue.sought
         self.bulk.wire(workspace, queue.status, sought, outputs)
         listed = [queue.status, queue.before, self.rows, *sought]
         self.refresh = Refresh(at_desk(app, may_see, self.show, silent=True), listed, outputs)
         look = binder(app, may_see, workspace, outputs)
-        for first in (queue.status.input, queue.why.input, queue.newest.click, queue.words.submit):
+        narrowed = (queue.status.input, queue.why.input, queue.site.input, queue.words.submit)
+        for first in (*narrowed, queue.newest.click):
             look(first, self.first_page, queue.status, *sought, fault=self.fault)
         look(queue.older.click, self.next_page, queue.status, queue.before, *sought)
         looked = [queue.status, queue.looked_to, *sought]
@@ -126,13 +131,14 @@ class FeedbackTab:
         look(self.rows.input, self.show, *listed, fault=self.fault)
         bind = binder(app, may_review, workspace, outputs)
         decided, fault = [*listed[:3], self.need, self.reason], self.fault
-        edited = [*decided, self.text, self.request, *sought]
-        bind(self.approve.click, self.approve_it, *decided, *sought, fault=fault)
-        bind(self.keep.click, self.keep_it, *listed, fault=fault)
+        edited = [*decided, self.text, self.request, *sought, self.seen]
+        bind(self.approve.click, self.approve_it, *decided, *sought, self.seen, fault=fault)
+        bind(self.keep.click, self.keep_it, *listed, self.seen, fault=fault)
+        bind(self.second.back.click, self.take_back, *listed, fault=fault)
         bind(self.edit.click, self.open_editor, self.rows, fault=fault)
         bind(self.drop.click, self.close_editor, fault=fault)
         bind(self.save.click, self.approve_edited, *edited, fault=fault)
-        bind(self.reject.click, self.reject_it, *listed, fault=fault)
+        bind(self.reject.click, self.reject_it, *listed, self.seen, fault=fault)
 
     # ---- what is shown
 
@@ -142,63 +148,52 @@ class FeedbackTab:
         status: str,
         before: int | None,
         chosen: int | None = None,
-        why: str | None = None,
-        words: str | None = None,
+        *sought: str | None,
     ) -> Updates:
         """One page of the list, and of it the chosen row or the first."""
-        return self._show(desk, Listed(status, before, why, words), chosen)
+        return self._show(desk, Listed(status, before, *sought), chosen)
 
     def _show(self, desk: Desk, listed: Listed, chosen: int | None = None) -> Updates:
         stale = stale_feedback(desk.db, desk.workspace.id)
         odd = flags(desk.db, desk.workspace)
         page = page_of(desk, listed, odd if listed.status == FLAGGED else stale)
+        apart = {STALE: len(stale), FLAGGED: len(odd), **waiting(desk)}
         ids = [item.id for item in page.items]
         chosen = chosen if chosen in ids else (ids[0] if ids else None)
         return {
-            **self.list.show(desk, listed, page, chosen, (len(stale), len(odd))),
+            **self.list.show(desk, listed, page, chosen, apart),
             **self._row(desk, chosen, odd.get(chosen or 0, ()), stale=listed.status == STALE),
             **self.bulk.show(desk, page.items),
         }
 
-    def first_page(
-        self, desk: Desk, status: str, why: str | None = None, words: str | None = None
-    ) -> Updates:
+    def first_page(self, desk: Desk, status: str, *sought: str | None) -> Updates:
         """The newest of one status."""
-        return self._show(desk, Listed(status, None, why, words))
+        return self._show(desk, Listed(status, None, *sought))
 
     def next_page(
-        self,
-        desk: Desk,
-        status: str,
-        before: int | None,
-        why: str | None = None,
-        words: str | None = None,
+        self, desk: Desk, status: str, before: int | None, *sought: str | None
     ) -> Updates:
         """The page after the one that is shown."""
-        listed = Listed(status, before, why, words)
+        listed = Listed(status, before, *sought)
         items = page_of(desk, listed).items
         return self._show(desk, listed._replace(before=items[-1].id if items else before))
 
     def look_further(
-        self,
-        desk: Desk,
-        status: str,
-        looked_to: int | None,
-        why: str | None = None,
-        words: str | None = None,
+        self, desk: Desk, status: str, looked_to: int | None, *sought: str | None
     ) -> Updates:
         """The page with the next row that has the words, before the id `looked_to`."""
-        listed, said = self.list.look_further(desk, Listed(status, None, why, words), looked_to)
+        listed, said = self.list.look_further(desk, Listed(status, None, *sought), looked_to)
         return self._show(desk, listed) if listed else said
 
     def _row(
         self, desk: Desk, chosen: int | None, odd: Sequence[str] = (), *, stale: bool
     ) -> Updates:
         if chosen is None:
-            nothing = {self.shown: "Nothing here.", self.told: ""}
+            nothing = {self.shown: "Nothing here.", self.told: "", self.seen: None}
             return {
                 **nothing,
                 **self._closed(visible=False),
+                **self.second.show(desk, None),
                 **self.masks.show(desk, None),
                 **self.reasons.show(desk, None),
                 **self.override.show(desk, None),
@@ -212,13 +207,17 @@ class FeedbackTab:
             # what is never learned holds words of a file that was not given to reviewers
             None if review.never else message(desk.db, item.message_id).inputs,
             duplicates_of(desk.db, chosen),
+            site_name(desk.db, item.site),
         )
+        others = self._lookers.look(desk.person.owner, chosen)
         needs = pair_groups(desk.db, desk.workspace.id)
         unnamed = item.status != "approved" and item.group == default_group(item.question)
         return {
             self.shown: said,
             self.told: notes(review, stale_passages(desk.db, desk.workspace.id, item.id), odd),
+            self.seen: mark_of(item),
             **self._closed(visible=may_review(desk.person)),
+            **self.second.show(desk, item, [reviewer_name(desk.db, who) for who in others]),
             **self.masks.show(desk, item, learned=not review.never),
             **self.reasons.show(desk, item),
             **self.override.show(desk, item),
@@ -226,8 +225,12 @@ class FeedbackTab:
             self.reason: gr.update(
                 visible=review.fault is not None and may_review(desk.person), value=""
             ),
-            self.approve: gr.update(visible=not (stale or review.never) and _says_something(item)),
-            self.edit: gr.update(visible=not review.never),
+            self.approve: gr.update(
+                visible=not (stale or review.never)
+                and says_something(item)
+                and would_count(desk, item)
+            ),
+            self.edit: gr.update(visible=not review.never and may_say_yes(desk, item)),
             self.keep: gr.update(visible=stale),
             self.reject: gr.update(value="Drop" if stale else "Reject"),
             self.need: gr.update(
@@ -258,18 +261,17 @@ class FeedbackTab:
         chosen: int,
         need: str,
         reason: str,
-        why: str | None = None,
-        words: str | None = None,
+        *rest: str | None,
     ) -> Updates:
-        """Yes, as the contributor wrote it (or as it was approved before); a thumb as it stands."""
+        """Yes, as the contributor wrote it (or as somebody said yes to it before)."""
         item = chosen_feedback(desk, chosen)
-        text = item.approved_correction
-        return self._approve(desk, Listed(status, before, why, words), item, need, reason, text)
+        listed, seen = listed_and_seen(status, before, rest)
+        return self._approve(desk, listed, item, (need, reason), seen, item.approved_correction)
 
     def open_editor(self, desk: Desk, chosen: int) -> Updates:
         """The text to be learned, to be changed first, and a request that was only drafted."""
         item = chosen_feedback(desk, chosen)
-        text = item.approved_correction or item.correction or item.answer
+        text = item.approved_correction or wanted(item) or item.answer
         drafted = may_reword(item, message(desk.db, item.message_id).inputs)
         return {
             self.actions: gr.update(visible=False),
@@ -292,43 +294,46 @@ class FeedbackTab:
         reason: str,
         text: str,
         request: str | None = None,
-        why: str | None = None,
-        words: str | None = None,
+        *rest: str | None,
     ) -> Updates:
         """Yes, in the reviewer's wording; the contributor's is kept beside it."""
         item = chosen_feedback(desk, chosen)
         drafted = may_reword(item, message(desk.db, item.message_id).inputs)
         asked = request if drafted and request != item.question else None
-        listed = Listed(status, before, why, words)
-        return self._approve(desk, listed, item, need, reason, text, asked)
+        listed, seen = listed_and_seen(status, before, rest)
+        return self._approve(desk, listed, item, (need, reason), seen, text, asked)
 
     def _approve(
         self,
         desk: Desk,
         listed: Listed,
         item: Feedback,
-        need: str,
-        reason: str,
+        said: tuple[str, str],
+        seen: str | None,
         text: str | None,
         question: str | None = None,
     ) -> Updates:
         """Approve and go on; what fails its check first needs a reason from the person."""
+        need, reason = said
         reviews = Reviews(self._app, desk.db, desk.workspace)
         review = reviews.look(item, text, question)
         if review.fault and not reason.strip():
             return {self.told: notes(review), self.reason: gr.update(visible=True)}
-        following = self._following(desk, listed, item.id)
-        reviews.approve(
-            item,
-            reviewer=desk.person.owner,
-            correction=text,
-            group=need or None,
-            despite_check=reason,
-            question=question,
-            alone=True,
-        )
-        reviews.close()
-        return self._go_on(desk, listed, following)
+
+        def act() -> None:
+            reviews.approve(
+                item,
+                reviewer=desk.person.owner,
+                correction=text,
+                group=need or None,
+                despite_check=reason,
+                question=question,
+                alone=True,
+                seen=seen,
+            )
+            reviews.close()
+
+        return self._decide(desk, listed, item.id, act)
 
     def keep_it(
         self,
@@ -336,15 +341,18 @@ class FeedbackTab:
         status: str,
         before: int | None,
         chosen: int,
-        why: str | None = None,
-        words: str | None = None,
+        *rest: str | None,
     ) -> Updates:
         """It is right as it is, with the documents as they read today."""
-        item = chosen_feedback(desk, chosen)
-        listed = Listed(status, before, why, words)
-        following = self._following(desk, listed, chosen)
-        keep(desk.db, item.id, actor=desk.person.owner)
-        return self._go_on(desk, listed, following)
+        item, person = chosen_feedback(desk, chosen), desk.person.owner
+        listed, seen = listed_and_seen(status, before, rest)
+
+        def act() -> None:
+            with write_transaction(desk.db):
+                refuse_changed(desk.db, feedback(desk.db, item.id), seen)
+                keep(desk.db, item.id, actor=person)
+
+        return self._decide(desk, listed, item.id, act)
 
     def reject_it(
         self,
@@ -352,17 +360,32 @@ class FeedbackTab:
         status: str,
         before: int | None,
         chosen: int,
-        why: str | None = None,
-        words: str | None = None,
+        *rest: str | None,
     ) -> Updates:
         """No; one that was approved before is served no more."""
-        item = chosen_feedback(desk, chosen)
-        listed = Listed(status, before, why, words)
-        following = self._following(desk, listed, chosen)
-        reject(desk.db, item.id, reviewer=desk.person.owner)
-        return self._go_on(desk, listed, following)
+        item, person = chosen_feedback(desk, chosen), desk.person.owner
+        listed, seen = listed_and_seen(status, before, rest)
 
-    def _go_on(self, desk: Desk, listed: Listed, following: int | None) -> Updates:
+        def act() -> None:
+            reject(desk.db, item.id, reviewer=person, seen=seen)
+
+        return self._decide(desk, listed, item.id, act)
+
+    def take_back(
+        self, desk: Desk, status: str, before: int | None, chosen: int, *sought: str | None
+    ) -> Updates:
+        """One's own first yes, before there is a second."""
+        item = chosen_feedback(desk, chosen)
+        retract(desk.db, item.id, reviewer=desk.person.owner)
+        return self._show(desk, Listed(status, before, *sought), item.id)
+
+    def _decide(self, desk: Desk, listed: Listed, chosen: int, act: Callable[[], None]) -> Updates:
+        """Act and go on; where somebody else was faster, the row as it is now."""
+        following = self._following(desk, listed, chosen)
+        try:
+            act()
+        except Changed as changed:
+            return {**self._show(desk, listed, chosen), self.fault: alert(str(changed))}
         return self._show(desk, listed, following)
 
     def _following(self, desk: Desk, listed: Listed, chosen: int) -> int | None:
@@ -372,19 +395,3 @@ class FeedbackTab:
             return None
         place = ids.index(chosen)
         return (ids[place + 1 :] + ids[:place][::-1] + [None])[0]
-
-
-def _says_something(item: Feedback) -> bool:
-    """Whether it could be approved as it stands."""
-    return item.correction is not None or item.rating is not None
-
-
-def contributor_name(db: Database, contributor: str) -> str:
-    """Who it was, as far as a person may know: a user's name, or what kind of caller."""
-    kind, _, number = contributor.partition(":")
-    if kind != "user":
-        return {"visitor": "a visitor", "cli": "the command line"}.get(kind, contributor)
-    try:
-        return user_by_id(db, int(number)).name
-    except (NotFound, ValueError):
-        return "a deleted user"

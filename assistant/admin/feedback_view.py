@@ -25,15 +25,21 @@ def label(item: Feedback) -> str:
     kind = "" if item.correction else _KINDS[item.rating]
     text = " ".join(item.question.split())
     short = text if len(text) <= LABEL_LENGTH else text[: LABEL_LENGTH - 1] + "…"
-    return f"#{item.id}  {kind}{short}"
+    half = "1 of 2 · " if item.first_reviewer and item.status in ("new", "quarantined") else ""
+    return f"#{item.id}  {half}{kind}{short}"
 
 
 def detail(
-    item: Feedback, contributor: str, inputs: Inputs | None, same: Sequence[Feedback] = ()
+    item: Feedback,
+    contributor: str,
+    inputs: Inputs | None,
+    same: Sequence[Feedback] = (),
+    site: str = "",
 ) -> str:
-    """Question, what was said, what was wanted, and the circumstances."""
+    """Question, what was said, what was wanted, and the circumstances; `site` by its name."""
+    by = f"by {one_line(contributor)}" + (f" · from {one_line(site)}" if site else "")
     parts = [
-        f'<p class="note">#{item.id} · {STATUS_NAMES[item.status]} · by {one_line(contributor)}'
+        f'<p class="note">#{item.id} · {STATUS_NAMES[item.status]} · {by}'
         f" · {day_and_time(item.created_at)} UTC{_same(same)}</p>",
         _history(inputs),
         f'<h2>Question</h2><div class="passage">{one_line(item.question)}</div>',
@@ -97,12 +103,12 @@ def day_and_time(iso: str | None) -> str:
 
 
 def _texts(item: Feedback) -> str:
-    wanted = item.approved_correction or item.correction
+    wanted = item.approved_correction or item.first_text or item.correction
     if wanted is None:
         said = one_line(item.answer)
         none = f'<p class="note">{_uncorrected(item)}</p>'
         return f'<h2>What was said</h2><div class="passage">{said}</div>{none}'
-    edited = item.approved_correction not in (None, item.correction)
+    edited = wanted != item.correction
     head = f"<h2>What was wanted{' (as edited by the reviewer)' if edited else ''}</h2>"
     if not item.answer.strip():  # an imported text that answers nothing
         return f'{head}<div class="passage">{one_line(wanted)}</div>'

@@ -27,7 +27,7 @@ def lineage_view(adapter_id: int, taught: Sequence[Mapping[str, Any]]) -> str:
         ]
     )
     listed = table(
-        ("Judgement", "Question", "Taught", "Use", "By", "Round"),
+        ("Judgement", "Question", "Taught", "Use", "By", "Approved by", "Round"),
         [_row(one) for one in rows[:SHOWN]],
         empty=f"Nothing here says what adapter {adapter_id} learned from: it was imported.",
     )
@@ -44,6 +44,7 @@ def _row(one: Mapping[str, Any]) -> tuple[Any, ...]:
         _short(one["taught"]),
         "trained" if one["split"] == "train" else f"kept out: {one['split']}",
         one["contributor"] or "–",
+        ", ".join(one["approved_by"]) or "–",
         one["round"],
     )
 

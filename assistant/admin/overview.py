@@ -14,8 +14,8 @@ from assistant.overview import Overview, disk_use, overview
 from assistant.plots import figure
 from assistant.security import may_administer, may_see
 from storage.adapters import serving_adapter
-from storage.feedback import COUNTED
 from storage.overview import MOST
+from storage.queue_filter import COUNTED
 from storage.workspaces import list_workspaces
 
 if TYPE_CHECKING:

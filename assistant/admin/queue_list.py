@@ -1,6 +1,6 @@
 """The list of the review queue: its filters, the search, a page of it and the way to the next."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from sqlite_utils import Database
 
 from assistant.admin.desk import Desk, Updates
 from assistant.admin.feedback_view import STATUS_NAMES, day_and_time, label
-from assistant.admin.queue_filters import FLAGGED, STALE, filters
+from assistant.admin.queue_filters import FLAGGED, HALF, MINE, STALE, filters
 from assistant.admin.reasons import reason_filter
 from assistant.security import may_review
 from assistant.suspicion import flags
@@ -24,12 +24,16 @@ from storage.feedback_search import (
     searched_text,
     words_of,
 )
+from storage.first_yes import names_of
+from storage.queue_filter import COUNTED, Sought, count_sought
 from storage.records import Feedback
+from storage.sites import sites
 from storage.stale import stale_feedback
 
 PAGE = 100
 """Rows in the list at once."""
 LONGEST_SEARCH = 200
+ANY_SITE = ("Any site", "")
 KEYS = '<p class="note">Keys: j next, k back, a approve, e edit, r reject, / search</p>'
 """What `ui/admin.js` listens to."""
 
@@ -44,6 +48,8 @@ class Listed(NamedTuple):
     """A reason that somebody gave."""
     words: str | None = None
     """What each row has to contain."""
+    site: str | None = None
+    """The key or the installation that it came from."""
 
     @property
     def text(self) -> str:
@@ -77,6 +83,9 @@ class QueueList:
             elem_id="queue-words",
         )
         self.why = reason_filter()
+        self.site = gr.Dropdown(
+            [ANY_SITE], value="", label="Site", visible=False, elem_id="queue-site"
+        )
         self.before = gr.State(None)
         self.rows = gr.Radio([], show_label=False, container=False, elem_id="rows")
         self.looked = gr.Markdown(elem_id="queue-looked")
@@ -88,18 +97,24 @@ class QueueList:
         self.keys = gr.Markdown(KEYS, elem_id="queue-keys", visible=False)
         self.outputs: set[Any] = {
             *(self.status, self.before, self.rows, self.looked, self.looked_to),
-            *(self.newest, self.older, self.further, self.keys),
+            *(self.newest, self.older, self.further, self.keys, self.site),
         }
+        self.sought: list[Any] = [self.why, self.words, self.site]
 
     def show(
-        self, desk: Desk, listed: Listed, page: Page, chosen: int | None, apart: tuple[int, int]
+        self,
+        desk: Desk,
+        listed: Listed,
+        page: Page,
+        chosen: int | None,
+        apart: Mapping[str, int],
     ) -> Updates:
-        """A page, with the row that is chosen in it; `apart` counts the stale and the flagged."""
+        """A page, with the row that is chosen in it; `apart` as for `filters`."""
         counts = count_feedback(desk.db, desk.workspace.id)
         looked = page.looked
         return {
             self.status: gr.update(
-                choices=filters(counts, *apart, listed.status), value=listed.status
+                choices=filters(counts, apart, listed.status), value=listed.status
             ),
             self.before: listed.before,
             self.rows: gr.update(
@@ -110,6 +125,7 @@ class QueueList:
             self.older: gr.update(visible=page.more),
             self.newest: gr.update(visible=listed.before is not None),
             self.keys: gr.update(visible=may_review(desk.person)),
+            self.site: _sites(desk, listed),
             **self._further(desk.db, None if looked is None or page.more else looked),
         }
 
@@ -121,8 +137,7 @@ class QueueList:
             desk.db,
             desk.workspace.id,
             listed.text,
-            status=listed.status,
-            reason=listed.why or None,
+            **_narrowed(desk, listed),
             before_id=looked_to,
             limit=1,
             look=FAR,
@@ -142,8 +157,7 @@ class QueueList:
 
 def page_of(desk: Desk, listed: Listed, ids: Iterable[int] | None = None) -> Page:
     """The page that `listed` says; `ids` are all the stale or the flagged rows, if known."""
-    given: dict[str, Any] = {"before_id": listed.before, "reason": listed.why or None}
-    given |= {"status": listed.status, "limit": PAGE + 1}
+    given = {**_narrowed(desk, listed), "before_id": listed.before, "limit": PAGE + 1}
     if listed.status in (STALE, FLAGGED):
         found = list(islice(_picked(desk, listed, ids), PAGE + 1))
     elif words_of(listed.text):
@@ -152,6 +166,45 @@ def page_of(desk: Desk, listed: Listed, ids: Iterable[int] | None = None) -> Pag
     else:
         found = list_feedback(desk.db, desk.workspace.id, **given)
     return Page(found[:PAGE], len(found) > PAGE)
+
+
+def listed_and_seen(
+    status: str, before: int | None, rest: Sequence[str | None]
+) -> tuple[Listed, str | None]:
+    """What the list shows, and last the mark of the row as it was shown, if the page sent one."""
+    return Listed(status, before, *rest[:3]), rest[3] if len(rest) > 3 else None
+
+
+def waiting(desk: Desk) -> dict[str, int]:
+    """How much waits for a second reviewer, and for this person where there are two."""
+    half = Sought(half=True)
+    counts = {HALF: count_sought(desk.db, desk.workspace.id, half)}
+    if desk.workspace.settings.two_reviewers and may_review(desk.person):
+        mine = Sought(waits_for=names_of(desk.db, desk.person.owner))
+        counts[MINE] = count_sought(desk.db, desk.workspace.id, mine)
+    return counts
+
+
+def _narrowed(desk: Desk, listed: Listed) -> dict[str, Any]:
+    """What `Sought` takes."""
+    given: dict[str, Any] = {"reason": listed.why or None, "site": listed.site or None}
+    if listed.status == HALF:
+        return {**given, "half": True}
+    if listed.status == MINE:
+        return {**given, "waits_for": names_of(desk.db, desk.person.owner)}
+    return {**given, "status": listed.status}
+
+
+def _sites(desk: Desk, listed: Listed) -> Any:
+    """The filter by site, with how much of each waits; none where nothing came from one."""
+    found = sites(desk.db, desk.workspace.id)
+    choices = [ANY_SITE]
+    for one in found:
+        waits = one.counts.get("new", 0) + one.counts.get("quarantined", 0)
+        choices.append((f"{one.name} ({waits if waits < COUNTED else f'{COUNTED}+'})", one.site))
+    known = {value for _, value in choices}
+    value = listed.site if listed.site in known else ""
+    return gr.update(choices=choices, value=value, visible=bool(found))
 
 
 def _picked(desk: Desk, listed: Listed, ids: Iterable[int] | None) -> Iterator[Feedback]:
@@ -165,7 +218,8 @@ def _picked(desk: Desk, listed: Listed, ids: Iterable[int] | None) -> Iterator[F
         if listed.before is None or id < listed.before:
             item = feedback(desk.db, id)
             given = not why or why in item.reasons + item.review_reasons
-            if given and has_words(searched_text(item), sought):
+            here = not listed.site or item.site == listed.site
+            if given and here and has_words(searched_text(item), sought):
                 yield item
 
 

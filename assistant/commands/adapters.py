@@ -19,6 +19,7 @@ from storage.feedback import feedback
 from storage.records import Feedback, RoundDocument, RoundExample
 from storage.round_documents import round_documents
 from storage.rounds import refuse_second, tuning_round
+from storage.seen import approved_by
 from storage.side_by_side import side_by_side
 from storage.stale import stale_feedback
 from storage.workspaces import workspace as workspace_named
@@ -219,6 +220,8 @@ def _taught(db: Database, example: RoundExample, erased: int | None) -> Event:
         "rating": item.rating if item else None,
         "contributor": item.contributor if item else None,
         "reviewer": item.reviewer if item else None,
+        "first_reviewer": item.first_reviewer if item else None,
+        "approved_by": approved_by(db, item) if item else [],
         "documents": documents,
         "pair_hash": example.pair_hash,
     }
@@ -229,6 +232,8 @@ def _read(item: RoundDocument) -> Event:
     empty = dict.fromkeys(("feedback", "question", "taught", "rating", "contributor", "reviewer"))
     return {
         **empty,
+        "first_reviewer": None,
+        "approved_by": [],
         "round": item.round_id,
         "kind": "replay",
         "split": "train",

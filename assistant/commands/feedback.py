@@ -1,4 +1,4 @@
-"""`apprentice feedback list|show|approve|set|stale|keep|reject|export`."""
+"""`apprentice feedback list|show|approve|retract|sites|set|stale|keep|reject|export`."""
 
 import json
 from collections.abc import Iterator
@@ -6,13 +6,14 @@ from contextlib import closing
 from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from sqlite_utils import Database
 
 from assistant.admin.word_diff import plain_changes
 from assistant.app import App
 from assistant.commands.folders import write_new
+from assistant.commands.site_exchange import queue_rows, verdict_rows
 from assistant.commands.who import actor
 from assistant.feedback_reasons import named_reason
 from assistant.masks import Masks, in_words
@@ -26,11 +27,17 @@ from storage.copies import record_copy
 from storage.database import write_transaction
 from storage.errors import BadInput, NotFound
 from storage.feedback_search import search_feedback, words_of
-from storage.records import Feedback, Inputs, Pair, Workspace
+from storage.first_yes import names_of, retract
+from storage.queue_filter import Sought, count_sought
+from storage.records import Feedback, FeedbackStatus, Inputs, Pair, Workspace
 from storage.review_reasons import set_review_reasons
+from storage.seen import approved_by, mark_of
+from storage.sites import known_site, sites
 from storage.stale import keep as keep_stale
 from storage.stale import stale_passages
 from storage.workspaces import workspace as workspace_named
+
+EXCHANGED = {"queue": queue_rows, "verdicts": verdict_rows}
 
 
 def list_some(
@@ -42,19 +49,27 @@ def list_some(
     reason: str | None = None,
     search: str | None = None,
     flagged: bool = False,
+    half: bool = False,
+    mine: bool = False,
+    site: str | None = None,
 ) -> Iterator[Event]:
     """The newest feedback, newest first; with a `reason`, what it was given for by anybody.
 
     With words in `search`, what has them all in question, answers or comment, however old it is.
+    `half` lists what waits for a second reviewer, `mine` what waits and whoever sits at the
+    terminal neither gave nor said yes to, `site` what came from there (see `feedback sites`).
     `flags` says what is odd about what came from outside; `flagged` lists only such. BadInput for
     `flagged` together with another filter.
     """
     why = named_reason(reason) if reason else None
-    if flagged and (status or why or search is not None):
+    narrowed = [status, why, site, half, mine, search is not None]
+    if flagged and any(narrowed):
         raise BadInput("--flagged lists all that is odd and waits: leave the other filters out.")
-    wanted: dict[str, Any] = {"status": status, "limit": limit, "reason": why}
+    wanted: dict[str, Any] = {"status": status, "limit": limit, "reason": why, "half": half}
     with closing(app.db()) as db:
         found = workspace_named(db, workspace)
+        wanted["site"] = known_site(db, found.id, site) if site else None
+        wanted["waits_for"] = names_of(db, actor()) if mine else ()
         odd = flags(db, found)
         if flagged:
             picked = [feedback.feedback(db, id) for id in list(odd)[:limit]]
@@ -97,17 +112,21 @@ def approve(
     group: str | None = None,
     despite_check: str | None = None,
     question: str | None = None,
+    seen: str | None = None,
 ) -> Iterator[Event]:
     """Approve corrections and thumbs, all or none; `answers` says whether it is served at once.
+
+    Where two reviewers are wanted the first yes leaves it `new`, with its `first_reviewer`. `seen`
+    is the `mark` of `feedback show`: Refused where somebody else decided since.
 
     `question` words a drafted request anew. Refused for one that fails its own check, unless
     `despite_check` gives a reason.
     """
-    for option, text in (("correction", correction), ("question", question)):
+    for option, text in (("correction", correction), ("question", question), ("seen", seen)):
         if text is not None and len(ids) != 1:
-            raise BadInput(f"--{option} edits one correction, but {len(ids)} are named.")
+            raise BadInput(f"--{option} is about one correction, but {len(ids)} are named.")
     said = {"correction": correction, "group": group, "despite_check": despite_check}
-    said["question"] = question
+    said |= {"question": question, "seen": seen}
     with closing(app.db()) as db:
         found = workspace_named(db, workspace)
         items = _here(db, found, ids)
@@ -125,6 +144,7 @@ def approve(
         yield {
             "feedback": item.id,
             "status": item.status,
+            "first_reviewer": item.first_reviewer,
             "group": item.group,
             "answers": item.approved_correction is not None,
             "same_as": item.same_as,
@@ -141,6 +161,8 @@ def show(app: App, *, workspace: str, id: int) -> Iterator[Event]:
         review = Reviews(app, db, found).look(item)
         yield {
             **asdict(item),
+            "approved_by": approved_by(db, item),
+            "mark": mark_of(item),
             "flags": list(flags(db, found).get(item.id, ())),
             "masked": _masked(db, found, item, review),
             "same_as": item.same_as or review.same_as,
@@ -196,33 +218,71 @@ def keep(app: App, *, workspace: str, ids: list[int]) -> Iterator[Event]:
             yield {"feedback": item.id, "kept": True, "passages": len(passages)}
 
 
-def reject(app: App, *, workspace: str, ids: list[int]) -> Iterator[Event]:
-    """Reject feedback, all or none."""
+def reject(app: App, *, workspace: str, ids: list[int], seen: str | None = None) -> Iterator[Event]:
+    """Reject feedback, all or none; `seen` as in `approve`."""
+    if seen is not None and len(ids) != 1:
+        raise BadInput(f"--seen is about one correction, but {len(ids)} are named.")
     with closing(app.db()) as db:
         found = workspace_named(db, workspace)
         with write_transaction(db):
             _here(db, found, ids)
-            done = [feedback.reject(db, id, reviewer=actor()) for id in ids]
+            done = [feedback.reject(db, id, reviewer=actor(), seen=seen) for id in ids]
         for item in done:
             yield {"feedback": item.id, "status": item.status}
 
 
-def export(app: App, *, workspace: str, format: str, to: str | None) -> Iterator[Event]:
-    """Approved training rows in a TRL format: to a new file, or as results.
-
-    Secrets and personal data are masked as in a round, unless the workspace's `mask` is off.
-    """
+def retract_yes(app: App, *, workspace: str, ids: list[int]) -> Iterator[Event]:
+    """Take back one's own first yes, before there is a second; all or none."""
     with closing(app.db()) as db:
         found = workspace_named(db, workspace)
-        rows = _rows(db, found, format)
-        yield from ({"warning": text} for text in _left_out(db, found, format))
+        with write_transaction(db):
+            for item in _here(db, found, ids):
+                retract(db, item.id, reviewer=actor())
+        for id in ids:
+            yield {"feedback": id, "taken_back": True}
+
+
+def list_sites(app: App, *, workspace: str) -> Iterator[Event]:
+    """From which keys and other installations feedback came, and how much of each status."""
+    with closing(app.db()) as db:
+        for one in sites(db, workspace_named(db, workspace).id):
+            counts = {status: one.counts.get(status, 0) for status in get_args(FeedbackStatus)}
+            yield {"site": one.site, "name": one.name, **counts}
+
+
+def export(
+    app: App, *, workspace: str, format: str, to: str | None, site: str | None = None
+) -> Iterator[Event]:
+    """Approved training rows in a TRL format: to a new file, or as results.
+
+    Or what waits here (`queue`), for the installation that reviews it, where it is known by the
+    name `site`; or there what was decided on rows of `site` (`verdicts`), to be taken back.
+    Secrets and personal data are masked as in a round, unless the workspace's `mask` is off.
+    """
+    if (site is None) is (format in EXCHANGED):
+        raise BadInput("--site NAME belongs to --format queue and --format verdicts, and to both.")
+    with closing(app.db()) as db:
+        found = workspace_named(db, workspace)
+        events = EXCHANGED[format](db, found, site) if site else _rows(db, found, format)
+        yield from ({"warning": text} for text in ([] if site else _left_out(db, found, format)))
         if to is None:
-            yield from rows
+            yield from events
             return
         # on record before it is there: an erasure must be able to name it
         record_copy(db, kind="export", place=to, format=format, actor=actor())
-        lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-        yield {"file": to, "format": format, "rows": write_new(Path(to), lines)}
+        told: list[Event] = []
+        count = write_new(Path(to), _lines(events, told))
+        yield from told
+        yield {"file": to, "format": format, "rows": count}
+
+
+def _lines(events: Iterator[Event], told: list[Event]) -> Iterator[str]:
+    """The rows as JSON lines; warnings go to `told`."""
+    for one in events:
+        if "warning" in one:
+            told.append(one)
+        else:
+            yield json.dumps(one, ensure_ascii=False) + "\n"
 
 
 def _left_out(db: Database, workspace: Workspace, format: str) -> Iterator[str]:
@@ -233,6 +293,9 @@ def _left_out(db: Database, workspace: Workspace, format: str) -> Iterator[str]:
     if format == "preference" and one_sided:
         text = f"{one_sided} corrections without a wrong answer have no rejected side"
         yield f"{text}: they are in the prompt-completion format."
+    half = count_sought(db, workspace_id, Sought(half=True))
+    if half:
+        yield f"{half} with a first yes wait for a second reviewer and are left out."
     waiting = pairs.thumbs_to_review(db, workspace_id)
     if format == "unpaired" and waiting:
         yield f"{waiting} thumbs wait for a reviewer and are left out: approve them first."

@@ -11,14 +11,15 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_args
 
 from sqlite_utils import Database
 
 from assistant.app import App
 from assistant.commands.approving import approve_passing
 from assistant.commands.ask import Asked, add_history, answers, instructions
-from assistant.commands.rows import Turns, optional_text, read_rows, turns_of
+from assistant.commands.rows import Turns, optional_text, read_rows, required_text, turns_of
+from assistant.commands.site_exchange import WAITS
 from assistant.commands.who import actor
 from assistant.reply import ReplyOptions
 from assistant.retrieval import retrieve
@@ -28,7 +29,8 @@ from storage.audit import audit
 from storage.conversations import add_message, delete_conversation, start_conversation
 from storage.database import write_transaction
 from storage.errors import BadInput
-from storage.records import Feedback, Inputs, Passage, Workspace
+from storage.records import Feedback, Inputs, Origin, Passage, Workspace
+from storage.sites import OTHER, other_site
 from storage.text import clean
 from storage.workspaces import workspace as workspace_named
 
@@ -44,9 +46,20 @@ FIELDS = (
     "contributor",
     "passages",
     "group",
+    "from_site",
 )
 GIVEN = "passage"
 """The document's name of a passage that a row brought along."""
+
+
+@dataclass(frozen=True)
+class Sent:
+    """Where a row of another installation's queue came from."""
+
+    site: str
+    id: str
+    origin: str
+    status: str
 
 
 @dataclass(frozen=True)
@@ -66,6 +79,7 @@ class Judged:
     inputs: Inputs | None = None
     message_id: str | None = None
     """The assistant's own reply, when it was asked for."""
+    sent: Sent | None = None
 
 
 def import_file(
@@ -121,21 +135,46 @@ def _judged(row: dict[str, Any], unknown: Counter[str], *, strict: bool, ask: bo
     if strange and strict:
         raise BadInput(f"unknown fields {', '.join(strange)}; known are {', '.join(FIELDS)}.")
     unknown.update(strange)
-    turns = turns_of(row)
+    turns, sent = turns_of(row), _sent(row)
     judged = Judged(
         turns=turns,
-        key=_key(row),
+        key=f"{sent.site}:{sent.id}" if sent else _key(row),
         answer=_answer(row, turns),
         correction=optional_text(row, "correction"),
         rating=_rating(row),
         reasons=tuple(_texts(row, "reasons") or ()),
         comment=optional_text(row, "comment") or "",
-        contributor=optional_text(row, "contributor") or OWNER,
+        contributor=_contributor(row, sent),
         passages=_texts(row, "passages"),
         group=optional_text(row, "group") or "",
+        sent=sent,
     )
     _must_judge(judged, ask=ask)
     return judged
+
+
+def _sent(row: dict[str, Any]) -> Sent | None:
+    """What `feedback export --format queue` says of a row; None for a row of a file of one's own.
+
+    Nobody else's row is approved or taken for the house's own by what a file says.
+    """
+    said = row.get("from_site")
+    if said is None:
+        return None
+    if not isinstance(said, dict):
+        raise BadInput("its from_site is no object as `feedback export --format queue` writes it.")
+    name, id, origin, status = (
+        required_text(said, key) for key in ("name", "id", "origin", "status")
+    )
+    if origin not in get_args(Origin) or status not in WAITS:
+        raise BadInput("its from_site has an origin or a status that a queue does not have.")
+    return Sent(other_site(name), id[:200], origin, status)
+
+
+def _contributor(row: dict[str, Any], sent: Sent | None) -> str:
+    """Of another installation its name goes before: its users are not those with our numbers."""
+    given = optional_text(row, "contributor") or OWNER
+    return f"{sent.site.removeprefix(OTHER)}/{given}" if sent else given
 
 
 def _must_judge(row: Judged, *, ask: bool) -> None:
@@ -266,7 +305,9 @@ def _add(db: Database, found: Workspace, row: Judged) -> None:
     feedback.add_feedback(
         db,
         message_id=row.message_id or _add_reply(db, found, row),
-        origin="import",
+        origin=row.sent.origin if row.sent else "import",
+        quarantine=row.sent is not None and row.sent.status == "quarantined",
+        site=row.sent.site if row.sent else "",
         contributor=row.contributor,
         rating=row.rating,
         reasons=row.reasons,

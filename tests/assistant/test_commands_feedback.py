@@ -280,3 +280,32 @@ def test_retired_override_answers_no_more(queue):
     assert queue.rows("overrides", "list") == []
     queue("overrides", "retire", "99", code=2)
     assert "99" in refusal(queue)
+
+
+def test_two_reviewers_at_the_terminal(queue, monkeypatch):
+    queue("workspaces", "set", "default", "two_reviewers=true")
+    monkeypatch.setenv("LOGNAME", "ann")
+    said = queue("feedback", "approve", "1", "3")
+    assert "Feedback 1 has a first yes and waits for a second reviewer." in said
+    (row,) = queue.rows("feedback", "show", "1")
+    assert (row["status"], row["approved_by"]) == ("new", ["cli:ann"])
+    assert queue.rows("overrides", "list") == queue.rows("feedback", "export") == []
+    assert "2 with a first yes wait for a second reviewer" in queue.said
+    assert [one["id"] for one in queue.rows("feedback", "list", "--half")] == [3, 1]
+    assert [one["id"] for one in queue.rows("feedback", "list", "--mine")] == [4, 2]
+    queue("feedback", "retract", "3")
+    queue("feedback", "retract", "1", "3", code=2)
+    assert "no first yes of yours on feedback 3" in refusal(queue)
+    assert [one["id"] for one in queue.rows("feedback", "list", "--half")] == [1], "all or none"
+    monkeypatch.setenv("LOGNAME", "ben")
+    assert [one["id"] for one in queue.rows("feedback", "list", "--mine")] == [4, 3, 2, 1]
+    queue("feedback", "approve", "1", "--seen", "0" * 16, code=2)
+    assert "got a first yes from cli:ann meanwhile" in refusal(queue)
+    queue("feedback", "approve", "1", "2", "--seen", row["mark"], code=2)
+    (done,) = queue.rows("feedback", "approve", "1", "--seen", row["mark"])
+    assert (done["status"], done["first_reviewer"]) == ("approved", "cli:ann")
+    assert [one["chosen"][0]["content"] for one in queue.rows("feedback", "export")] == [
+        CORRECTED["correction"]
+    ]
+    queue("feedback", "reject", "1", "--seen", row["mark"], code=2)
+    assert "was approved by cli:ben meanwhile" in refusal(queue)

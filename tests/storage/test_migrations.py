@@ -27,6 +27,7 @@ TABLES = {
     *("erasures", "erasure_requests", "backups", "round_documents"),
     *("paraphrases", "pair_changes", "gone_chunks", "avatars"),
     *("adapter_signatures", "adapter_proofs", "freed_feedback", "unmasked", "sessions"),
+    *("first_yeses",),
 }
 
 

@@ -5,7 +5,8 @@ from contextlib import closing
 import gradio as gr
 import pytest
 
-from assistant.admin.feedback import FeedbackTab, contributor_name
+from assistant.admin.feedback import FeedbackTab
+from assistant.admin.names import contributor_name
 from assistant.admin.queue_list import PAGE
 from assistant.security import may_review
 from storage.audit import list_audit

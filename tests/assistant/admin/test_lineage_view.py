@@ -7,6 +7,7 @@ def row(number, **more):
     known = {"round": 3, "kind": "correction", "split": "train", "feedback": number}
     known |= {"erased": False, "question": f"Question {number}?", "taught": "Yes.", "rating": None}
     known |= {"contributor": "user:1", "reviewer": "user:2", "documents": ["a.md"]}
+    known |= {"approved_by": ["ann", "ben"]}
     return known | more
 
 
@@ -28,6 +29,7 @@ def test_counts_documents_and_rows_are_there_and_escaped():
     assert "How &lt;long&gt;?" in shown and "<td>kept out: new wordings</td>" in shown
     assert "<td>3</td><td>erased</td><td>–</td>" in shown
     assert "Question None" not in shown
+    assert "<td>ann, ben</td>" in shown
 
 
 def test_of_many_the_first_are_shown_and_the_rest_counted():
