@@ -51,9 +51,10 @@ def dry_run(
     workspace: Workspace,
     dials: Mapping[str, Any] | None = None,
     start: str | None = None,
+    runner: str | None = None,
 ) -> RoundPlan:
     """The plan of a round with the advice in it. Raises what `plan_round` raises."""
-    plan = plan_round(app, workspace, dials, start)
+    plan = plan_round(app, workspace, dials, start, runner)
     with closing(app.db()) as db:
         said = advise(app, db, workspace, plan)
     return replace(plan, advice=said.text, advice_kind=said.kind)

@@ -45,9 +45,10 @@ class Pace:
         return f"by the last {self.measured} round{'s' * (self.measured > 1)} here"
 
 
-def pace(app: App, db: Database, config: RoundConfig) -> Pace:
-    """By the last rounds on this base with this method, else with any method."""
-    found = [one for one in measured_trainings(db, app.base.fingerprint) if _speed(one)]
+def pace(app: App, db: Database, config: RoundConfig, runner: str = "local") -> Pace:
+    """By the runner's last rounds on this base with this method, else with any method."""
+    done = measured_trainings(db, app.base.fingerprint, runner=runner)
+    found = [one for one in done if _speed(one)]
     same = [one for one in found if one.config.get("method") == config.method]
     used = same or found
     assumed = TOKENS_A_SECOND["cuda" if has_cuda() else "cpu"]

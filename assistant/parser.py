@@ -207,6 +207,11 @@ def _tuning(verbs: Verbs) -> None:
     tune.add_argument(
         "--objective", help="auto (default: by what was approved), sft, dpo, or kto (for thumbs)"
     )
+    tune.add_argument(
+        "--runner",
+        metavar="R",
+        help="where it trains: local, accelerate or hf-jobs (default: APPRENTICE_RUNNER, local)",
+    )
     dials(tune, "another dial of the round, for example epochs=10")
     tune.add_argument(
         "--from",

@@ -10,10 +10,10 @@ from contextlib import closing
 from pathlib import Path
 
 from assistant.app import App
-from assistant.hub import make_repo, told
 from storage import adapters
 from storage.audit import audit
 from storage.copies import record_copy
+from storage.hub import make_repo, told
 from tuning.adapter_files import CONFIG, WEIGHTS, Manifest, save_adapter, verify_adapter
 
 

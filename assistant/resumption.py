@@ -7,6 +7,7 @@ brings the server down is not resumed by it again and again.
 import logging
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from sqlite_utils import Database
 
@@ -17,6 +18,8 @@ from storage.errors import ApprenticeError, Refused
 from storage.records import TuningRound, Workspace
 from storage.round_times import killed_rounds
 from storage.workspaces import workspace_by_id
+from tuning.bundle import bundle_hash
+from tuning.checkpoint import last_checkpoint
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +69,14 @@ def goes_on(app: App, db: Database, workspace: Workspace) -> str:
     if not waits:
         return ""
     return f"The process of round {waits[0]} was killed; it goes on by itself{hours_of(workspace)}."
+
+
+def goes_on_from(out: Path, bundle: Path) -> str:
+    """Where a resumed training would go on, in words."""
+    if (out / "adapter").is_dir():
+        return "from the end of its training"
+    checkpoint = last_checkpoint(out, bundle_hash(bundle))
+    return f"from step {checkpoint.step}" if checkpoint else "from its start"
 
 
 def _killed(app: App, db: Database, now: datetime) -> list[TuningRound]:

@@ -53,7 +53,7 @@ def export_bundle(app: App, round_id: int, to: Path, *, actor: str) -> None:
         with new_folder(to) as draft:
             for place, folder in folders.items():
                 shutil.copytree(folder, draft / place, dirs_exist_ok=True)
-            _record(db, round_id, bundle_hash(draft), str(to), actor)
+            record_leaving(db, round_id, bundle_hash(draft), str(to), actor)
 
 
 def zipped_bundle(app: App, round_id: int, *, place: str, actor: str) -> IO[bytes]:
@@ -68,7 +68,7 @@ def zipped_bundle(app: App, round_id: int, *, place: str, actor: str) -> IO[byte
             with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
                 for path, name in _files(folders):
                     archive.write(path, f"bundle/{name}")
-            _record(db, round_id, bundle_hash(folders[""]), place, actor)
+            record_leaving(db, round_id, bundle_hash(folders[""]), place, actor)
         except BaseException:
             file.close()
             raise
@@ -83,7 +83,8 @@ def _files(folders: dict[str, Path]) -> Iterator[tuple[Path, str]]:
                 yield path, str(Path(place) / path.relative_to(folder))
 
 
-def _record(db: Database, round_id: int, hash: str, place: str, actor: str) -> None:
+def record_leaving(db: Database, round_id: int, hash: str, place: str, actor: str) -> None:
+    """Notes that a round's bundle, and the adapter that it goes on from, goes to `place`."""
     parent = tuning_round(db, round_id).start_adapter_id
     if parent is not None:
         record_copy(db, kind="export", adapter_id=parent, place=place, format="peft", actor=actor)

@@ -21,6 +21,7 @@ from assistant.lessons import Lesson, fitting, lessons
 from assistant.masks import in_words as masked_in_words
 from assistant.replay import REPLAY_TOKENS, replay_count
 from assistant.round_start import choose_start
+from assistant.runners import runner_of
 from assistant.written import Task, recombining, task_of
 from storage.errors import BadInput
 from storage.records import Adapter, Workspace
@@ -67,6 +68,10 @@ class RoundPlan:
     """Where minutes and memory come from."""
     served_by: str = ""
     """The engine that will answer by the adapter, and what that costs."""
+    runner: str = "local"
+    """What trains it; see `tuning.runners`."""
+    trained_by: str = ""
+    """And where, in words."""
 
     @property
     def pairs(self) -> dict[str, int]:
@@ -81,12 +86,16 @@ def plan_round(
     workspace: Workspace,
     dials: Mapping[str, Any] | None = None,
     start: str | None = None,
+    runner: str | None = None,
 ) -> RoundPlan:
     """What a round would train on and cost.
 
-    `start` is "base", an adapter's id, or None: by the budget of minutes. Raises BadInput when
-    there are too few pairs, and what `choose_start` raises.
+    `start` is "base", an adapter's id, or None: by the budget of minutes. `runner` None is the
+    house's own. Raises BadInput when there are too few pairs, and what `choose_start` and
+    `Runner.ready` raise.
     """
+    by = runner_of(app.settings, runner)
+    trained_by = by.ready()
     asked = with_own_dials(workspace, dials)
     config = _config(app, workspace, asked)
     with closing(app.db()) as db:
@@ -94,7 +103,7 @@ def plan_round(
         taught, capped = _taught_and_capped(app, db, workspace, found, config.objective)
         config = replace(config, objective=taught.objective)
         replayable = replay_count(db, workspace)
-        known = pace(app, db, config)
+        known = pace(app, db, config, by.name)
 
         def minutes(some: Sequence[Lesson]) -> float:
             work = _work(workspace, some, taught.judged, config, replayable)
@@ -133,6 +142,8 @@ def plan_round(
         ),
         measured=known.source,
         served_by=_served_by(app, chosen.config.method),
+        runner=by.name,
+        trained_by=trained_by,
     )
 
 

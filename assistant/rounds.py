@@ -28,8 +28,9 @@ from assistant.opponents import OnProgress, Watch, opponents
 from assistant.probing import probes_of
 from assistant.proving import put_made_proof
 from assistant.replay import replay_rows
-from assistant.resumption import refuse_unresumable
+from assistant.resumption import goes_on_from, refuse_unresumable
 from assistant.round_plan import RoundPlan, plan_round
+from assistant.runners import RUNNER, note_leaving, runner_of_round
 from assistant.signing import sign_made
 from assistant.writer import write
 from assistant.written import counts_of, note_of
@@ -42,8 +43,7 @@ from storage.overrides import note_learned
 from storage.records import TuningRound, Workspace
 from storage.workspaces import workspace_by_id
 from tuning.adapter_files import manifest_hash
-from tuning.bundle import Bundle, TrainRow, bundle_hash, read_bundle, write_bundle
-from tuning.checkpoint import last_checkpoint
+from tuning.bundle import Bundle, TrainRow, read_bundle, write_bundle
 from tuning.evaluate import Evaluation
 from tuning.run import RoundCancelled, RoundResult, run_round
 
@@ -60,14 +60,16 @@ def start_round(
     *,
     dials: Mapping[str, Any] | None = None,
     start: str | None = None,
+    runner: str | None = None,
     actor: str,
 ) -> TuningRound:
     """Queue a round and run it in a background thread; pages watch its job row.
 
-    `start` is "base" or an adapter's id; None leaves it to the budget. Raises BadInput for too few
-    pairs and Refused while another round of the workspace is not finished.
+    `start` is "base" or an adapter's id; None leaves it to the budget. `runner` trains (None: the
+    house's own). Raises BadInput for too few pairs or an unknown runner, and Refused while another
+    round of the workspace is not finished.
     """
-    queued, plan = _planned(app, workspace, dials, start, actor)
+    queued, plan = _planned(app, workspace, dials, start, runner, actor)
     in_background(queued, lambda: execute(app, queued, plan, lambda share, note: None))
     return queued
 
@@ -80,7 +82,7 @@ def resume_round(app: App, round_id: int, *, actor: str) -> tuple[TuningRound, s
     """
     folder = app.datadir.rounds / str(round_id)
     with closing(app.db()) as db:
-        refuse_unresumable(rounds.tuning_round(db, round_id))
+        refuse_unresumable(known := rounds.tuning_round(db, round_id))
         refuse_emptied(db, round_id)
         if not (folder / "bundle").is_dir():
             raise Refused(
@@ -93,25 +95,16 @@ def resume_round(app: App, round_id: int, *, actor: str) -> tuple[TuningRound, s
                 f"Round {round_id} is for another base model than {app.base.name}: "
                 "start a new one with `apprentice tune`."
             )
+        runner_of_round(app.settings, known).ready()
         queued = rounds.resume_round(db, round_id, actor=actor)
     in_background(queued, lambda: _go_on(app, queued, bundle))
     return queued, goes_on_from(folder / "out", bundle.folder)
 
 
-def goes_on_from(out: Path, bundle: Path) -> str:
-    """Where a resumed training would go on, in words."""
-    if (out / "adapter").is_dir():
-        return "from the end of its training"
-    checkpoint = last_checkpoint(out, bundle_hash(bundle))
-    return f"from step {checkpoint.step}" if checkpoint else "from its start"
-
-
 def in_background(queued: TuningRound, work: Callable[[], object]) -> None:
     """Do a queued round's `work` in a thread of its own; how it ends is in the round's row."""
-    thread = threading.Thread(
-        target=_logged, args=(queued, work), name=f"round-{queued.id}", daemon=True
-    )
-    thread.start()
+    name = f"round-{queued.id}"
+    threading.Thread(target=_logged, args=(queued, work), name=name, daemon=True).start()
 
 
 def run_round_here(
@@ -120,11 +113,12 @@ def run_round_here(
     *,
     dials: Mapping[str, Any] | None = None,
     start: str | None = None,
+    runner: str | None = None,
     actor: str,
     on_progress: OnProgress = lambda share, note: None,
 ) -> TuningRound:
     """One round in the foreground; returns it finished. Raises what ended it early."""
-    queued, plan = _planned(app, workspace, dials, start, actor)
+    queued, plan = _planned(app, workspace, dials, start, runner, actor)
     return execute(app, queued, plan, on_progress)
 
 
@@ -226,13 +220,14 @@ def _planned(
     workspace: Workspace,
     dials: Mapping[str, Any] | None,
     start: str | None,
+    runner: str | None,
     actor: str,
 ) -> tuple[TuningRound, RoundPlan]:
     """One round queued with its plan; of many that ask at once, one is planned and gets it."""
     with _STARTING:
         with closing(app.db()) as db:
             rounds.refuse_second(db, workspace.id)
-        plan = plan_round(app, workspace, dials, start)
+        plan = plan_round(app, workspace, dials, start, runner)
         return _queue(app, workspace, plan, actor), plan
 
 
@@ -244,6 +239,7 @@ def _queue(app: App, workspace: Workspace, plan: RoundPlan, actor: str) -> Tunin
             config={
                 **plan.config.to_json(),
                 "actor": actor,
+                RUNNER: plan.runner,
                 "tokens_a_pass": plan.tokens_a_pass,
                 "notes": list(plan.notes),
             },
@@ -315,6 +311,8 @@ def _train_and_judge(
 ) -> RoundResult:
     folder = app.datadir.rounds / str(queued.id)
     parent = queued.start_adapter_id
+    runner = runner_of_round(app.settings, queued)
+    note_leaving(db, queued, bundle, runner)
     with opponents(app, db, queued, bundle, watch) as (rows, answer, prove):
         result = run_round(
             bundle.folder,
@@ -324,6 +322,7 @@ def _train_and_judge(
             answer=answer,
             start=app.adapter_folder(parent) if parent else None,
             resume=resume,
+            runner=runner,
             on_progress=watch.training,
             cancelled=watch.cancelled,
         )

@@ -69,6 +69,20 @@ class Settings(BaseSettings):
     """Seconds between two visits to a website at least; its robots.txt may want more."""
     round_minutes: float = Field(default=60.0, gt=0)
     """Minutes a round may train unless the round says otherwise."""
+    runner: str = "local"
+    """Where rounds train: local (a process here), accelerate (several, a GPU each) or hf-jobs."""
+    accelerate_processes: int = 0
+    """Processes of the runner accelerate (0: one for each GPU, two on a machine without one)."""
+    hf_jobs_flavor: str = "l4x1"
+    """The machine that the runner hf-jobs asks for, as Hugging Face calls it."""
+    hf_jobs_namespace: str = ""
+    """Whose account pays for it and holds the bundle meanwhile ("": the token's own)."""
+    hf_jobs_timeout: float = Field(default=0.0, ge=0)
+    """Minutes after which Hugging Face ends a job (0: the round's minutes and 45)."""
+    hf_jobs_image: str = ""
+    """A container image with Python and the packages of a round ("": one that installs them)."""
+    hf_jobs_token: SecretStr = SecretStr("")
+    """A token that may write repositories and start jobs ("": HF_TOKEN); shown nowhere."""
     snapshots: str = ""
     """A private dataset on the Hub, NAME/REPO, that keeps copies of the data directory and fills an
     empty one at the start ("": none)."""

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 
 from sqlite_utils import Database
 
-from assistant.hub import HubFailed, make_repo, told
 from assistant.purging import rewrite_certificates
 from storage.backup import (
     forget_backup,
@@ -34,6 +33,7 @@ from storage.content_digest import content_digest
 from storage.database import open_database
 from storage.datadir import DataDir, open_datadir
 from storage.errors import ApprenticeError, BadInput, Refused
+from storage.hub import HubFailed, make_repo, told
 
 if TYPE_CHECKING:
     from assistant.app import App

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from assistant.doctor_check import Check
-from assistant.hub import HubFailed, told
 from assistant.settings import Settings
 from assistant.space import names_in, on_zero_gpu
+from storage.hub import HubFailed, told
 
 MEMORY_WANTED = 4 * 2**30
 """Bytes: the embedded model serves in about 1 GB and trains in up to 3 beside it."""

@@ -203,17 +203,21 @@ def taught_before(db: Database, adapter_id: int) -> dict[int, bool]:
     return {row["feedback_id"]: bool(row["same"]) for row in found}
 
 
-def measured_trainings(db: Database, base_fingerprint: str, limit: int = 5) -> list[TuningRound]:
-    """The newest rounds on this base that came to a verdict, of all workspaces: what it cost.
+def measured_trainings(
+    db: Database, base_fingerprint: str, limit: int = 5, *, runner: str = "local"
+) -> list[TuningRound]:
+    """The runner's newest rounds on this base that came to a verdict, of all workspaces.
 
-    What another machine took says nothing of this one.
+    What it cost there: what another machine took says nothing of this one.
     """
     found = rows(
         db,
         f"""{_SELECT} where r.base_fingerprint = ? and j.state = 'done'
         and json_extract(r.config, '$.trained_elsewhere') is null
+        and coalesce(json_extract(r.config, '$.runner'), 'local') = ?
         and json_extract(r.scores, '$.training.seconds') > 0 order by r.id desc limit ?""",
         base_fingerprint,
+        runner,
         limit,
     )
     return [_round(row) for row in found]

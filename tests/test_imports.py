@@ -23,6 +23,7 @@ MUST_NOT = {
 # One file each, so that everything else starts fast and is tested without it.
 ONLY_IN = {
     "trl": {"tuning/train.py"},
+    "accelerate": {"tuning/runners/launch.py"},
     "chromadb": {"knowledge/dense.py"},
     "tantivy": {"knowledge/lexical.py"},
     "llguidance": {"assistant/engines/grammar.py"},

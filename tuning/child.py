@@ -15,26 +15,20 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-import psutil
-
 from storage.errors import ApprenticeError
-from tuning.memory import kernel_kills
 
 BEAT_SECONDS = 5.0
 """How often the child shows that it lives."""
 SILENCE_SECONDS = 120.0
 """Silence after which it is killed: a machine that swaps may well stop for a minute."""
-HELD_BY_ONE = 0.5
-"""Share of the machine's memory that, held by a child that was killed, says why it was."""
 POLL_SECONDS = 0.3
 """How often a wish to cancel is looked for."""
 LOG = "train.log"
-PROGRAM = ["-m", "tuning.run"]
 _PR_SET_PDEATHSIG = 1
 _OFFLINE = {
     "HF_HUB_OFFLINE": "1",
@@ -64,42 +58,6 @@ class RoundCancelled(RoundFailed):
     """Somebody asked the round to stop."""
 
 
-def train_in_child(
-    bundle: Path,
-    out: Path,
-    model_folder: Path,
-    *,
-    on_progress: Callable[[Said], None],
-    cancelled: Callable[[], bool],
-    options: Sequence[str] = (),
-    silence_seconds: float = SILENCE_SECONDS,
-) -> Said:
-    """Runs `python -m tuning.run BUNDLE OUT --model FOLDER *options` and follows it to its end.
-
-    Returns what training came to (the fields of `TrainResult`). Raises RoundCancelled when
-    `cancelled()`, MemoryRanOut when it needed too much, else RoundFailed with the child's own
-    sentence or how it died.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, *PROGRAM, str(bundle), str(out)]
-    command += ["--model", str(model_folder), "--parent", str(os.getpid()), *options]
-    kills = kernel_kills()
-    with (out / LOG).open("ab") as log, _started(command, log) as child:
-        last: Said = {}
-        for said in _sayings(child, out / LOG, cancelled, silence_seconds):
-            if "result" in said:
-                child.wait()
-                return dict(said["result"])
-            if "error" in said:
-                kind = MemoryRanOut if said.get("memory") else RoundFailed
-                raise kind(said["error"])
-            most = max(last.get("rss_bytes", 0), said.get("rss_bytes", 0))
-            last.update(said, rss_bytes=most)
-            if "step" in said or "note" in said:
-                on_progress(said)
-        raise _death(child.wait(), last, out / LOG, kernel_kills() > kills)
-
-
 def in_child(
     arguments: list[str],
     log_file: Path,
@@ -113,8 +71,8 @@ def in_child(
     `on_said` hears everything else it says. Raises RoundFailed with its own sentence or how it
     died, RoundCancelled when `cancelled()`.
     """
-    with log_file.open("ab") as log, _started([sys.executable, *arguments], log) as child:
-        for said in _sayings(child, log_file, cancelled, silence_seconds):
+    with log_file.open("ab") as log, started([sys.executable, *arguments], log) as child:
+        for said in sayings(child, log_file, cancelled, silence_seconds):
             if "result" in said:
                 child.wait()
                 return dict(said["result"])
@@ -130,7 +88,7 @@ def in_child(
 
 
 @contextmanager
-def _started(command: list[str], log: IO[bytes]) -> Iterator["subprocess.Popen[bytes]"]:
+def started(command: list[str], log: IO[bytes]) -> Iterator["subprocess.Popen[bytes]"]:
     """The child; its whole process group is gone when the block is left."""
     here = str(Path(__file__).resolve().parent.parent)
     path = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH", "")]))
@@ -152,7 +110,7 @@ def _started(command: list[str], log: IO[bytes]) -> Iterator["subprocess.Popen[b
             child.stdout.close()
 
 
-def _sayings(
+def sayings(
     child: "subprocess.Popen[bytes]",
     log: Path,
     cancelled: Callable[[], bool],
@@ -204,22 +162,6 @@ def _ask_where_it_hangs(child: "subprocess.Popen[bytes]", log: Path) -> None:
             break
 
 
-def _death(code: int, last: Said, log: Path, by_kernel: bool) -> RoundFailed:
-    """What to raise for a child that ended without a word."""
-    held = last.get("rss_bytes", 0)
-    memory = f"; it held {held / 1e9:.1f} GB" if held else ""
-    step = f" after step {last['step']}" if "step" in last else " before its first step"
-    if code == -signal.SIGKILL:
-        said = (
-            f"The training process was killed{step}{memory}. If nobody killed it, memory ran "
-            "out: lower step_tokens, or end other programs, and start again."
-        )
-        too_much = by_kernel or held > HELD_BY_ONE * psutil.virtual_memory().total
-        return MemoryRanOut(said) if too_much else RoundFailed(said)
-    how = f"signal {-code}" if code < 0 else f"code {code}"
-    return RoundFailed(f"Training ended with {how}{step}{memory}; its last words are in {log}.")
-
-
 def step_back() -> None:
     """Lowest priority for this process: at the chat's own, a round starves the chat.
 
@@ -231,10 +173,12 @@ def step_back() -> None:
         Path("/proc/self/autogroup").write_text("19")
 
 
-def become_child(parent: int) -> Callable[[Said], None]:
+def become_child(parent: int, *, beats: bool = True, quiet: bool = True) -> Callable[[Said], None]:
     """Makes this process the training child of `parent`; returns how to speak to it.
 
-    Call before torch is imported: its threads inherit the priority.
+    Call before torch is imported: its threads inherit the priority. Of several that speak through
+    one pipe only one `beats`, or the others would cover up that it hangs. One that is not `quiet`
+    leaves standard output to its own children.
     """
     step_back()
     with suppress(OSError):  # when memory runs out, the kernel takes us and not the server
@@ -247,7 +191,8 @@ def become_child(parent: int) -> Callable[[Said], None]:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     faulthandler.register(signal.SIGUSR1)
     voice = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what libraries print goes to the log, never between our lines
+    if quiet:
+        os.dup2(2, 1)  # what libraries print goes to the log, never between our lines
     speaking = threading.Lock()
 
     def say(said: Said) -> None:
@@ -255,7 +200,8 @@ def become_child(parent: int) -> Callable[[Said], None]:
             voice.write(json.dumps(said) + "\n")
             voice.flush()
 
-    threading.Thread(target=_beat, args=(say,), daemon=True).start()
+    if beats:
+        threading.Thread(target=_beat, args=(say,), daemon=True).start()
     return say
 
 

@@ -105,11 +105,15 @@ class Course:
         self._cooling = tuple(state["cooling"]) if state["cooling"] else None
         self._tokens, self._seconds_before = state["tokens"], state["seconds"]
 
-    def next_parts(self) -> list[Part]:
-        """The parts of the next step."""
-        compare = self.config.objective == "dpo"
+    def next_parts(self, at_least: int = 1) -> list[Part]:
+        """The parts of the next step, `at_least` so many where its rows can be cut so."""
+        compare, tokens = self.config.objective == "dpo", self.config.step_tokens
         step = [self._rows[place] for place in next(self._to_come)]
-        return parts(step, self.config.step_tokens, compare=compare)
+        found = parts(step, tokens, compare=compare)
+        while len(found) < at_least and tokens > 1:
+            tokens //= 2
+            found = parts(step, tokens, compare=compare)
+        return found
 
     def saw(self, part: Part, losses: Sequence[float], exact: Sequence[bool]) -> None:
         """Takes in, for each row of the part, its mean loss and whether all of it was likeliest.

@@ -147,7 +147,7 @@ def load_base(folder: Path, config: RoundConfig) -> PreTrainedModel:
         folder,
         dtype=torch.bfloat16 if on_gpu else torch.float32,
         quantization_config=quantization(config),
-        device_map={"": 0 if on_gpu else "cpu"},
+        device_map={"": torch.cuda.current_device() if on_gpu else "cpu"},
         local_files_only=True,
         trust_remote_code=False,
         use_safetensors=True,

@@ -6,6 +6,7 @@ and what a notebook or another machine calls: `python -m tuning.run BUNDLE OUT -
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -23,6 +24,7 @@ from tuning.gate import SentinelReport, decide
 from tuning.memory import ran_out
 from tuning.probes import Probed, probed
 from tuning.release_notes import changes, release_notes
+from tuning.runners.protocol import Runner
 from tuning.supervise import ADAPTER, TRAINING, train_supervised
 
 __all__ = ["RoundCancelled", "RoundFailed", "RoundResult", "judge_round", "main", "run_round"]
@@ -88,13 +90,15 @@ def run_round(
     answer: Answer,
     start: Path | None = None,
     resume: bool = False,
+    runner: Runner | None = None,
     on_progress: Callable[[dict[str, Any]], None] = lambda said: None,
     cancelled: Callable[[], bool] = lambda: False,
 ) -> RoundResult:
     """The round in the folder `bundle`; its adapter is left in `out/adapter`.
 
     `start` is the folder of the adapter that it goes on from, if the bundle names one. `resume`
-    goes on with what an earlier run of the same bundle left in `out`.
+    goes on with what an earlier run of the same bundle left in `out`. `runner` trains (None: a
+    child process).
     `on_progress` gets what `train` says after each step. Raises RoundCancelled when
     `cancelled()`, RoundFailed when training dies or goes wrong, and what `judge_round` raises.
     """
@@ -105,6 +109,7 @@ def run_round(
         model_folder,
         start=start,
         resume=resume,
+        runner=runner,
         on_progress=on_progress,
         cancelled=cancelled,
     )
@@ -200,7 +205,8 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--step-tokens", type=int, help="tokens computed at once: less memory")
     parser.add_argument("--parent", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
-    say = become_child(given.parent) if given.parent else _print
+    leads = os.environ.get("RANK", "0") == "0"  # of several that accelerate launched
+    say = become_child(given.parent, beats=leads) if given.parent else _print
     from tuning.train import train  # late: torch and TRL take seconds, and threads their priority
 
     options = {key: getattr(given, key) for key in ("start", "resume", "step_tokens")}
@@ -214,8 +220,9 @@ def main(arguments: list[str] | None = None) -> int:
             raise
         say({"error": "Memory ran out while training: lower step_tokens.", "memory": True})
         return 1
-    (given.out / TRAINING).write_text(json.dumps(result, indent=1), encoding="utf-8")
-    say({"result": result})
+    if leads:
+        (given.out / TRAINING).write_text(json.dumps(result, indent=1), encoding="utf-8")
+        say({"result": result})
     return 0
 
 

@@ -11,7 +11,9 @@ from pathlib import Path
 
 from tuning.adapter_files import AdapterRefused, verify_adapter
 from tuning.bundle import Bundle
-from tuning.child import MemoryRanOut, RoundFailed, Said, train_in_child
+from tuning.child import MemoryRanOut, RoundFailed, Said
+from tuning.runners.local import Local
+from tuning.runners.protocol import Runner
 
 ADAPTER = "adapter"
 """Folder of the candidate, inside the round's out folder."""
@@ -30,16 +32,18 @@ def train_supervised(
     *,
     start: Path | None = None,
     resume: bool = False,
+    runner: Runner | None = None,
     on_progress: Callable[[Said], None],
     cancelled: Callable[[], bool],
 ) -> tuple[str, ...]:
-    """Trains the bundle in a child, into `out`; returns notes for people.
+    """Trains the bundle by `runner` (`local` if None) into `out`; returns notes for people.
 
     With `resume` a finished training in `out` is taken as it is. `on_progress` gets each note as
-    {"note": ...} too. Raises what `train_in_child` raises, after the last retry with the notes.
+    {"note": ...} too. Raises what `Runner.train` raises, after the last retry with the notes.
     """
     if resume and _finished(bundle, out):
         return ("The training had ended before; only the evaluation was done again.",)
+    by: Runner = runner or Local()
     notes: list[str] = []
     tokens = bundle.config.step_tokens
     options = ["--start", str(start)] if start else []
@@ -47,7 +51,7 @@ def train_supervised(
         try:
             more = ["--resume"] if resume or notes else []
             more += ["--step-tokens", str(tokens)] if notes else []
-            train_in_child(
+            by.train(
                 bundle.folder,
                 out,
                 model_folder,

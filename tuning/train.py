@@ -46,6 +46,7 @@ from tuning.losses import (
 )
 from tuning.methods import load_base, peft_config
 from tuning.state import restore_state, save_state
+from tuning.together import SILENCE_SECONDS, Together
 
 OnProgress = Callable[[dict[str, Any]], None]
 
@@ -82,18 +83,24 @@ def train(
     start = _verified(bundle, start)
     if not (model_folder / "config.json").is_file():
         raise BadInput(f"There is no base model in {model_folder}: it has no config.json.")
-    if bundle.config.threads:
-        torch.set_num_threads(bundle.config.threads)
+    together = Together()
+    if threads := together.threads(bundle.config.threads):
+        torch.set_num_threads(threads)
     set_seed(bundle.config.seed)
     with tempfile.TemporaryDirectory(prefix="apprentice-") as scratch:
-        trainer = make_trainer(bundle, model_folder, Path(scratch), on_progress, start)
+        trainer = make_trainer(bundle, model_folder, Path(scratch), on_progress, start, together)
         _keep_checkpoints(trainer, out_folder, bundle_hash(bundle_folder), resume)
+        together.all([])  # their clock begins
         trainer.course.start()
         if not trainer.course.done():
             trainer.train()
+        others = sum(together.all([peak_rss_bytes()])) - peak_rss_bytes()
+        if not together.leads:
+            return trainer.course.result()
         trainer.model.save_pretrained(scratch, save_embedding_layers=False)
         kept = measure_forgetting(trainer.model, bundle.likelihood, on_progress)
-        result = replace(trainer.course.result(), sentinel=kept, peak_rss_bytes=peak_rss_bytes())
+        peak = peak_rss_bytes() + others
+        result = replace(trainer.course.result(), sentinel=kept, peak_rss_bytes=peak)
         save_adapter(
             Path(scratch),
             out_folder / "adapter",
@@ -125,12 +132,13 @@ def _verified(bundle: Bundle, start: Path | None) -> Path | None:
 def _keep_checkpoints(trainer: "PackedTrainer", out: Path, bundle: str, resume: bool) -> None:
     """From here on checkpoints are saved into `out`; with `resume` the last one is gone on from."""
     checkpoint = last_checkpoint(out, bundle) if resume else None
-    if checkpoint is None:
+    if checkpoint is None and trainer.together.leads:
         drop_checkpoints(out)
-    else:
+    if checkpoint is not None:
         trainer.teller.restore_chance = restore_state(trainer, checkpoint)
         trainer.args.max_steps = max(1, trainer.course.steps - checkpoint.step)
-    trainer.teller.keep = lambda: save_state(trainer, out, bundle)
+    if trainer.together.leads:
+        trainer.teller.keep = lambda: save_state(trainer, out, bundle)
 
 
 class PackedTrainer(SFTTrainer):
@@ -139,6 +147,7 @@ class PackedTrainer(SFTTrainer):
     course: Course
     known: dict[str, torch.Tensor]
     teller: "_Teller"
+    together: Together
 
     def training_step(self, model: Any, inputs: Any, num_items_in_batch: Any = None) -> Any:
         """Gradients of one step; returns its mean loss, replay left out.
@@ -147,33 +156,44 @@ class PackedTrainer(SFTTrainer):
         and thumbs by the mean of their own, as in TRL.
         """
         model.train()
-        step = self.course.next_parts()
+        model = self.model  # not accelerate's wrapping of it, which adds gradients its own way
+        step = self.course.next_parts(at_least=self.together.size)
         share = _Share(step)
         thumbs = [row for part in step if part.is_thumb for row in part.rows]
         with self.compute_loss_context_manager():
             kl = kl_estimate(model, thumbs, self.course.config.step_tokens)
-        total = 0.0
-        for part in step:
+        costs: list[tuple[int, _Seen]] = []
+        for place in self.together.mine(step):
             with self.compute_loss_context_manager():
-                if part.is_replay:
-                    loss, said = HOLD * drifts(model, part, self.known).sum() / share.words, 0.0
-                elif part.is_thumb:
-                    loss, said = self._judged(model, part, kl, share)
-                else:
-                    loss, said = self._taught(model, part, share)
-            total += said
+                loss, seen = self._cost(model, step[place], kl, share)
+            costs.append((place, seen))
             self.accelerator.backward(loss)
+        self.together.add_up(model.parameters())
+        total = 0.0
+        for place, (said, losses, right) in sorted(self.together.all(costs)):
+            total += said
+            if losses:
+                self.course.saw(step[place], losses, right)
         self.course.end_step(total)
         return torch.tensor(total, device=self.args.device)
 
-    def _taught(self, model: Any, part: Part, share: "_Share") -> tuple[torch.Tensor, float]:
+    def _cost(
+        self, model: Any, part: Part, kl: torch.Tensor, share: "_Share"
+    ) -> tuple[torch.Tensor, "_Seen"]:
+        if part.is_replay:
+            return HOLD * drifts(model, part, self.known).sum() / share.words, (0.0, [], [])
+        if part.is_thumb:
+            return self._judged(model, part, kl, share)
+        return self._taught(model, part, share)
+
+    def _taught(self, model: Any, part: Part, share: "_Share") -> tuple[torch.Tensor, "_Seen"]:
         """Corrections to be said, and said rather than the wrong answer where one is beside it.
 
         Both count the same, as in RPO (Pang et al. 2024, arXiv:2404.19733): DPO alone makes the
         chosen answer less likely too.
         """
         losses, likeliest = token_losses(model, part)
-        _tell(self.course, part, losses.detach(), likeliest)
+        seen = _by_row(part, losses.detach(), likeliest)
         wrong = [row.kind == "rejected" for row in part.rows]
         spoken = ~torch.tensor(wrong, device=losses.device)[
             torch.tensor(part.label_rows, device=losses.device)
@@ -186,20 +206,20 @@ class PackedTrainer(SFTTrainer):
             beta = self.course.config.beta
             compared = dpo_losses(ratios[places - 1], ratios[places], beta).sum() / share.pairs
             loss, said = loss + compared, said + compared.item()
-        return loss, said
+        return loss, (said, *seen)
 
     def _judged(
         self, model: Any, part: Part, kl: torch.Tensor, share: "_Share"
-    ) -> tuple[torch.Tensor, float]:
+    ) -> tuple[torch.Tensor, "_Seen"]:
         """Replies with thumbs, to become likelier or less likely than the base has them."""
         losses, _ = token_losses(model, part)
         ratios = log_ratios(model, part, losses, self.known)
         liked = torch.tensor([bool(row.label) for row in part.rows], device=ratios.device)
         each = kto_losses(ratios, liked, kl, self.course.config.beta)
-        self.course.saw(part, each.tolist(), ((ratios > kl) == liked).tolist())
+        moved = ((ratios > kl) == liked).tolist()
         up, down = self.course.thumb_weights
         loss = (torch.where(liked, up, down) * each).sum() / share.thumbs
-        return loss, loss.item()
+        return loss, (loss.item(), each.tolist(), moved)
 
     def _clip_grad_norm(self, model: Any) -> Any:
         """transformers' own, which would scale every weight by a norm that is no number."""
@@ -220,12 +240,18 @@ class _Share:
         self.pairs, self.thumbs = rows.count("rejected"), rows.count("thumb")
 
 
-def _tell(course: Course, part: Part, losses: torch.Tensor, likeliest: torch.Tensor) -> None:
-    """Hands the course each row's mean loss and whether all its labels were likeliest."""
+_Seen = tuple[float, list[float], list[bool]]
+"""Of a part: its loss as it is told, and what `Course.saw` takes in; none of replay."""
+
+
+def _by_row(
+    part: Part, losses: torch.Tensor, likeliest: torch.Tensor
+) -> tuple[list[float], list[bool]]:
+    """Each row's mean loss and whether all its labels were likeliest."""
     rows = torch.tensor(part.label_rows, device=losses.device)
     sums = torch.bincount(rows, weights=losses.float())
     wrong = torch.bincount(rows, weights=(~likeliest).float())
-    course.saw(part, (sums / torch.bincount(rows)).tolist(), (wrong == 0).tolist())
+    return (sums / torch.bincount(rows)).tolist(), (wrong == 0).tolist()
 
 
 class _Teller(TrainerCallback):
@@ -297,26 +323,27 @@ def make_trainer(
     scratch: Path,
     on_progress: OnProgress,
     start: Path | None = None,
+    together: Together | None = None,
 ) -> PackedTrainer:
     """The trainer of a round, its course set; TRL's only file output goes to `scratch`.
 
     With `start`, a verified adapter's folder, its weights are trained on.
     """
-    on_gpu = torch.cuda.is_available()
-    course = Course(bundle.train, bundle.config)
-    teller = _Teller(on_progress)
+    on_gpu, together = torch.cuda.is_available(), together or Together()
+    course = Course(bundle.train, bundle.config, together.clock)
+    teller = _Teller(on_progress if together.leads else lambda said: None)
     base = load_base(model_folder, bundle.config)
     trainer = PackedTrainer(
         model=PeftModel.from_pretrained(base, start, is_trainable=True) if start else base,
         args=_arguments(bundle.config, course.steps, scratch, on_gpu),
-        train_dataset=Dataset.from_dict({"step": list(range(course.steps))}),
+        train_dataset=Dataset.from_dict({"step": list(range(course.steps * together.size))}),
         data_collator=_no_batch,
         processing_class=AutoTokenizer.from_pretrained(model_folder, local_files_only=True),
         peft_config=None if start else peft_config(bundle.config, base),
         callbacks=[teller],
     )
     trainer.remove_callback(PrinterCallback)  # standard output is ours
-    trainer.course, trainer.known = course, {}
+    trainer.course, trainer.known, trainer.together = course, {}, together
     teller.trainer, trainer.teller = trainer, teller
     for parameter in trainer.model.parameters():
         if parameter.requires_grad:  # TRL made them bf16, too coarse for small steps
@@ -347,6 +374,7 @@ def _arguments(config: RoundConfig, steps: int, scratch: Path, on_gpu: bool) -> 
         report_to="none",
         disable_tqdm=True,
         max_length=None,
+        ddp_timeout=SILENCE_SECONDS,
     )
 
 

@@ -42,6 +42,7 @@ def plan_summary(plan: "RoundPlan") -> str:
             ("Judged replies to learn from", len(plan.judged)),
             ("Objective", plan.config.objective),
             ("Method", plan.config.method),
+            ("Trained by", f"{plan.runner}: {plan.trained_by}"),
             ("Answered by", plan.served_by),
             ("Ordinary questions replayed", plan.replay),
             ("Starts from", f"adapter {plan.start.id}" if plan.start else "the base model"),

@@ -62,7 +62,7 @@ def training_facts(summary: Mapping[str, Any], config: Mapping[str, Any]) -> str
         pairs.append(("Training ended", training["stopped"]))
     if "peak_rss_bytes" in summary:
         pairs.append(("Memory", f"{summary['peak_rss_bytes'] / 1e9:.1f} GB"))
-    dials = ("method", "rank", "learning_rate", "epochs", "max_minutes")
+    dials = ("runner", "method", "rank", "learning_rate", "epochs", "max_minutes")
     pairs += [
         (name.replace("_", " ").capitalize(), config[name]) for name in dials if name in config
     ]

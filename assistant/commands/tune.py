@@ -21,14 +21,15 @@ def tune(
     objective: str | None = None,
     dials: list[str] | None = None,
     start: str | None = None,
+    runner: str | None = None,
     dry_run: bool = False,
     detached: bool = False,
 ) -> Events:
     """Run one round and follow it; the exit code is 1 unless the gate said promote.
 
-    `start` is "base" or an adapter's number. When the caller leaves, the round is cancelled, or
-    goes on if `detached`. Raises BadInput for too few pairs or an unknown dial, Refused while
-    another round of the workspace is not finished.
+    `start` is "base" or an adapter's number, `runner` what trains (None: as set). When the caller
+    leaves, the round is cancelled, or goes on if `detached`. Raises BadInput for too few pairs, an
+    unknown dial or runner, Refused while another round of the workspace is not finished.
     """
     from assistant.advice import dry_run as planned
     from assistant.rounds import start_round
@@ -38,10 +39,10 @@ def tune(
         found = workspace_named(db, workspace)
         yield {"progress": 0.0, "note": "reading the corrections"}
         if dry_run:
-            yield _planned(planned(app, found, wanted, start))
+            yield _planned(planned(app, found, wanted, start, runner))
             return 0
         mend(app, db, found.id)
-        queued = start_round(app, found, dials=wanted, start=start, actor=actor())
+        queued = start_round(app, found, dials=wanted, start=start, runner=runner, actor=actor())
     return (yield from followed(app, queued, detached=detached))
 
 
@@ -70,6 +71,8 @@ def _planned(plan: RoundPlan) -> Event:
         "estimated": plan.measured,
         "method": plan.config.method,
         "objective": plan.config.objective,
+        "runner": plan.runner,
+        "trained_by": plan.trained_by,
         "served_by": plan.served_by,
         "advice": plan.advice,
         "advice_kind": plan.advice_kind,

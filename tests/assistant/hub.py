@@ -1,7 +1,7 @@
 """A small server that speaks as much of the Hub's language as we use, on this machine.
 
-Repositories of models and datasets (made, uploaded to, listed, downloaded, their large files
-deleted), who a token belongs to, and logging in by OpenID Connect.
+Repositories of models and datasets (made, uploaded to, listed, downloaded, deleted, their large
+files too), who a token belongs to, jobs (`hub_jobs.py`), and logging in by OpenID Connect.
 """
 
 import base64
@@ -11,6 +11,8 @@ import threading
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, unquote, urlencode, urlsplit
+
+from tests.assistant.hub_jobs import Jobs
 
 TOKEN = "hf_good"
 LARGE = (".safetensors", ".gz")
@@ -34,6 +36,7 @@ class Hub(ThreadingHTTPServer):
         self.down = False
         self.person = {"sub": "1", "preferred_username": "ada"}
         self.codes: dict[str, dict[str, str]] = {}
+        self.jobs = Jobs()
 
     @property
     def url(self) -> str:
@@ -50,6 +53,7 @@ def running_hub():
     try:
         yield hub
     finally:
+        hub.jobs.stop()
         hub.shutdown()
         hub.server_close()
         thread.join()
@@ -87,12 +91,60 @@ class _Handler(BaseHTTPRequestHandler):
         if path == "/api/whoami-v2":
             access = {"auth": {"accessToken": {"role": "write"}}}
             return self._say({"type": "user", "name": "ada", **access})
+        if path.startswith("/api/jobs/"):
+            return self._job(path)
         repo, rest = self._repo_of(path)
         if repo not in self.server.repos:
             return self._say(
                 {"error": "Repository not found"}, 404, {"X-Error-Code": "RepoNotFound"}
             )
         return self._read(repo, rest)
+
+    def do_DELETE(self):
+        self._noted()
+        asked = json.loads(self._body())
+        if self.server.down:
+            return self._say({"error": "The Hub is down"}, 503)
+        if not self._known():
+            return None
+        assert self.path == "/api/repos/delete"
+        repo = f"{asked['organization']}/{asked['name']}"
+        repo = f"datasets/{repo}" if asked.get("type") == "dataset" else repo
+        if self.server.repos.pop(repo, None) is None:
+            missing = {"X-Error-Code": "RepoNotFound"}
+            return self._say({"error": "Repository not found"}, 404, missing)
+        return self._say({})
+
+    def _job(self, path, spec=None):
+        """One job: started (`spec`), looked at, its log followed, or cancelled."""
+        owner, *rest = path.removeprefix("/api/jobs/").split("/")
+        jobs = self.server.jobs
+        if spec is not None:
+            if jobs.refuses:
+                return self._say({"error": jobs.refuses}, 402)
+            return self._say(jobs.start(owner, spec).described())
+        if rest[0] not in jobs.all:
+            return self._say({"error": "Job not found"}, 404)
+        job = jobs.all[rest[0]]
+        if rest[1:] == ["cancel"]:
+            job.cancel()
+        elif rest[1:] == ["logs"]:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/event-stream")
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            try:
+                jobs.stream(job, self._chunk, lambda: self.server.down)
+                self._chunk(b"")
+            except OSError:
+                pass  # the reader left, or the stream was cut: amid a body, so it is noticed
+            self.close_connection = True
+            return None
+        return self._say(job.described())
+
+    def _chunk(self, content):
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(content), content))
+        self.wfile.flush()
 
     def _read(self, repo, rest):
         files = self.server.repos[repo]
@@ -118,7 +170,9 @@ class _Handler(BaseHTTPRequestHandler):
                 ]
             )
         if kind == "resolve":
-            content = files["/".join(inside[1:])]
+            if (name := "/".join(inside[1:])) not in files:
+                return self._say({"error": "None"}, 404, {"X-Error-Code": "EntryNotFound"})
+            content = files[name]
             more = {"X-Repo-Commit": "1" * 40, "ETag": f'"{_oid(content)}"'}
             return self._send(content, 200, {**more, "X-Linked-Size": str(len(content))})
         private = repo not in self.server.public
@@ -145,6 +199,8 @@ class _Handler(BaseHTTPRequestHandler):
             return None
         if path == "/api/repos/create":
             return self._say(self._create(json.loads(body)))
+        if path.startswith("/api/jobs/"):
+            return self._job(path, None if path.endswith("/cancel") else json.loads(body))
         if path == "/api/validate-yaml":
             return self._say({"errors": [], "warnings": []})
         if path.endswith("/info/lfs/objects/batch"):

@@ -6,7 +6,7 @@ import pytest
 
 from assistant.engines.choose import has_cuda
 from assistant.verbs import run_here
-from storage.errors import BadInput, Refused
+from storage.errors import ApprenticeError, BadInput, Refused
 from storage.rounds import list_rounds
 from tests.assistant.command_line import run_verb, write_rows
 
@@ -54,6 +54,36 @@ def test_dry_run_says_what_would_be_done_and_does_nothing(taught):
     assert plan["needs"] == 4 and plan["minutes"] > 0 and plan["memory_bytes"] > 0
     assert plan["config"]["method"] == "lora" and plan["config"]["rank"] == 2
     assert plan["advice"]
+    assert (plan["runner"], plan["trained_by"]) == ("local", "trains in a process of this machine")
+    assert states(taught) == []
+
+
+@pytest.mark.skipif(has_cuda(), reason="counts processes of a CPU")
+def test_dry_run_names_the_runner_and_where_it_trains(taught, monkeypatch):
+    def planned(**options):
+        (plan,), _ = run_verb(taught, "tune", workspace="default", dry_run=True, **options)
+        return plan["runner"], plan["trained_by"].split(" of ")[0]
+
+    two = ("accelerate", "trains on 2 processes on the CPU")
+    assert planned(runner="accelerate") == two
+    monkeypatch.setattr(
+        taught, "settings", taught.settings.model_copy(update={"runner": "accelerate"})
+    )
+    assert planned() == two and planned(runner="local")[0] == "local"
+
+
+@pytest.mark.parametrize("dry_run", [True, False])
+@pytest.mark.parametrize(
+    ("runner", "named"),
+    [("slurm", "take local, accelerate, hf-jobs"), ("hf-jobs", "APPRENTICE_HF_JOBS_TOKEN")],
+)
+def test_a_runner_that_cannot_be_is_refused_before_anything_starts(
+    taught, monkeypatch, dry_run, runner, named
+):
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    monkeypatch.setattr("huggingface_hub.get_token", lambda: None)
+    with pytest.raises(ApprenticeError, match=named):
+        run_verb(taught, "tune", workspace="default", dry_run=dry_run, runner=runner)
     assert states(taught) == []
 
 
@@ -102,6 +132,8 @@ def test_round_ends_with_a_verdict(taught):
     assert {"train", "held_out", "replay"} <= result["pairs"].keys()
     assert result["scores"].keys() == {"candidate", "serving", "base", "few_shot"}
     assert {"before", "after"} <= result["sentinel"].keys()
+    (shown,), _ = run_verb(taught, "rounds show", id=result["round"])
+    assert shown["config"]["runner"] == "local"
     (adapter,), _ = run_verb(taught, "adapters list", workspace="default")
     assert (adapter["id"], adapter["round_id"]) == (result["adapter"], result["round"])
     asked = {"workspace": "default", "question": "What is number 1?", "no_overrides": True}

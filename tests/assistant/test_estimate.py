@@ -87,3 +87,13 @@ def test_writing_costs_its_training_and_its_questions(app):
     short = RoundConfig(max_minutes=0.06)
     # a sixth each for learning, wordings and new questions, none of which fits into it
     assert writing_minutes(task, short, known) == pytest.approx(0.03)
+
+
+def test_what_another_runner_took_says_nothing_of_this_one(app, measured):
+    measured("lora", 60.0, 90.0)
+    measured("lora", 6.0, 90.0, runner="hf-jobs")
+    with closing(app.db()) as db:
+        here, there = (pace(app, db, CONFIG, runner) for runner in ("local", "hf-jobs"))
+        assert pace(app, db, CONFIG, "accelerate").measured == 0
+    assert there.tokens_a_second == pytest.approx(10 * here.tokens_a_second)
+    assert (here.measured, there.measured) == (1, 1)

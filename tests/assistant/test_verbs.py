@@ -46,7 +46,7 @@ TYPED = {
     "style import": "p --author a@b.c --approve",
     "overrides list": "",
     "overrides retire": "1",
-    "tune": "--method lora --set epochs=1 --set rank=2 --dry-run",
+    "tune": "--method lora --runner local --set epochs=1 --set rank=2 --dry-run",
     "rounds list": "",
     "rounds show": "1",
     "rounds cancel": "1",

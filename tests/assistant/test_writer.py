@@ -131,7 +131,7 @@ def test_what_is_kept_is_taught(app, shop, quick, monkeypatch):
 
 
 def test_a_writer_that_cannot_be_trained_is_a_note(app, shop, quick, monkeypatch):
-    monkeypatch.setattr("tuning.child.PROGRAM", ["-c", "raise SystemExit(3)"])
+    monkeypatch.setattr("tuning.runners.local.PROGRAM", ["-c", "raise SystemExit(3)"])
     plan = plan_round(app, shop, DIALS)
     with closing(app.db()) as db:
         _, watch = watched(app, db, shop)

@@ -32,7 +32,8 @@ from storage.records import Workspace
 from storage.workspaces import workspace as workspace_by_name
 from tests.benchmarks.bench_decode import QUESTIONS as FIVE
 from tests.benchmarks.bench_swap import adapters
-from tuning.child import RoundFailed, train_in_child
+from tuning.child import RoundFailed
+from tuning.runners.local import train_in_child
 
 HOUSE_AIM, MANY_AIM, FIRST_AIM, SECOND_AIM, OVERRIDE_AIM_MS, BESIDE_AIM = (
     0.95,

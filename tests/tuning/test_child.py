@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 import tuning
-from tuning import child
-from tuning.child import LOG, RoundCancelled, RoundFailed, train_in_child
+from tuning.child import LOG, RoundCancelled, RoundFailed
+from tuning.runners import local
+from tuning.runners.local import train_in_child
 
 HOUSE = str(Path(tuning.__file__).parent.parent)
 
@@ -26,7 +27,7 @@ def stand_in(tmp_path, monkeypatch, lines):
         "from tuning.child import become_child\n"
         "say = become_child(int(sys.argv[sys.argv.index('--parent') + 1]))\n" + lines
     )
-    monkeypatch.setattr(child, "PROGRAM", [str(script)])
+    monkeypatch.setattr(local, "PROGRAM", [str(script)])
 
 
 def follow(tmp_path, said=None, **how):
@@ -61,31 +62,6 @@ def test_its_session_steps_back_too(tmp_path, monkeypatch):
         tmp_path, monkeypatch, "say({'result': {'group': open('/proc/self/autogroup').read()}})\n"
     )
     assert follow(tmp_path)["group"].split()[-2:] == ["nice", "19"]
-
-
-def test_its_own_sentence_is_told(tmp_path, monkeypatch):
-    stand_in(tmp_path, monkeypatch, "say({'error': 'The loss became nan.'})\nsys.exit(2)\n")
-    with pytest.raises(RoundFailed, match="The loss became nan."):
-        follow(tmp_path)
-
-
-@pytest.mark.parametrize(
-    "lines, said",
-    [
-        ("os.kill(os.getpid(), signal.SIGKILL)", "killed before its first step"),
-        (
-            "say({'step': 7}); time.sleep(0.2); os.kill(os.getpid(), signal.SIGKILL)",
-            "killed after step 7.*memory ran out",
-        ),
-        ("sys.exit(3)", "code 3"),
-        ("os.abort()", "signal 6"),
-        ("raise RuntimeError('boom')", "code 1"),
-    ],
-)
-def test_a_death_is_told_in_words(tmp_path, monkeypatch, lines, said):
-    stand_in(tmp_path, monkeypatch, lines)
-    with pytest.raises(RoundFailed, match=said):
-        follow(tmp_path)
 
 
 def test_what_it_raised_is_in_the_log(tmp_path, monkeypatch):

@@ -91,9 +91,10 @@ def test_the_plan_says_what_it_costs():
         memory_bytes=2_300_000_000, advice="Worth a <round>.", advice_kind="prompt",
         config=RoundConfig(method="lora"), served_by="llamacpp", start=SimpleNamespace(id=3),
         notes=("Adapter 3 <is> taught on.",), measured="by 2 rounds",
-        judged=(1, 2, 3),
+        judged=(1, 2, 3), runner="accelerate", trained_by="trains on 2 <GPUs>",
     )  # fmt: skip
     shown = plan_summary(plan)
+    assert "<dd>accelerate: trains on 2 &lt;GPUs&gt;</dd>" in shown
     assert "<dd>about 7.5 minutes (by 2 rounds)</dd>" in shown
     assert "<dd>adapter 3</dd>" in shown and "Adapter 3 &lt;is&gt; taught on." in shown
     assert "Try an instruction first." in shown

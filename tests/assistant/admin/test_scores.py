@@ -33,7 +33,8 @@ def test_the_candidate_in_one_line():
 
 def test_how_the_training_went_and_with_what():
     summary = {"training": {"learned": 9, "pairs": 9, "steps": 30}, "peak_rss_bytes": 662405120}
-    shown = training_facts(summary, {"rank": 16, "learning_rate": 0.001, "seed": 7})
+    shown = training_facts(summary, {"runner": "accelerate", "learning_rate": 0.001, "seed": 7})
+    assert "<dt>Runner</dt><dd>accelerate</dd>" in shown
     assert "<dt>Pairs learned</dt><dd>9 of 9</dd>" in shown
     assert "<dt>Memory</dt><dd>0.7 GB</dd>" in shown
     assert "<dt>Learning rate</dt><dd>0.001</dd>" in shown

@@ -3,8 +3,8 @@
 import pytest
 from huggingface_hub import HfApi
 
-from assistant.hub import HubFailed, make_repo, told
 from storage.errors import Refused
+from storage.hub import HubFailed, make_repo, told
 from tests.assistant.hub import TOKEN, running_hub
 
 

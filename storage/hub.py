@@ -10,6 +10,11 @@ from storage.errors import ApprenticeError, Refused
 class HubFailed(ApprenticeError):
     """The Hub did not do what was asked; the sentence says what it answered."""
 
+    def __init__(self, said: str, code: int | None = None) -> None:
+        super().__init__(said)
+        self.code = code
+        """The answer's HTTP status; None where there was no answer."""
+
 
 def make_repo(api: Any, repo: str, *, kind: str = "model", public: bool = False) -> None:
     """The repository, made if it is not there. Refused when everybody reads it without `public`."""
@@ -36,7 +41,8 @@ def told(repo: str) -> Iterator[None]:
         code = getattr(error.response, "status_code", "no")
         what = "log in with HF_TOKEN" if code in (401, 403) else "try again"
         raise HubFailed(
-            f"The Hub refused {repo} (answer {code}): check the name and your rights, {what}."
+            f"The Hub refused {repo} (answer {code}): check the name and your rights, {what}.",
+            code if isinstance(code, int) else None,
         ) from None
     except _network_errors() as error:
         raise HubFailed(
