@@ -189,19 +189,27 @@ def test_with_few_needs_the_rule_states_its_errors_with_many_the_interval():
     assert "misses one that wins 40% of them and loses 10% in 81%" in few.reasons[1]
     many = decide(round_of("+" * 20 + "-" * 10, "-" * 30), CONFIG)
     assert "exact McNemar test, 20 needs better and 0 worse" in many.reasons[0]
-    assert "+66.7% of the cases, with 90% confidence" in many.reasons[1]
+    assert "+66.7% of the cases, with 90% confidence +53.3% to +80.0%" in many.reasons[1]
     assert "10000 resamples, seed 7" in many.reasons[1]
     assert decide(round_of("+" * 20 + "-" * 10, "-" * 30), CONFIG) == many
 
 
 def test_the_interval_can_hold_back_what_the_test_lets_through():
     """Small gains at most needs, large losses at a few: the sign test sees only the signs."""
-    mine = "+-----" * 24 + "------" * 12
-    theirs = "------" * 24 + "+++---" * 12
-    rows = {"candidate": mine, "serving": theirs, "base": theirs}
-    found = [e for row, s in rows.items() for e in judged(row, "new wordings", s, wordings=6)]
-    loose = RoundConfig(previous_lost=0.5)
-    assert decide(found, loose).verdict != "promote"
+
+    def verdict(mine, theirs, **more):
+        rows = {"candidate": mine, "serving": theirs, "base": theirs}
+        found = [e for row, s in rows.items() for e in judged(row, "new wordings", s, wordings=6)]
+        return decide(found, RoundConfig(previous_lost=0.5, **more))
+
+    mine, theirs = "+-----" * 29 + "------" * 7, "------" * 29 + "+++---" * 7
+    held_back = verdict(mine, theirs)
+    assert held_back.verdict == "not enough evidence"
+    assert "29 needs better and 7 worse" in held_back.reasons[0]
+    assert "The gain is +3.7% of the cases, with 90% confidence -3.7%" in held_back.reasons[1]
+    assert verdict(mine, theirs, gate_many=36).verdict == "not enough evidence"
+    assert verdict(mine, theirs, gate_many=37).verdict == "promote"  # too few for an interval
+    assert verdict(mine, "------" * 29 + "+-----" * 7).verdict == "promote"
 
 
 def test_reasons_name_the_counts():
@@ -216,6 +224,8 @@ def test_reasons_name_the_counts():
     [
         ("", "", "No new wording was held out"),
         ("+++", "---", "2 more are needed"),
+        ("+", "-", "On 1 new wording the candidate"),
+        ("++++" + "-" * 10, "-" * 9 + "+----", "about 37 more are needed"),
         ("+" * 13, "+" * 12 + "-", "better, but chance alone would do that once in 2 rounds"),
     ],
 )
