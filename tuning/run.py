@@ -207,10 +207,10 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     leads = os.environ.get("RANK", "0") == "0"  # of several that accelerate launched
     say = become_child(given.parent, beats=leads) if given.parent else _print
-    from tuning.train import train  # late: torch and TRL take seconds, and threads their priority
-
     options = {key: getattr(given, key) for key in ("start", "resume", "step_tokens")}
     try:
+        from tuning.train import train  # late: torch takes seconds, and its threads our priority
+
         result = asdict(train(given.bundle, given.model, given.out, on_progress=say, **options))
     except ApprenticeError as error:
         say({"error": str(error)})

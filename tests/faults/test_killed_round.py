@@ -5,12 +5,12 @@ import os
 import random
 import signal
 import time
-from multiprocessing import get_context
 
 import pytest
 from safetensors.numpy import load_file
 
-from tests.faults.trainer import PRELOADED, train_until_the_end
+from tests.faults.trainer import train_until_the_end
+from tests.forks import forks
 from tests.tuning.small import DIALS, PAIRS
 from tuning.adapter_files import verify_adapter
 from tuning.bundle import bundle_hash, write_bundle
@@ -20,14 +20,6 @@ from tuning.supervise import ADAPTER
 
 MEMORY = "Memory ran out while training: lower step_tokens."
 EPOCHS = 6  # three steps each
-
-
-@pytest.fixture(scope="module")
-def forks():
-    """Processes that begin with torch and TRL read: a training needs no ten seconds to start."""
-    context = get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
-    return context
 
 
 @pytest.fixture
@@ -44,9 +36,9 @@ def taken(tmp_path, tiny_base):
     )
 
 
-def begin(forks, taken, out, base, spare=None):
+def begin(taken, out, base, spare=None):
     given = (taken.folder, out, base.folder, spare)
-    process = forks.Process(target=train_until_the_end, args=given)
+    process = forks().Process(target=train_until_the_end, args=given)
     process.start()
     return process
 
@@ -68,11 +60,11 @@ def reached(out):
 
 @pytest.mark.parametrize("rounds", [1, pytest.param(7, marks=pytest.mark.slow)])
 def test_a_round_killed_at_random_steps_ends_as_one_that_was_not(
-    forks, taken, tmp_path, tiny_base, tried, rounds
+    taken, tmp_path, tiny_base, tried, rounds
 ):
     """Three kills a round. What it is after the last start is the same to the last bit."""
     chance = random.Random(rounds)
-    unbroken = begin(forks, taken, tmp_path / "unbroken", tiny_base)
+    unbroken = begin(taken, tmp_path / "unbroken", tiny_base)
     unbroken.join()
     assert unbroken.exitcode == 0
     whole = load_file(tmp_path / "unbroken" / ADAPTER / "adapter_model.safetensors")
@@ -80,12 +72,12 @@ def test_a_round_killed_at_random_steps_ends_as_one_that_was_not(
         out = tmp_path / f"out-{number}"
         for step in sorted(chance.sample(range(1, 3 * EPOCHS - 1), 3)):
             tried("B5")
-            killed_at(begin(forks, taken, out, tiny_base), out, step)
+            killed_at(begin(taken, out, tiny_base), out, step)
             saved = last_checkpoint(out, bundle_hash(taken.folder))
             # one is saved at every second step, and was just being saved perhaps
             assert (saved.step if saved else 0) >= step - 2
             assert not (out / ADAPTER).exists()
-        last = begin(forks, taken, out, tiny_base)
+        last = begin(taken, out, tiny_base)
         last.join()
         assert last.exitcode == 0, (out / "said").read_text()
         verify_adapter(out / ADAPTER, tiny_base.fingerprint)
@@ -99,13 +91,13 @@ MANY = range(0, 160, 4)
 
 
 @pytest.mark.parametrize("spares", [FEW, pytest.param(MANY, marks=pytest.mark.slow)])
-def test_a_training_without_memory_says_so(forks, taken, tmp_path, tiny_base, tried, spares):
+def test_a_training_without_memory_says_so(taken, tmp_path, tiny_base, tried, spares):
     """A real limit, so many MB above what the libraries take: an adapter, or one sentence."""
     ran_out = 0
     for spare in spares:
         tried("B12")
         out = tmp_path / f"out-{spare}"
-        process = begin(forks, taken, out, tiny_base, spare << 20)
+        process = begin(taken, out, tiny_base, spare << 20)
         process.join()
         said = [json.loads(line) for line in (out / "said").read_text().splitlines()]
         if process.exitcode == 0:

@@ -7,8 +7,6 @@ from pathlib import Path
 
 from tuning.run import main
 
-PRELOADED = ["tuning.train"]
-
 
 def train_until_the_end(bundle: Path, out: Path, model: Path, spare: int | None = None) -> None:
     """Goes on from what is in `out`; what it says goes beside it, line by line.

@@ -6,7 +6,6 @@ than a second.
 
 import contextlib
 import itertools
-import multiprocessing
 import os
 import signal
 import socket
@@ -20,6 +19,7 @@ from pathlib import Path
 import httpx
 
 from tests.assistant.engines.model_servers import KEY
+from tests.forks import forks
 
 READY_S = 90.0
 HEADERS = {"Authorization": f"Bearer {KEY}"}
@@ -43,9 +43,8 @@ class ReplicaServer:
         return f"http://{self.host}:{self.port}"
 
     def start(self) -> None:
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["tests.assistant.engines.lora_server"])
-        self._process = context.Process(target=serve, args=(str(self.base), self.host, self.port))
+        given = (str(self.base), self.host, self.port)
+        self._process = forks().Process(target=serve, args=given)
         self._process.start()
 
     def ready(self) -> "ReplicaServer":

@@ -32,7 +32,7 @@ def trainer(rank):
 
 
 def test_two_processes_make_the_adapter_of_one(tmp_path, tiny_base, bundle):
-    said = []
+    said, others = [], psutil.Process().children(recursive=True)  # of tests before this one
     result = train(Accelerate(2), bundle, tmp_path / "out", tiny_base, said=said)
     alone = train_here(bundle.folder, tiny_base.folder, tmp_path / "alone")
     assert result["losses"] == pytest.approx(alone.losses, rel=1e-3)
@@ -41,7 +41,7 @@ def test_two_processes_make_the_adapter_of_one(tmp_path, tiny_base, bundle):
     verify_adapter(tmp_path / "out" / "adapter", tiny_base.fingerprint)
     mine, theirs = (load_file(tmp_path / name / "adapter" / WEIGHTS) for name in ("out", "alone"))
     assert all(torch.allclose(mine[name], theirs[name], atol=1e-3) for name in mine)
-    assert psutil.Process().children(recursive=True) == []
+    assert {*psutil.Process().children(recursive=True)} <= {*others}
 
 
 @pytest.mark.slow
