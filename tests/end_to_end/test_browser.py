@@ -234,6 +234,7 @@ def test_stop_really_stops_and_retry_answers_again(people, slow_url):
     reader = people(slow_url)
     page = reader.page
     page.goto("/")
+    page.locator("#open-workspace").wait_for(state="attached")  # until then the button may move
     page.locator("#question textarea").fill("Tell me a very long story.")
     for start in (
         lambda: twice(page, page.locator("#question .submit-button")),  # none of them stops it
