@@ -57,8 +57,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 ANSWERS_AT_ONCE = 64
-"""Readers at once, each on a thread that mostly sleeps: `UnderWay` makes few replies at a time and
-knows everybody's place in line, which a reader in Gradio's own queue would not be told."""
+"""Questions that are begun, each on a thread that mostly sleeps: twice what the engine is asked for
+at once. `GradioDoor` tells the others how many are before them."""
+WAITING = 512
+"""Events that may be at work or wait in Gradio's queue."""
+NEWS_S = 60
+"""Gradio tells everybody in its queue their rank whenever one begins, if it is not told when to."""
 OTHERS_AT_ONCE = 64
 """Threads for what else is pressed."""
 
@@ -88,7 +92,7 @@ def build_chat_page(app: "App") -> gr.Blocks:
         HistoryEvents(app, parts, talk.draw).wire(QUIET)
         AttachmentEvents(app, parts, talk.opened).wire(QUIET)
     page.max_threads = ANSWERS_AT_ONCE + OTHERS_AT_ONCE
-    page.queue(default_concurrency_limit=16, max_size=512, status_update_rate=60)
+    page.queue(default_concurrency_limit=16, max_size=WAITING, status_update_rate=NEWS_S)
     return page
 
 

@@ -15,40 +15,9 @@ def feedback_verbs(verbs: Verbs) -> None:
         "judgements: import, list, show, approve, retract, sites, set, gaps, stale, keep, "
         "reject, export",
     )
-    load = add(group, "import", "feedback import", "take feedback in from a file", workspace=True)
-    load.add_argument("file", metavar="FILE.jsonl", type=Path)
-    load.add_argument(
-        "--approve", action="store_true", help="approve rows with a correction or thumb"
-    )
-    load.add_argument("--ask", action="store_true", help="where no answer is given, ask for it")
-    load.add_argument("--strict", action="store_true", help="refuse unknown fields")
-    load.add_argument("--skip-bad", action="store_true", help="leave bad lines out, take the rest")
-    some = add(group, "list", "feedback list", "the newest feedback", workspace=True)
-    some.add_argument("--status", help="quarantined, new, approved or rejected")
-    some.add_argument("--limit", metavar="N", type=count, default=50)
-    some.add_argument("--reason", help="only what this was given for, such as wrong_tone")
-    some.add_argument("--search", metavar="WORDS", help="only what has these words, anywhere")
-    some.add_argument("--flagged", action="store_true", help="only what is odd, and waits")
-    some.add_argument("--half", action="store_true", help="only what waits for a second reviewer")
-    some.add_argument("--mine", action="store_true", help="only what waits for you")
-    some.add_argument("--site", metavar="NAME", help="only from this key or installation")
-    show = add(group, "show", "feedback show", "one, with what to know first", workspace=True)
-    show.add_argument("id", metavar="ID", type=int)
-    approve = add(
-        group, "approve", "feedback approve", "approve corrections and thumbs", workspace=True
-    )
-    approve.add_argument("ids", metavar="ID", nargs="+", type=int)
-    approve.add_argument("--correction", metavar="TEXT", help="an edited correction, for one ID")
-    approve.add_argument(
-        "--question", metavar="TEXT", help="an edited request, for one ID that was drafted"
-    )
-    approve.add_argument("--group", help="the need it belongs to")
-    approve.add_argument(
-        "--despite-check", metavar="REASON", help="why it may be taught although its check fails"
-    )
-    approve.add_argument("--seen", metavar="MARK", help=_SEEN)
-    back = add(group, "retract", "feedback retract", "take your own first yes back", workspace=True)
-    back.add_argument("ids", metavar="ID", nargs="+", type=int)
+    _import(group)
+    _look(group)
+    _decide(group)
     add(group, "sites", "feedback sites", "where it came from, counted", workspace=True)
     why = add(group, "set", "feedback set", "say why replies were wrong", workspace=True)
     why.add_argument("ids", metavar="ID", nargs="+", type=int)
@@ -67,6 +36,53 @@ def feedback_verbs(verbs: Verbs) -> None:
     several(free, "--value", "TEXT", "values", "only this, as `feedback show` has it; repeatable")
     free.add_argument("--again", action="store_true", help="mask all of the row once more")
     _paraphrases(group)
+    _exchange(group)
+
+
+def _import(group: Verbs) -> None:
+    load = add(group, "import", "feedback import", "take feedback in from a file", workspace=True)
+    load.add_argument("file", metavar="FILE.jsonl", type=Path)
+    load.add_argument(
+        "--approve", action="store_true", help="approve rows with a correction or thumb"
+    )
+    load.add_argument("--ask", action="store_true", help="where no answer is given, ask for it")
+    load.add_argument("--strict", action="store_true", help="refuse unknown fields")
+    load.add_argument("--skip-bad", action="store_true", help="leave bad lines out, take the rest")
+
+
+def _look(group: Verbs) -> None:
+    some = add(group, "list", "feedback list", "the newest feedback", workspace=True)
+    some.add_argument("--status", help="quarantined, new, approved or rejected")
+    some.add_argument("--limit", metavar="N", type=count, default=50)
+    some.add_argument("--reason", help="only what this was given for, such as wrong_tone")
+    some.add_argument("--search", metavar="WORDS", help="only what has these words, anywhere")
+    some.add_argument("--flagged", action="store_true", help="only what is odd, and waits")
+    some.add_argument("--half", action="store_true", help="only what waits for a second reviewer")
+    some.add_argument("--mine", action="store_true", help="only what waits for you")
+    some.add_argument("--site", metavar="NAME", help="only from this key or installation")
+    show = add(group, "show", "feedback show", "one, with what to know first", workspace=True)
+    show.add_argument("id", metavar="ID", type=int)
+
+
+def _decide(group: Verbs) -> None:
+    approve = add(
+        group, "approve", "feedback approve", "approve corrections and thumbs", workspace=True
+    )
+    approve.add_argument("ids", metavar="ID", nargs="+", type=int)
+    approve.add_argument("--correction", metavar="TEXT", help="an edited correction, for one ID")
+    approve.add_argument(
+        "--question", metavar="TEXT", help="an edited request, for one ID that was drafted"
+    )
+    approve.add_argument("--group", help="the need it belongs to")
+    approve.add_argument(
+        "--despite-check", metavar="REASON", help="why it may be taught although its check fails"
+    )
+    approve.add_argument("--seen", metavar="MARK", help=_SEEN)
+    back = add(group, "retract", "feedback retract", "take your own first yes back", workspace=True)
+    back.add_argument("ids", metavar="ID", nargs="+", type=int)
+
+
+def _exchange(group: Verbs) -> None:
     verdicts = add(
         group, "verdicts", "feedback verdicts", "decide as another installation did", workspace=True
     )

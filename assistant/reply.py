@@ -143,13 +143,14 @@ def _events(
     cancel: threading.Event,
 ) -> Iterator[ReplyEvent]:
     # No connection is held while a piece is out: whoever reads the pieces may change threads.
-    with app.under_way.preparing, closing(app.db()) as db:
-        turn = _open_turn(app, db, workspace, conversation_id, owner, question, options)
-        wanted = _wanted_adapter(db, workspace, options)
-        turn.own = own_files(app, db, workspace, conversation_id, _sought(turn))
-        _look_for_override(db, workspace, turn, options, wanted)
-        if turn.override is None:
-            _look_up(app, db, workspace, turn, options)
+    with closing(app.db()) as db:
+        with app.under_way.preparing:  # not while an engine is read: overrides go on without one
+            turn = _open_turn(app, db, workspace, conversation_id, owner, question, options)
+            wanted = _wanted_adapter(db, workspace, options)
+            turn.own = own_files(app, db, workspace, conversation_id, _sought(turn))
+            _look_for_override(db, workspace, turn, options, wanted)
+            if turn.override is None:
+                _look_up(app, db, workspace, turn, options)
         if turn.override is None and not turn.declined:
             adapter_id = _loaded(app, workspace, wanted, options, turn.notices)
             if adapter_id != wanted:  # the base knows nothing of what the adapter has learned

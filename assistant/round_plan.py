@@ -15,7 +15,7 @@ from assistant.caps import in_words, left_out, one_voice
 from assistant.dials import with_own_dials
 from assistant.engines.choose import best_engine, engine_beside, has_cuda, judging_engine
 from assistant.engines.remote_place import remote_place
-from assistant.estimate import pace, training_minutes, writing_minutes
+from assistant.estimate import Pace, pace, training_minutes, writing_minutes
 from assistant.judged_lessons import preferences, thumbs
 from assistant.lessons import Lesson, fitting, lessons
 from assistant.masks import in_words as masked_in_words
@@ -96,8 +96,7 @@ def plan_round(
     """
     by = runner_of(app.settings, runner)
     trained_by = by.ready()
-    asked = with_own_dials(workspace, dials)
-    config = _config(app, workspace, asked)
+    config = _config(app, workspace, asked := with_own_dials(workspace, dials))
     with closing(app.db()) as db:
         found, too_long = fitting(app, lessons(app, db, workspace))
         taught, capped = _taught_and_capped(app, db, workspace, found, config.objective)
@@ -107,8 +106,7 @@ def plan_round(
 
         def minutes(some: Sequence[Lesson]) -> float:
             work = _work(workspace, some, taught.judged, config, replayable)
-            training = training_minutes(config, known, work.tokens, work.size)
-            return training + writing_minutes(work.task, config, known)
+            return _training(work, config, known) + writing_minutes(work.task, config, known)
 
         chosen = choose_start(
             app, db, workspace, found, config, wanted=start, asked=asked, minutes=minutes
@@ -118,9 +116,7 @@ def plan_round(
     paraphrases = sum(len(lesson.paraphrases) for lesson in chosen.lessons)
     work = _work(workspace, chosen.lessons, taught.judged, config, replayable)
     writing, writes = writing_minutes(work.task, config, known), _writes(workspace, work.task)
-    training = min(
-        config.max_minutes - writing, training_minutes(config, known, work.tokens, work.size)
-    )
+    training = min(config.max_minutes - writing, _training(work, config, known))
     return RoundPlan(
         workspace=workspace.name,
         train=len(trained),
@@ -227,6 +223,11 @@ class _Work:
     size: Pass
     task: Task | None
     """What it writes itself."""
+
+
+def _training(work: _Work, config: RoundConfig, known: Pace) -> float:
+    """Minutes of training, whether or not there are so many."""
+    return training_minutes(config, known, work.tokens, work.size)
 
 
 def _work(

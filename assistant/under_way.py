@@ -19,6 +19,7 @@ LOOK_S = 0.02
 AT_ONCE = 32
 """Replies that the engine is asked for at once: it has fewer slots, and is never far from full."""
 PREPARED_AT_ONCE = 3
+"""Questions that are saved and looked up at once: more take the interpreter from the loop."""
 LEFT_S = 0.5
 """How long one who waits in line and was told to stop may stand there still."""
 

@@ -2,15 +2,17 @@
 nothing is left behind when they go (bar B20; `bench_load` has five hundred for ten minutes)."""
 
 import asyncio
+import gc
 import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 
 import pytest
 
 from assistant.settings import read_settings
+from storage.connections import _CLOSED, KEPT, _Lent
 from storage.database import one
 from storage.datadir import open_datadir
 from storage.keys import create_key
@@ -69,6 +71,7 @@ def test_who_leaves_in_the_middle_leaves_nothing_behind(house, place):
     settled(lambda: app.under_way.count(speaking=True) + app.under_way.count(speaking=False) == 0)
     settled(lambda: replies() <= others)
     settled(lambda: held() <= before + 4)  # what Chroma and the page keep open by themselves
+    settled(lambda: len(app._connections._idle) <= KEPT and not lent(app))
     with closing(app.db()) as db:
         assert one(db, "select 1 from messages where finish_reason = 'interrupted'")
 
@@ -78,9 +81,20 @@ def replies() -> set[threading.Thread]:
     return {one for one in threading.enumerate() if one.name == "reply"}
 
 
+def lent(app) -> list[_Lent]:
+    """The connections of this house that were not given back."""
+    known = [one for one in gc.get_objects() if type(one) is _Lent]
+    ours = [one for one in known if one._take_back.__self__ is app._connections]
+    return [one for one in ours if one.conn is not _CLOSED]
+
+
 def held() -> int:
-    """Sockets and other files that this process has open."""
-    return len(os.listdir("/proc/self/fd"))
+    """Sockets and other files that this process has open, but for the connections that it keeps."""
+    found = 0
+    for name in os.listdir("/proc/self/fd"):
+        with suppress(OSError):  # closed meanwhile
+            found += "apprentice.db" not in os.readlink(f"/proc/self/fd/{name}")
+    return found
 
 
 def settled(so: Callable[[], bool]) -> None:
