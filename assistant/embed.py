@@ -210,11 +210,13 @@ class _Embed:
 
     async def ask(self, request: Request) -> Response:
         """The answer as server-sent events: `start`, `piece`s, then `done` or `error`."""
-        if self._readers.full(self._proxies.address_of(request)):
+        address = self._proxies.address_of(request)
+        if self._readers.full(address):
             said = {"error": "Too many answers are being made: try again.", "code": "busy"}
             return JSONResponse(said, 503, {"Retry-After": "1"})
         try:
-            turn = await to_thread.run_sync(self._begin, request, await _body(request))
+            with self._readers.place(address):
+                turn = await to_thread.run_sync(self._begin, request, await _body(request))
         except ApprenticeError as error:
             return _refusal(error)
         return StreamingResponse(

@@ -1,6 +1,7 @@
 """Readers over HTTP: what they get, and that nothing is made for who has left."""
 
 import threading
+from contextlib import ExitStack
 
 import anyio
 import pytest
@@ -65,6 +66,16 @@ def test_more_than_there_are_places_for_are_told():
         assert not readers.full()
 
     anyio.run(read)
+
+
+def test_who_comes_has_a_place_before_anything_is_read():
+    readers = Readers()
+    with ExitStack() as coming:
+        for place in range(AT_ONCE):
+            assert not readers.full()
+            coming.enter_context(readers.place(f"caller {place}"))
+        assert readers.full()
+    assert not readers.full()
 
 
 def test_one_caller_has_a_share_of_the_places():
