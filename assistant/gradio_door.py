@@ -23,16 +23,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from assistant.readers import LEAST, SHARE
 from assistant.security import SESSION_COOKIE, VISITOR_COOKIE
 from assistant.sent_files import only_uploads
 from assistant.throttle import Buckets
 
 log = logging.getLogger(__name__)
 
-SHARE = 4
-"""One caller has at most this part of the places: of those where answers are made, and of all."""
-LEAST = 2
-"""Answers that a caller may wait for however many callers share the places: two tabs."""
 WAIT_S = 2
 """Seconds after which it is worth another try."""
 

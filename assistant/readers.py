@@ -13,7 +13,9 @@ from assistant.reply import ReplyEvent
 from assistant.streams import Events, Streams
 
 SHARE = 4
-"""One caller has at most this part of the places."""
+"""One caller has at most this part of the places, and of more callers each as much as another."""
+LEAST = 2
+"""Places that a caller may take however many there are: two tabs."""
 AT_ONCE = 32
 """Each on a thread of its own, so that pages keep theirs; the engine has fewer slots and queues."""
 
@@ -27,8 +29,11 @@ class Readers:
 
     def full(self, caller: str = "") -> bool:
         """Whether the next one, or the next of this caller, is to try again later."""
-        own = self._reading[caller] if caller else 0
-        return self._reading.total() >= AT_ONCE or own >= AT_ONCE // SHARE
+        if self._reading.total() >= AT_ONCE:
+            return True
+        callers = len(self._reading.keys() | {caller})
+        share = max(LEAST, AT_ONCE // max(SHARE, callers))
+        return bool(caller) and self._reading[caller] >= share
 
     @contextmanager
     def place(self, caller: str = "") -> Iterator[None]:

@@ -91,10 +91,10 @@ def plan_round(
     """What a round would train on and cost.
 
     `start` is "base", an adapter's id, or None: by the budget of minutes. `runner` None is the
-    house's own. Raises BadInput when there are too few pairs, and what `choose_start` and
-    `Runner.ready` raise.
+    workspace's own, else the house's. Raises BadInput when there are too few pairs, and what
+    `choose_start` and `Runner.ready` raise.
     """
-    by = runner_of(app.settings, runner)
+    by = runner_of(app.settings, runner or workspace.settings.runner)
     trained_by = by.ready()
     config = _config(app, workspace, asked := with_own_dials(workspace, dials))
     with closing(app.db()) as db:

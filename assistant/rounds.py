@@ -66,8 +66,8 @@ def start_round(
     """Queue a round and run it in a background thread; pages watch its job row.
 
     `start` is "base" or an adapter's id; None leaves it to the budget. `runner` trains (None: the
-    house's own). Raises BadInput for too few pairs or an unknown runner, and Refused while another
-    round of the workspace is not finished.
+    workspace's own, else the house's). Raises BadInput for too few pairs or an unknown runner, and
+    Refused while another round of the workspace is not finished.
     """
     queued, plan = _planned(app, workspace, dials, start, runner, actor)
     in_background(queued, lambda: execute(app, queued, plan, lambda share, note: None))

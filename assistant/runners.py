@@ -14,6 +14,14 @@ RUNNER = "runner"
 """In a round's config: the name of the runner that trains it."""
 
 
+def runner_as_known(name: str) -> str:
+    """The name as a workspace keeps it, "" for the house's own. Raises BadInput if unknown."""
+    name = name.strip()
+    if name:
+        runner_named(name, RunnerSettings())
+    return name
+
+
 def runner_of(settings: Settings, name: str | None = None) -> Runner:
     """The runner called `name`, or the house's own. Raises BadInput for an unknown one."""
     jobs = JobsSettings(

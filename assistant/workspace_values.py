@@ -9,6 +9,7 @@ from assistant.avatar import avatar_as_given
 from assistant.declared_checks import checks_as_declared, forget_unused_copies
 from assistant.decoding import with_usable_format
 from assistant.dials import dials_as_declared
+from assistant.runners import runner_as_known
 from storage.database import write_transaction
 from storage.errors import BadInput
 from storage.workspaces import set_workspace, workspace
@@ -52,4 +53,6 @@ def _as_declared(app: "App", key: str, value: str) -> str:
         return checks_as_declared(app, value)
     if key == "avatar":
         return avatar_as_given(value)
+    if key == "runner":
+        return runner_as_known(value)
     return dials_as_declared(value) if key == "dials" else value

@@ -66,6 +66,8 @@ class WorkspaceSettings:
     """When: a crontab line ("": only when somebody asks for it)."""
     round_minutes: float = 0.0
     """Minutes a round of this workspace may train (0: what the server says)."""
+    runner: str = ""
+    """Where rounds of this workspace train, such as local ("": where the server says)."""
     dials: dict[str, Any] = field(default_factory=dict)
     """Dials of every round of this workspace, such as {"wordings": 0}; see `tuning.config`."""
     checks: tuple[dict[str, Any], ...] = ()

@@ -1,4 +1,4 @@
-"""When rounds of the workspace start by themselves, and with which minutes and dials."""
+"""When rounds of the workspace start by themselves, where they train, with which dials."""
 
 import json
 from typing import TYPE_CHECKING
@@ -6,17 +6,21 @@ from typing import TYPE_CHECKING
 import gradio as gr
 
 from assistant.admin.desk import Desk, Updates, binder, fault_place
+from assistant.runners import runner_as_known
 from assistant.schedule import next_planned
 from assistant.security import may_administer
 from storage.database import write_transaction
 from storage.workspaces import set_workspace, workspace_by_id
+from tuning.runners.registry import NAMES
 
 if TYPE_CHECKING:
     from assistant.app import App
 
+AS_SET = "as the server is set"
+
 
 class ScheduleForm:
-    """Four settings of the workspace, with what follows from them."""
+    """Settings of the workspace, with what follows from them."""
 
     def __init__(self, app: "App", workspace: gr.Dropdown) -> None:
         with gr.Accordion("Schedule and dials", open=False, elem_id="schedule"):
@@ -33,6 +37,12 @@ class ScheduleForm:
                 self.minutes = gr.Number(
                     label="Minutes a round may train", info="0: as the server is set", minimum=0
                 )
+                self.runner = gr.Dropdown(
+                    [(AS_SET, ""), *NAMES],
+                    label="Where a round trains",
+                    info="elsewhere: what people wrote goes there",
+                    min_width=200,
+                )
             with gr.Row(elem_id="dials-row"):
                 self.dials = gr.Textbox(
                     label="Dials of every round",
@@ -43,7 +53,7 @@ class ScheduleForm:
                 self.save = gr.Button("Save", size="md", scale=0, min_width=100)
             self.fault = fault_place()
             self.said = gr.Markdown(elem_id="schedule-said")
-        inputs = [self.schedule, self.hours, self.minutes, self.dials]
+        inputs = [self.schedule, self.hours, self.minutes, self.runner, self.dials]
         self.outputs = {*inputs, self.said}
         bind = binder(app, may_administer, workspace, self.outputs)
         bind(self.save.click, self.save_it, *inputs, fault=self.fault)
@@ -55,6 +65,7 @@ class ScheduleForm:
             self.schedule: settings.schedule,
             self.hours: settings.idle_hours,
             self.minutes: settings.round_minutes,
+            self.runner: settings.runner,
             self.dials: " ".join(f"{name}={value}" for name, value in settings.dials.items()),
             self.said: "",
         }
@@ -65,9 +76,10 @@ class ScheduleForm:
         schedule: str | None,
         hours: str | None,
         minutes: float | None,
+        runner: str | None,
         dials: str | None,
     ) -> Updates:
-        """Set all four or none; what cannot be is said."""
+        """Set all of them or none; what cannot be is said."""
         from assistant.commands.tune import dials_of
         from assistant.dials import dials_as_declared
 
@@ -76,6 +88,7 @@ class ScheduleForm:
             "schedule": schedule,
             "idle_hours": hours,
             "round_minutes": minutes or 0,
+            "runner": runner_as_known(runner or ""),
             "dials": dials_as_declared(json.dumps(typed)),
         }
         with write_transaction(desk.db):

@@ -20,6 +20,8 @@ if (!state.visitor) state.visitor = fresh() + fresh();
 let running = false;
 let taken = false; // the server has the question
 const DOUBLE_MS = 500; // a second click so soon is one of a double click
+const PATIENCE_MS = 120_000; // so long a full server is asked again, after 1 s, 2, 4, then every 8
+let leaving = new AbortController(); // who waits for a full server leaves by it
 
 function stored() {
   try {
@@ -156,7 +158,32 @@ async function call(path, body, signal) {
     throw new Error(words.lost);
   }
   if (answer.ok) return answer;
-  throw new Error(sentence(await answer.json().catch(() => ({})), answer.status));
+  const said = await answer.json().catch(() => ({}));
+  const full = answer.status === 503 && said.code === "busy";
+  throw Object.assign(new Error(sentence(said)), { full });
+}
+
+/** The answer's events, as soon as there is a place among those who read one. Each waits a little
+    longer or shorter than the next, so that a crowd does not come back in one moment. */
+async function admitted(body, answer) {
+  leaving = new AbortController();
+  const { signal } = leaving;
+  const last = Date.now() + PATIENCE_MS;
+  for (let wait = 1000; ; wait = Math.min(2 * wait, 8000)) {
+    try {
+      return await call("ask", body);
+    } catch (error) {
+      if (!error.full || Date.now() > last) throw error;
+      answer.replaceChildren(paragraph(words.full, "note"));
+    }
+    stop.disabled = false;
+    await new Promise((go) => {
+      setTimeout(go, wait * (0.5 + Math.random()));
+      signal.addEventListener("abort", go);
+    });
+    if (signal.aborted) throw new Error("");
+    stop.disabled = true;
+  }
 }
 
 function sentence({ code, error }) {
@@ -228,7 +255,7 @@ async function ask(question, variant = "") {
   try {
     const sources = told.get("sources") || "";
     const body = { question, conversation: state.conversation || "", variant, sources };
-    await follow(await call("ask", body), answer);
+    await follow(await admitted(body, answer), answer);
     busy(false);
   } catch (error) {
     busy(false);
@@ -346,7 +373,9 @@ box.addEventListener("keydown", (event) => {
   form.requestSubmit();
 });
 stop.addEventListener("click", () => {
-  call("stop", { conversation: state.conversation || "" }).catch((error) => say(error.message));
+  leaving.abort();
+  const { conversation } = state;
+  if (taken) call("stop", { conversation }).catch((error) => say(error.message));
 });
 find("new").addEventListener("click", reset);
 find("close").addEventListener("click", () => post("close"));

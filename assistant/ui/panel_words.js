@@ -34,6 +34,7 @@ const WORDS = {
     lost: "The server cannot be reached. Your question is still in the box.",
     cut: "The connection broke while the answer was made.",
     busy: "Many people are asking right now. Try again in a moment.",
+    full: "Many people are asking right now. Your question waits here.",
     limit: "That was the last question for today. Come back tomorrow.",
     gone: "This chat is not available any more.",
     reasons: {
@@ -77,6 +78,7 @@ const WORDS = {
     lost: "Der Server ist nicht erreichbar. Ihre Frage steht noch im Feld.",
     cut: "Die Verbindung ist abgebrochen, während die Antwort entstand.",
     busy: "Gerade fragen viele. Versuchen Sie es gleich noch einmal.",
+    full: "Gerade fragen viele. Ihre Frage wartet hier.",
     limit: "Das war die letzte Frage für heute. Kommen Sie morgen wieder.",
     gone: "Diesen Chat gibt es nicht mehr.",
     reasons: {
@@ -120,6 +122,7 @@ const WORDS = {
     lost: "No se puede conectar con el servidor. Su pregunta sigue en el campo.",
     cut: "La conexión se cortó mientras se hacía la respuesta.",
     busy: "Hay muchas preguntas ahora mismo. Inténtelo en un momento.",
+    full: "Hay muchas preguntas ahora mismo. La suya espera aquí.",
     limit: "Era la última pregunta de hoy. Vuelva mañana.",
     gone: "Este chat ya no está disponible.",
     reasons: {
@@ -163,6 +166,7 @@ const WORDS = {
     lost: "Le serveur est injoignable. Votre question est toujours dans le champ.",
     cut: "La connexion a été coupée pendant la réponse.",
     busy: "Beaucoup de questions en ce moment. Réessayez dans un instant.",
+    full: "Beaucoup de questions en ce moment. La vôtre attend ici.",
     limit: "C’était la dernière question pour aujourd’hui. Revenez demain.",
     gone: "Ce chat n’est plus disponible.",
     reasons: {

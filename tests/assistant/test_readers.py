@@ -7,7 +7,7 @@ import anyio
 import pytest
 from starlette.requests import Request
 
-from assistant.readers import AT_ONCE, SHARE, Readers
+from assistant.readers import AT_ONCE, LEAST, SHARE, Readers
 from assistant.reply import Delta
 
 
@@ -94,6 +94,18 @@ def test_one_caller_has_a_share_of_the_places():
         assert not readers.full("greedy")
 
     anyio.run(read)
+
+
+@pytest.mark.parametrize(("others", "share"), [(0, 8), (3, 8), (7, 4), (20, LEAST)])
+def test_the_more_callers_there_are_the_less_has_each(others, share):
+    readers = Readers()
+    with ExitStack() as coming:
+        for other in range(others):
+            coming.enter_context(readers.place(f"other {other}"))
+        for _ in range(share):
+            assert not readers.full("greedy")
+            coming.enter_context(readers.place("greedy"))
+        assert readers.full("greedy") and not readers.full("another")
 
 
 def test_what_goes_wrong_is_raised_to_the_reader():

@@ -8,11 +8,13 @@ import pytest
 from huggingface_hub import constants
 from pydantic import SecretStr
 
+from assistant.round_plan import plan_round
 from assistant.runners import note_leaving, runner_of, runner_of_round
 from assistant.settings import Settings, read_settings
 from storage.copies import copies_of
 from storage.errors import BadInput
 from storage.rounds import create_round, tuning_round
+from storage.workspaces import workspace_by_id
 from tests.assistant.command_line import run_verb, write_rows
 from tests.assistant.hub import TOKEN, running_hub
 from tests.tuning.runners.conftest import make_bundle
@@ -43,6 +45,19 @@ def test_the_house_has_one_and_a_round_may_name_another(monkeypatch):
     monkeypatch.setenv("APPRENTICE_RUNNER", "accelerate")
     assert runner_of(read_settings()).name == "accelerate"
     assert runner_of(read_settings(), "hf-jobs").name == "hf-jobs"
+
+
+def test_a_workspace_may_have_its_own(app, workspace, tmp_path):
+    rows = [{"question": f"What is {n}?", "correction": f"It is {n}."} for n in range(9)]
+    path = write_rows(tmp_path / "rows.jsonl", *rows)
+    run_verb(app, "feedback import", workspace="default", file=str(path), approve=True)
+    run_verb(app, "workspaces set", name="default", values=["runner=accelerate"])
+    with closing(app.db()) as db:
+        mine = workspace_by_id(db, workspace.id)
+    assert plan_round(app, mine).runner == "accelerate"
+    assert plan_round(app, mine, runner="local").runner == "local"
+    with pytest.raises(BadInput, match="'slurm' is no runner"):
+        run_verb(app, "workspaces set", name="default", values=["runner=slurm"])
 
 
 @pytest.mark.parametrize("name", ["slurm", "Local", "hf_jobs"])

@@ -3,10 +3,11 @@ nearly everything.
 """
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -15,6 +16,7 @@ from starlette.routing import Route
 
 from assistant.app import App, open_app
 from assistant.avatar import avatar_as_given
+from assistant.readers import AT_ONCE
 from assistant.settings import read_settings
 from storage.datadir import open_datadir
 from storage.feedback import list_feedback
@@ -375,3 +377,39 @@ def test_stop_ends_the_answer_and_keeps_what_was_said(visitor, tmp_path, tiny_ba
         page.reload()
         page.get_by_text("Stopped before the end.").wait_for()
         assert "word word word" in page.locator(".assistant").inner_text()
+
+
+def test_where_the_server_is_full_the_question_waits_and_is_asked_again(
+    visitor, tmp_path, tiny_base
+):
+    """All places are taken: somebody waits, leaves, waits again and gets one."""
+    settings = read_settings(data=tmp_path / "slow", base_model=str(tiny_base.folder), threads=1)
+    app, page = SlowApp(settings, open_datadir(settings.data)), visitor.page
+    with closing(app), served(app) as server, ExitStack() as others:
+        with closing(app.db()) as db:
+            set_workspace(db, "default", "access", "public")
+            made = {"kind": "embed", "workspace_id": 1, "origins": ["https://a.example"]}
+            key = create_key(db, "slow", **made, actor="x", per_minute=1000)[1]
+        for other in range(AT_ONCE):
+            asked = httpx.stream(
+                "POST",
+                f"{server}/embed/{key}/ask",
+                json={"question": "Tell me a story."},
+                headers={"X-Apprentice-Visitor": f"the visitor with the number {other:09}"},
+                timeout=60,
+            )
+            answer = others.enter_context(asked)
+            assert answer.status_code == 200
+        page.goto(f"{server}/embed/{key}")
+        box = page.locator("#box")
+        for leaves in (True, False):
+            box.fill("And me?")
+            page.get_by_role("button", name="Send").click()
+            page.get_by_text("Your question waits here.").wait_for()
+            if leaves:
+                page.get_by_role("button", name="Stop").click()
+                page.get_by_role("button", name="Send").wait_for()
+                assert (box.input_value(), page.locator(".said.user").count()) == ("And me?", 0)
+        others.close()
+        page.get_by_text("word " * 40).wait_for()
+        assert page.locator(".said.user").count() == 1 and page.locator(".note").count() == 0

@@ -25,17 +25,20 @@ def settings(office):
 
 
 def test_it_is_saved_and_says_what_follows(office, form):
-    shown = press(office, form.save_it, "every 4 pairs", "22-6", 30, "rank=8  objective=sft")
+    shown = press(
+        office, form.save_it, "every 4 pairs", "22-6", 30, "accelerate", "rank=8  objective=sft"
+    )
     assert (shown[form.schedule], shown[form.hours], shown[form.minutes]) == ("every 4", "22-6", 30)
     assert "after 4 more approved corrections between 22 and 6" in shown[form.said]
     found = settings(office)
     assert (found.schedule, found.idle_hours, found.round_minutes) == ("every 4", "22-6", 30.0)
+    assert found.runner == shown[form.runner] == "accelerate"
     assert found.dials == {"rank": 8, "objective": "sft"}
     assert shown[form.dials] == "rank=8 objective=sft"
-    cleared = press(office, form.save_it, "", None, None, None)
+    cleared = press(office, form.save_it, "", None, None, None, None)
     assert "No round starts by itself" in cleared[form.said]
     assert press(office, form.show)[form.schedule] == ""
-    assert settings(office).dials == {}
+    assert settings(office).dials == {} and settings(office).runner == ""
 
 
 @pytest.mark.parametrize(
@@ -49,5 +52,5 @@ def test_it_is_saved_and_says_what_follows(office, form):
 )
 def test_what_cannot_be_changes_nothing(office, form, hours, dials, named):
     with pytest.raises(gr.Error, match=named):
-        press(office, form.save_it, "every 4", hours, 30, dials)
+        press(office, form.save_it, "every 4", hours, 30, "", dials)
     assert settings(office).schedule == "" and settings(office).dials == {}
