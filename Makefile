@@ -75,7 +75,7 @@ bench-skills: $(READY)
 
 # The long forms; ends with a table of promise, trials and failures (tests/bars.py)
 soak: $(READY)
-	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]'
+	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz,ray]'
 	$(BIN)/python -m pytest -m slow -p no:cacheprovider tests
 
 clean:

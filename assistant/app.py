@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlite_utils import Database
 
+from assistant.index_place import chroma_place
 from assistant.settings import Settings
 from assistant.under_way import UnderWay
 from assistant.withdrawals import Withdrawals
@@ -104,7 +105,7 @@ class App:
 
     @property
     def index(self) -> "DenseIndex":
-        """The Chroma folder; a cache of SQLite."""
+        """The vectors in Chroma, its folder or a server; a cache of SQLite."""
         return self._once("index", self._open_index)
 
     @property
@@ -266,9 +267,17 @@ class App:
         return Reranker(self.settings.reranker)
 
     def _open_index(self) -> "DenseIndex":
-        from knowledge.dense import DenseIndex
+        if self.former:
+            return self.former.index
+        with closing(self.db()) as db:
+            place = chroma_place(self.settings, db)
+        if place:
+            from knowledge.dense_server import ServerIndex
 
-        return self.former.index if self.former else DenseIndex(self.datadir.chroma)
+            return ServerIndex(place)
+        from knowledge.dense_folder import FolderIndex
+
+        return FolderIndex(self.datadir.chroma)
 
     def _open_lexical(self) -> "LexicalIndex":
         from knowledge.lexical import LexicalIndex
@@ -280,7 +289,8 @@ class App:
 def open_app(settings: Settings, *, progress: Progress | None = None) -> Iterator[App]:
     """The app that owns `settings.data` until the block ends.
 
-    Raises DataDirBusy when another process owns the directory.
+    Raises DataDirBusy when another process owns the directory, BadInput for a Chroma server's
+    address that is none.
     """
     datadir = open_datadir(settings.data)
     with own(datadir):
@@ -288,6 +298,7 @@ def open_app(settings: Settings, *, progress: Progress | None = None) -> Iterato
         # open until the end: with no connection left SQLite removes its log, and on a full disk the
         # next reader could not make it again
         with closing(app.db()) as db:
+            chroma_place(settings, db)  # an address that is none is said now, not at a question
             do_planned_switch(db, app.fixed_base)
             try:
                 yield app

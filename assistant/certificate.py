@@ -27,8 +27,8 @@ NOT_OURS = (
 LIMITS = (
     f"Searched were texts of {SHORTEST} characters and more that nobody else wrote, byte by byte, "
     "in every file of the data directory but the base models, the ingested documents and the "
-    "backups; of very many, the longest. Free blocks of the disk, and what a person has copied by "
-    "hand, were not looked at."
+    "backups; of very many, the longest. Free blocks of the disk, what a person has copied by "
+    "hand, and the files of a Chroma server, where one keeps the vectors, were not looked at."
 )
 
 

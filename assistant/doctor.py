@@ -1,7 +1,8 @@
 """`apprentice doctor`: every invariant that can be checked, each with what to do about it.
 
 It reads and changes nothing, except that jobs of a dead process are marked when nobody else owns
-the data directory. Works on a broken directory too: a check that cannot be made is a finding.
+the data directory, and that an install gets the name by which it shares a Chroma server. Works on
+a broken directory too: a check that cannot be made is a finding.
 """
 
 import os
@@ -20,6 +21,7 @@ from pathlib import Path
 from sqlite_utils import Database
 
 from assistant.doctor_check import Check
+from assistant.doctor_index import chroma_server
 from assistant.doctor_models import base_model, known_bases, model_servers, room_for_base
 from assistant.settings import Settings
 from assistant.verbs import Event, Events, run
@@ -96,6 +98,7 @@ def _on_database(settings: Settings, datadir: DataDir, db: Database) -> Iterator
     yield from formats(db)
     yield from client_copies(datadir)
     yield owner(datadir, db)
+    yield from chroma_server(settings, db)
     yield from index(settings)
 
 
@@ -328,7 +331,9 @@ def index(settings: Settings) -> Iterator[Check]:
     except DataDirBusy as error:
         yield Check("search index", "warn", f"not looked at: {error}", "Look again later.")
     except ApprenticeError as error:
-        yield Check("search index", "fail", str(error), "`apprentice documents reindex`.")
+        server = "Start that server: what it lacks is then made anew by itself."
+        remedy = server if settings.chroma_url else "`apprentice documents reindex`."
+        yield Check("search index", "fail", str(error), remedy)
 
 
 def _index(event: Event) -> Check:

@@ -287,9 +287,16 @@ def _rewrite_cards(app: App, db: Database, known: Erasure, sought: list[str]) ->
 
 
 def _forget_vectors(app: App, known: Erasure) -> None:
-    """The questions' vectors, out of the collections and out of Chroma's files."""
-    if not known.detail["feedback"] or not any(app.datadir.chroma.iterdir()):
+    """The questions' vectors, out of the collections and out of Chroma's files.
+
+    Raises IndexAway while its server does not answer; the erasure is finished at the next start.
+    """
+    elsewhere = bool(app.settings.chroma_url.strip())
+    if not known.detail["feedback"] or not (elsewhere or any(app.datadir.chroma.iterdir())):
         return
+    if elsewhere:  # what the folder held before there was a server
+        shutil.rmtree(app.datadir.chroma)
+        app.datadir.chroma.mkdir(mode=0o700)
     for workspace_id in known.detail["workspaces"]:
         for name in app.index.collections():
             if name.startswith(f"corrections-{workspace_id}-"):

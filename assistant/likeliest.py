@@ -13,7 +13,7 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from pathlib import Path
@@ -22,6 +22,7 @@ from assistant.app import App
 from assistant.declared_checks import Check, checks_at_hand
 from assistant.engines.protocol import Chosen, Engine, Piece, Sampling
 from assistant.retrieval import approved_near
+from knowledge.chroma_place import IndexAway
 from storage.errors import ApprenticeError
 from storage.records import Workspace
 from tuning.checks import fault
@@ -76,7 +77,7 @@ def weighing(app: App, workspace: Workspace, question: str = "") -> Weighing:
     exact = tuple(one for one in checks_at_hand(app, workspace) if one.get("type") in EXACT)
     near: tuple[tuple[str, float], ...] = ()
     if question:
-        with closing(app.db()) as db:
+        with closing(app.db()) as db, suppress(IndexAway):  # weighed without them, as it was said
             near = approved_near(app, db, workspace, question)
     return Weighing(workspace.settings.alternatives, exact, as_ids(app, near))
 

@@ -135,6 +135,15 @@ def _documents(verbs: Verbs) -> None:
         default=[],
         help="another host that the website leads to and that may be visited; repeatable",
     )
+    ingest.add_argument(
+        "--runner",
+        choices=("local", "ray"),
+        default="local",
+        help="where files are read and embedded: here, or by Ray Data (default: local)",
+    )
+    ingest.add_argument(
+        "--workers", metavar="N", type=count, help="Ray's processes (default: APPRENTICE_THREADS)"
+    )
     group = noun(verbs, "documents", "what was taken in: list, show, remove, reindex")
     add(group, "list", "documents list", "all documents of the workspace", workspace=True)
     shown = add(group, "show", "documents show", "one document's passages", workspace=True)

@@ -21,7 +21,7 @@ from assistant.fitting import checked_question, fitting_history, rendered
 from assistant.likeliest import GREEDY, stream, weighing
 from assistant.overriding import find_override
 from assistant.proving import last_good
-from assistant.retrieval import REBUILDING, Found, examples_for, look_up
+from assistant.retrieval import Found, examples_now, look_up, why_by_words
 from knowledge.attached import Own
 from storage.adapters import serving_adapter
 from storage.conversations import (
@@ -229,13 +229,14 @@ def _look_up(
     found = with_own(found, turn.own)
     turn.relevance = found.relevance
     if found.by_words_alone:
-        turn.notices.append(REBUILDING)
+        turn.notices.append(why_by_words(app))
     if found.relevance is not None and not found.passages:
         turn.declined = decline(app, db, workspace, turn.question, found)
         if turn.declined:
             return
         turn.notices.append(SILENT)
-    examples = examples_for(app, db, workspace, turn.question) if options.use_examples else ()
+    examples, said = examples_now(app, db, workspace, turn.question, options.use_examples)
+    turn.notices += [one for one in said if one not in turn.notices]
     turn.inputs = replace(turn.inputs, passages=found.passages, examples=examples)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from sqlite_utils import Database
 
 from assistant.app import App
+from knowledge.chroma_place import IndexAway
 from storage.documents import newest_chunk
 from storage.records import Example, Passage, Workspace
 from tuning.augment import bare_words
@@ -18,6 +19,11 @@ RERANKED = 20
 """Passages that a reranker weighs again, where there is one."""
 REBUILDING = "The search index is being made anew; until then documents are found by words."
 """Said under a reply that was made meanwhile."""
+AWAY = (
+    "The search index does not answer; until it does, documents are found by words, "
+    "and corrections serve for their own questions alone."
+)
+"""The same where it is on a server."""
 EXAMPLES_AT_MOST = 3
 NEAR = 8
 """Near corrections whose answers are weighed; among eight the right one is nearly always."""
@@ -66,6 +72,11 @@ def look_up(app: App, db: Database, workspace: Workspace, question: str) -> Foun
     return Found(tuple(shown), tuple(hits[:NEAREST]), best, filling or _unindexed(hits))
 
 
+def why_by_words(app: App) -> str:
+    """What is said where documents were found by their words alone."""
+    return AWAY if app.index.away else REBUILDING
+
+
 def _unindexed(hits: Sequence[Passage]) -> bool:
     """Whether the index knew none of what was found, or not all: it was lost a moment ago."""
     known = any(hit.dense_rank is not None for hit in hits)
@@ -98,6 +109,17 @@ def examples_for(
         only_feedback_ids=only_feedback_ids,
     )
     return tuple(one for one, _ in near)
+
+
+def examples_now(
+    app: App, db: Database, workspace: Workspace, question: str, wanted: bool = True
+) -> tuple[tuple[Example, ...], tuple[str, ...]]:
+    """`examples_for` a reply, which is given without them while the index does not answer; and
+    what is said of that."""
+    try:
+        return (examples_for(app, db, workspace, question) if wanted else ()), ()
+    except IndexAway:
+        return (), (AWAY,)
 
 
 def approved_near(

@@ -43,6 +43,17 @@ class Settings(BaseSettings):
     """The base model's name there, where the server has several ("": the first)."""
     remote_data: str = ""
     """The data directory as that server sees it ("": it is on this machine)."""
+    chroma_url: str = ""
+    """The address of a Chroma server that keeps the vectors, such as http://127.0.0.1:8000 or
+    https://api.trychroma.com ("": the folder `chroma` of the data directory)."""
+    chroma_token: SecretStr = SecretStr("")
+    """What that server, or a proxy before it, wants as a token; shown nowhere."""
+    chroma_tenant: str = ""
+    """The tenant there ("": Chroma's default)."""
+    chroma_database: str = ""
+    """The database there ("": Chroma's default)."""
+    chroma_prefix: str = ""
+    """What the names of this install's collections begin with ("": one made at first use)."""
     host: str = "127.0.0.1"
     """Address to listen on."""
     port: int = Field(default=7860, ge=0, le=65535)

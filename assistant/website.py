@@ -135,7 +135,7 @@ def _taken(app: App, db: Database, workspace_id: int, found: "Page | LeftOut") -
 def _known_pages(app: App, db: Database, workspace_id: int) -> "dict[str, KnownPage]":
     """The pages that the workspace has, by name, whose copies are there."""
     from knowledge.documents import MEDIA_TYPES
-    from knowledge.ingest import stored_copy
+    from knowledge.sources import stored_copy
     from knowledge.visiting import KnownPage
 
     suffixes = {kind: suffix for suffix, kind in MEDIA_TYPES.items()}

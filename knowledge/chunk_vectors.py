@@ -73,6 +73,19 @@ def embed_chunks(
         yield done
 
 
+def whole_runs(chunks: Sequence[tuple[str, str]]) -> list[tuple[str, list[str]]]:
+    """A new document's (heading, text) as (heading, texts) that are embedded together.
+
+    Cut as `embed_chunks` cuts a document of which every chunk is new.
+    """
+    runs: list[tuple[str, list[str]]] = []
+    for heading, group in groupby(chunks, key=lambda chunk: chunk[0]):
+        texts = [text for _, text in group]
+        parts = range(0, len(texts), AT_ONCE)
+        runs += [(heading, texts[start : start + AT_ONCE]) for start in parts]
+    return runs
+
+
 def _stretches(chunks: Iterable[Chunk], new: set[int]) -> Iterator[list[Chunk]]:
     """Of each section what reaches from its first to its last new chunk, and the neighbours."""
     for _, group in groupby(chunks, key=lambda chunk: chunk.heading):

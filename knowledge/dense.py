@@ -1,33 +1,15 @@
-"""The dense index: vectors in Chroma, found by cosine similarity.
+"""The dense index: vectors in Chroma, found by cosine similarity. A cache of what SQLite knows.
 
-It is a cache of what SQLite knows and is made anew when its folder is missing or damaged.
-Measured with Chroma 1.5.9: a truncated `data_level0.bin` or a missing `index_metadata.pickle` gives
-wrong neighbours without an error, an overwritten one kills the process with SIGSEGV. So the files
-of vectors are compared with their recorded hashes before Chroma may open them.
+What both kinds share: `dense_folder.py` is a folder of this process, `dense_server.py` a server.
 """
 
-import shutil
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, TypeVar
 
-import chromadb
 import numpy as np
-from chromadb.api import ClientAPI
-from chromadb.api.shared_system_client import SharedSystemClient
-from chromadb.config import Settings
-from chromadb.errors import InternalError, NotFoundError
-
-from knowledge.dense_files import (
-    aside_of,
-    identity,
-    is_sound,
-    move_aside,
-    states,
-    write_seals,
-)
 
 _Result = TypeVar("_Result")
 
@@ -35,30 +17,30 @@ GRAPH = {"space": "cosine", "ef_search": 200, "ef_construction": 200}
 """Wider than Chroma's own 100 of each: among 1,200 chunks that are nearly the same, one question of
 20 once found others after the index was made again."""
 
-_COPIED = 1000
-"""Vectors read at once when the index is rewritten."""
 
+class DenseIndex(ABC):
+    """Collections of (id, vector, hash). Thread-safe. Vectors that get lost are made anew from
+    SQLite by `sync_index` and the next `nearest_examples`.
 
-class DenseIndex:
-    """Collections of (id, vector, hash) in one folder that only this process uses.
-
-    Thread-safe: one call at a time (a query takes 2 ms at 20 000 vectors). A folder that cannot be
-    read is moved aside to `<folder>.unreadable` and an empty one takes its place; `rebuilt` says
-    so, and `sync_index` and the next `nearest_examples` fill it again from SQLite. So is one whose
-    files were deleted while it was open: Chroma would find nothing in it, without an error.
+    With a server that does not answer every method raises IndexAway.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Open or make the folder `path`. Raises BadInput when it cannot be written."""
+    def __init__(self) -> None:
         self.rebuilt = False
-        """It was lost and begun anew; whoever fills it again takes this back first."""
-        self._path = path
-        self._lock = threading.RLock()
+        """Vectors may be missing: it was lost, or away; whoever fills it takes this back first."""
         self.reached: dict[str, int] = {}
         """By collection, up to which change its owner has brought it; another one after a loss."""
         self._filling: list[str] = []
-        self._seen: dict[str, tuple[int, int]] = {}
-        self._client = self._open()
+        self._lock = threading.RLock()
+
+    @property
+    def away(self) -> bool:
+        """Whether it did not answer when it was last asked."""
+        return False
+
+    def answers(self) -> bool:
+        """Whether it answers now; asks it, and tells nobody."""
+        return True
 
     @contextmanager
     def filling(self, collection: str) -> Iterator[None]:
@@ -80,24 +62,24 @@ class DenseIndex:
         names, notes = [str(id) for id in ids], [{"hash": hash} for hash in hashes]
 
         def write() -> None:
-            target, most = self._made(collection), self._client.get_max_batch_size()
-            for start in range(0, len(names), most):
-                part = slice(start, start + most)
+            target = self._made(collection)
+            for part in self._parts(len(names)):
                 target.upsert(ids=names[part], embeddings=embeddings[part], metadatas=notes[part])
 
-        self._call(write)
+        if names:
+            self._write(write)
 
     def delete(self, collection: str, ids: Sequence[int]) -> None:
         """Remove vectors; unknown ids are left out."""
         names = [str(id) for id in ids]
 
         def write() -> None:
-            target, most = self._known(collection), self._client.get_max_batch_size()
-            for start in range(0, len(names) if target else 0, most):
-                target.delete(ids=names[start : start + most])
+            target = self._known(collection)
+            for part in self._parts(len(names)) if target else ():
+                target.delete(ids=names[part])
 
         if names:
-            self._call(write)
+            self._write(write)
 
     def query(
         self,
@@ -111,16 +93,17 @@ class DenseIndex:
 
         `among` allows only these ids.
         """
-        allowed = None if among is None else [str(id) for id in among]
 
         def read() -> list[tuple[int, float]]:
             target = self._known(collection)
-            # Chroma fails over an id that it does not know
-            ids = target.get(ids=allowed, include=[])["ids"] if target and allowed else allowed
-            if target is None or k < 1 or ids == []:
+            allowed = None if among is None else [str(id) for id in among]
+            if target is not None and allowed:  # Chroma fails over an id that it does not know
+                parts = [allowed[part] for part in self._parts(len(allowed))]
+                allowed = [id for part in parts for id in target.get(ids=part, include=[])["ids"]]
+            if target is None or k < 1 or allowed == []:
                 return []
             found = target.query(
-                query_embeddings=[embedding], n_results=k, ids=ids, include=["distances"]
+                query_embeddings=[embedding], n_results=k, ids=allowed, include=["distances"]
             )
             pairs = zip(found["ids"][0], found["distances"][0], strict=True)
             return [(int(name), 1.0 - float(distance)) for name, distance in pairs]
@@ -144,11 +127,13 @@ class DenseIndex:
 
         def read() -> tuple[list[int], np.ndarray]:
             target = self._known(collection)
-            found = target.get(ids=names, include=["embeddings"]) if target and names else None
-            if not found or not found["ids"]:
+            parts = self._parts(len(names)) if target else ()
+            found = [target.get(ids=names[part], include=["embeddings"]) for part in parts]
+            known = [int(name) for one in found for name in one["ids"]]
+            if not known:
                 return [], np.empty((0, 0), np.float32)
-            known = [int(name) for name in found["ids"]]
-            return known, np.asarray(found["embeddings"], np.float32)
+            rows = [np.asarray(one["embeddings"], np.float32) for one in found if one["ids"]]
+            return known, np.concatenate(rows)
 
         return self._call(read)
 
@@ -157,162 +142,78 @@ class DenseIndex:
         wanted = None if among is None else [str(id) for id in among]
 
         def read() -> dict[int, str]:
-            target, most = self._known(collection), self._client.get_max_batch_size()
+            target = self._known(collection)
             if target is None:
                 return {}
             # in parts: Chroma names each vector to SQLite, which takes 32,766 names
-            starts = range(0, target.count() if wanted is None else len(wanted), most)
-            pages = (
-                {"limit": most, "offset": start}
-                if wanted is None
-                else {"ids": wanted[start : start + most]}
-                for start in starts
-            )
-            parts = [target.get(include=["metadatas"], **page) for page in pages]
+            parts = self._parts(target.count() if wanted is None else len(wanted))
+            found = [
+                target.get(
+                    include=["metadatas"],
+                    **(
+                        {"limit": part.stop - part.start, "offset": part.start}
+                        if wanted is None
+                        else {"ids": wanted[part]}
+                    ),
+                )
+                for part in parts
+            ]
             return {
                 int(name): str(note["hash"])
-                for found in parts
-                for name, note in zip(found["ids"], found["metadatas"], strict=True)
+                for one in found
+                for name, note in zip(one["ids"], one["metadatas"], strict=True)
             }
 
         return self._call(read)
 
+    @abstractmethod
     def collections(self) -> list[str]:
         """The names of all collections."""
-        return self._call(lambda: sorted(found.name for found in self._client.list_collections()))
 
+    @abstractmethod
     def drop(self, collection: str) -> None:
         """Remove a collection with all its vectors; an unknown one is no error."""
 
-        def write() -> None:
-            self.reached = {}
-            if self._known(collection):
-                self._client.delete_collection(collection)
-
-        self._call(write)
-
+    @abstractmethod
     def rewrite(self) -> None:
-        """Move what is in the index into a new folder, so that nothing deleted is left in a file.
+        """Move what is in the index to a new place, so that nothing deleted is left in the old."""
 
-        Chroma only marks a deleted vector, and keeps each one in its log too. A crash meanwhile
-        leaves the old folder, or none; the index is then filled again from SQLite.
-        """
-        new = self._path.with_name(f"{self._path.name}.new")
-
-        def move() -> None:
-            shutil.rmtree(new, ignore_errors=True)
-            fresh = DenseIndex(new)
-            for found in self._client.list_collections():
-                _copy(found, fresh)
-            fresh.close()
-            self._client.close()
-            shutil.rmtree(self._path)
-            new.rename(self._path)
-            shutil.rmtree(aside_of(self._path), ignore_errors=True)
-            self._client = self._open()
-
-        with self._lock:
-            self._call(move)
-
+    @abstractmethod
     def close(self) -> None:
-        """Let the folder go; another process may open it then."""
-        with self._lock:
-            self._seal()
-            self._client.close()
+        """Let it go."""
 
+    @abstractmethod
+    def _most(self) -> int:
+        """Vectors in one call to Chroma at most."""
+
+    @abstractmethod
     def _made(self, collection: str) -> Any:
-        return self._client.get_or_create_collection(
-            collection, embedding_function=None, configuration={"hnsw": GRAPH}
-        )
+        """Chroma's collection, made when it is not there."""
 
+    @abstractmethod
     def _known(self, collection: str) -> Any:
-        try:
-            return self._client.get_collection(collection, embedding_function=None)
-        except NotFoundError:
-            return None
+        """Chroma's collection; None for an unknown one."""
 
+    @abstractmethod
     def _call(self, work: Callable[[], _Result]) -> _Result:
-        """Do it; if Chroma fails, once more on a folder that was checked and opened anew."""
-        with self._lock:
-            if identity(self._path) != self._file:
-                self._client.close()
-                self._client = self._open(lost=True)
-            try:
-                return work()
-            except BaseException as error:
-                if not _is_breakdown(error):
-                    raise
-                self._client.close()
-                self._client = self._open()
-                return work()
-            finally:
-                self._seal()
+        """Do it, with whatever is to be done when Chroma fails."""
 
-    def _open(self, *, lost: bool = False) -> ClientAPI:
-        client = None if lost else self._opened()
-        if client is None:
-            move_aside(self._path)
-            self.rebuilt = True
-            self._seen = {}
-            client = _start(self._path)
-        self.reached = {}
-        self._file = identity(self._path)
-        return client
+    def _write(self, work: Callable[[], _Result]) -> _Result:
+        """The same of something that changes the index and may be done twice."""
+        return self._call(work)
 
-    def _opened(self) -> ClientAPI | None:
-        """Chroma on the folder as it is; None for one that is damaged."""
-        try:
-            if is_sound(self._path):
-                client = _start(self._path)
-                # loading writes length.bin anew, with whatever was in memory behind its numbers
-                write_seals(self._path)
-                self._seen = states(self._path)
-                return client
-        # a damaged folder makes Chroma raise many things, and Rust's panics are no Exception
-        except BaseException as error:
-            if not isinstance(error, Exception) and not _is_breakdown(error):
-                raise
-        return None
-
-    def _seal(self) -> None:
-        """Record the hashes of the files of vectors if Chroma has written them (every 1000)."""
-        if states(self._path) != self._seen:
-            write_seals(self._path)
-            self._seen = states(self._path)
+    def _parts(self, count: int) -> Iterator[slice]:
+        most = self._most() if count else 1
+        return (slice(start, min(start + most, count)) for start in range(0, count, most))
 
 
-def _copy(source: Any, index: DenseIndex) -> None:
-    """Every vector of a collection of Chroma's into another index."""
-    for start in range(0, source.count(), _COPIED):
-        part = source.get(limit=_COPIED, offset=start, include=["embeddings", "metadatas"])
+def copy_vectors(source: Any, write: Callable[[list[int], np.ndarray, list[str]], None]) -> None:
+    """Every vector of a collection of Chroma's to `write`, which takes ids, vectors, hashes."""
+    for start in range(0, source.count(), COPIED):
+        part = source.get(limit=COPIED, offset=start, include=["embeddings", "metadatas"])
         hashes = [str(note["hash"]) for note in part["metadatas"]]
-        index.upsert(source.name, [int(name) for name in part["ids"]], part["embeddings"], hashes)
+        write([int(name) for name in part["ids"]], np.asarray(part["embeddings"]), hashes)
 
 
-def _start(path: Path) -> ClientAPI:
-    settings = Settings(anonymized_telemetry=False)
-    try:
-        client = chromadb.PersistentClient(str(path), settings=settings)
-    except BaseException:
-        # it keeps what failed to start, and would give it out at the next try
-        SharedSystemClient.clear_system_cache()
-        raise
-    try:
-        _read_all(client)
-    except BaseException:
-        client.close()  # Chroma would give the same one again for this path
-        raise
-    return client
-
-
-def _read_all(client: ClientAPI) -> None:
-    """Let every collection load its vectors, so that what cannot be read fails now."""
-    for collection in client.list_collections():
-        first = collection.get(limit=1, include=["embeddings"])["embeddings"]
-        if first is not None and len(first):
-            collection.query(query_embeddings=[first[0]], n_results=1, include=[])
-
-
-def _is_breakdown(error: BaseException) -> bool:
-    """Whether Chroma itself failed, not what it was asked for."""
-    return isinstance(error, InternalError) or type(error).__name__ == "PanicException"
+COPIED = 300
+"""Vectors read at once when an index is copied: as many as Chroma Cloud gives."""

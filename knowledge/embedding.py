@@ -95,6 +95,11 @@ class Embedder:
         readable = re.sub(r"[^a-z0-9]+", "-", self.name.lower())[-40:].strip("-")
         return f"{readable}-{sha256(self.name.encode()).hexdigest()[:8]}"
 
+    @property
+    def place(self) -> str:
+        """The name or folder by which another process of this machine loads the same model."""
+        return self.name if self.name == DEFAULT else str(model_folder(self.name))
+
     def embed(self, texts: Sequence[str]) -> np.ndarray:
         """float32 (len(texts), dimension), each row of length 1."""
         texts = [clean(text) for text in texts]

@@ -1,23 +1,33 @@
 """Files into a workspace: read, cut, saved in SQLite, embedded. SQLite first, the index follows."""
 
 import hashlib
-import os
-import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 from sqlite_utils import Database
 
+from knowledge.chroma_place import IndexAway
 from knowledge.chunk_vectors import AT_ONCE, embed_chunks
-from knowledge.chunking import split_into_chunks
-from knowledge.documents import media_type_of, read_document
+from knowledge.documents import media_type_of
+from knowledge.preparing import (
+    Cut,
+    FileToRead,
+    Made,
+    Preparer,
+    PreparerFailed,
+    content_hash,
+    read_chunks,
+)
 from knowledge.search import chunks_collection
 from knowledge.sections import DocumentUnreadable
+from knowledge.sources import Source, leads_out, sources_in, stored_copy
 from storage.datadir import DataDir
 from storage.documents import (
     chunks_of,
@@ -29,8 +39,7 @@ from storage.documents import (
 )
 from storage.durable import make_folder, put
 from storage.errors import ApprenticeError, NotFound, Refused
-from storage.records import Document
-from storage.text import clean
+from storage.records import Chunk, Document
 
 if TYPE_CHECKING:  # their libraries take seconds to import
     from knowledge.dense import DenseIndex
@@ -39,7 +48,6 @@ if TYPE_CHECKING:  # their libraries take seconds to import
 
 _READER_VERSION = 2  # raise it when reading or cutting changes: unchanged files are read again
 _WORDS = 20_000  # whose tokens are remembered during an ingest
-_SUFFIX = re.compile(r"\.\w{1,10}")
 
 
 @dataclass(frozen=True)
@@ -53,22 +61,14 @@ class IngestEvent:
 
 
 @dataclass(frozen=True)
-class _Source:
-    path: Path
-    name: str
-    folder: str | None
-    """The folder that it was given with; of a page its scheme and host."""
-    suffix: str | None = None
-    """How files of its type end, where its name does not tell."""
-    url: str | None = None
-
-
-@dataclass(frozen=True)
 class _Taken:
     """A file that SQLite has, and the chunks that the index is still to get."""
 
     event: IngestEvent
     new: Sequence[int] = ()
+    made: Sequence[Chunk] = ()
+    """All chunks, where their vectors came with them."""
+    vectors: "np.ndarray | None" = None
 
 
 @dataclass(frozen=True)
@@ -80,10 +80,11 @@ class _Ingest:
     index: "DenseIndex"
     embedder: "Embedder"
     workspace_id: int
-    max_tokens: int
-    overlap: int
+    cut: Cut
     count_tokens: Callable[[str], int]
     """The embedder's, which is asked once for a word that comes again."""
+    made: Made = lambda path: None
+    """What was made of a file elsewhere."""
 
 
 def ingest(
@@ -96,6 +97,7 @@ def ingest(
     *,
     max_tokens: int = 96,
     overlap: int = 16,
+    preparer: Preparer | None = None,
 ) -> Iterator[IngestEvent]:
     """Ingest files, and folders with all that is in them; one event per file, in their order.
 
@@ -103,9 +105,21 @@ def ingest(
     A document is named by its file, or by its path within the folder. Unchanged files are
     skipped, changed ones replaced; what was ingested with a folder and is not in it any more is
     removed. A file that cannot be read, or that is a link out of its folder, gives a `failed`
-    event and leaves its earlier version.
+    event and leaves its earlier version. With a `preparer` files are read, cut and embedded there,
+    with the same outcome.
+
+    Raises IndexAway and PreparerFailed; begun again, it goes on with what is missing.
     """
     work = _begun(db, datadir, index, embedder, workspace_id, max_tokens, overlap)
+    if preparer is None:
+        yield from _taken_in(work, paths)
+        return
+    paths = [*map(Path, paths)]
+    with preparer(_to_read(work, paths), work.cut) as made:
+        yield from _taken_in(replace(work, made=made), paths)
+
+
+def _taken_in(work: _Ingest, paths: Iterable[Path]) -> Iterator[IngestEvent]:
     waiting: list[_Taken] = []
     for taken in _each_taken_in(work, paths):
         waiting.append(taken)
@@ -135,7 +149,7 @@ def ingest_page(
         file.write(page.data)
         file.flush()
         folder = origin_of(page.address)
-        source = _Source(Path(file.name), page.name, folder, page.suffix, page.address)
+        source = Source(Path(file.name), page.name, folder, page.suffix, page.address)
         [event] = _indexed(work, [_ingest_file(work, source)])
     if event.status != "failed":
         set_validators(db, workspace_id, page.name, page.etag, page.last_modified)
@@ -147,32 +161,28 @@ def remove(
 ) -> None:
     """Remove a document: its stored copy, its chunks in SQLite and FTS, its vectors.
 
+    Nothing of it is found from then on; the vectors go later where the index does not answer.
     Raises NotFound for an unknown name.
     """
     document_by_name(db, workspace_id, name)
     stored_copy(datadir, workspace_id, name).unlink(missing_ok=True)
     gone = remove_document(db, workspace_id, name)
-    for collection in _chunk_collections(index, workspace_id):
-        index.delete(collection, gone)
+    with suppress(IndexAway):
+        for collection in _chunk_collections(index, workspace_id):
+            index.delete(collection, gone)
 
 
 def forget_workspace(datadir: DataDir, index: "DenseIndex", workspace_id: int) -> None:
-    """Remove the vectors and stored copies of a workspace that is deleted from SQLite."""
-    prefix = f"corrections-{workspace_id}-"
-    corrections = [name for name in index.collections() if name.startswith(prefix)]
-    for collection in [*_chunk_collections(index, workspace_id), *corrections]:
-        index.drop(collection)
+    """Remove the vectors and stored copies of a workspace that is deleted from SQLite.
+
+    Vectors of an index that does not answer are removed when it is next filled.
+    """
+    with suppress(IndexAway):
+        prefix = f"corrections-{workspace_id}-"
+        corrections = [name for name in index.collections() if name.startswith(prefix)]
+        for collection in [*_chunk_collections(index, workspace_id), *corrections]:
+            index.drop(collection)
     shutil.rmtree(datadir.documents / str(workspace_id), ignore_errors=True)
-
-
-def stored_copy(datadir: DataDir, workspace_id: int, name: str) -> Path:
-    """Where the copy of the document called `name` lies."""
-    stem, suffix = os.path.splitext(clean(name))
-    readable = re.sub(r"[^A-Za-z0-9]+", "-", stem).strip("-")[-60:]
-    digest = hashlib.sha256(clean(name).encode()).hexdigest()[:16]
-    # the name of a page may end in anything
-    end = suffix.lower() if _SUFFIX.fullmatch(suffix) else ""
-    return datadir.documents / str(workspace_id) / f"{readable}-{digest}{end}"
 
 
 def _begun(
@@ -184,31 +194,18 @@ def _begun(
     max_tokens: int,
     overlap: int,
 ) -> _Ingest:
-    max_tokens = min(max_tokens, embedder.max_tokens)
+    cut = Cut(min(max_tokens, embedder.max_tokens), overlap)
     count_tokens = lru_cache(_WORDS)(embedder.count_tokens)
-    return _Ingest(db, datadir, index, embedder, workspace_id, max_tokens, overlap, count_tokens)
-
-
-def _sources(path: Path) -> list[_Source]:
-    """The file itself, or the files of a folder without hidden ones and editors' lock files."""
-    if not path.is_dir():
-        return [_Source(path, clean(path.name), None)]
-    folder = path.resolve()
-    inside = [(file, file.relative_to(path)) for file in sorted(path.rglob("*")) if file.is_file()]
-    return [
-        _Source(file, clean(name.as_posix()), str(folder))
-        for file, name in inside
-        if not any(part.startswith((".", "~$")) for part in name.parts)
-    ]
+    return _Ingest(db, datadir, index, embedder, workspace_id, cut, count_tokens)
 
 
 def _each_taken_in(work: _Ingest, paths: Iterable[Path]) -> Iterator[_Taken]:
     seen: dict[str, Path] = {}
     for path in map(Path, paths):
-        sources = _sources(path)
+        sources = sources_in(path)
         for source in sources:
-            if source.folder and not source.path.resolve().is_relative_to(source.folder):
-                yield _Taken(_leads_out(source))
+            if leads_out(source):
+                yield _Taken(_link_out(source))
             elif seen.setdefault(source.name, source.path) == source.path:
                 yield _ingest_file(work, source)
             else:
@@ -223,20 +220,34 @@ def _indexed(work: _Ingest, waiting: Sequence[_Taken]) -> Iterator[IngestEvent]:
 
     None is given before, so that whoever stops reading them leaves nothing out of the index.
     """
-    new = [chunk_id for taken in waiting for chunk_id in taken.new]
+    new = [chunk_id for taken in waiting if taken.vectors is None for chunk_id in taken.new]
     failure = None
     try:
+        _put_vectors(work, [taken for taken in waiting if taken.vectors is not None])
         for _ in embed_chunks(work.db, work.index, work.embedder, work.workspace_id, new):
             pass
     except (ApprenticeError, OSError) as error:
         failure = error
     for taken in waiting:
         yield _failed(taken.event.name, failure) if failure and taken.new else taken.event
+    if isinstance(failure, IndexAway):
+        raise failure
 
 
-def _ingest_file(work: _Ingest, source: _Source) -> _Taken:
+def _put_vectors(work: _Ingest, waiting: Sequence[_Taken]) -> None:
+    chunks = [chunk for taken in waiting for chunk in taken.made]
+    vectors = [taken.vectors for taken in waiting if taken.made and taken.vectors is not None]
+    if chunks:
+        ids, hashes = [chunk.id for chunk in chunks], [chunk.hash for chunk in chunks]
+        collection = chunks_collection(work.workspace_id, work.embedder)
+        work.index.upsert(collection, ids, np.concatenate(vectors), hashes)
+
+
+def _ingest_file(work: _Ingest, source: Source) -> _Taken:
     try:
         return _take_in(work, source)
+    except (IndexAway, PreparerFailed):
+        raise
     except (ApprenticeError, OSError) as error:
         return _Taken(_failed(source.name, error))
 
@@ -249,44 +260,64 @@ def _failed(name: str, error: ApprenticeError | OSError) -> IngestEvent:
     return IngestEvent(name, "failed", error=said)
 
 
-def _take_in(work: _Ingest, source: _Source) -> _Taken:
+def _take_in(work: _Ingest, source: Source) -> _Taken:
     media_type = media_type_of(source.name, source.suffix)
     if not source.path.is_file():
         raise DocumentUnreadable(f"The document {source.name!r} is no file: check its path.")
     known = _known(work, source)
-    stored = stored_copy(work.datadir, work.workspace_id, source.name)
-    at_home = known and stored.exists() and source.folder in (None, known.folder)
-    if known and at_home and known.hash == _fingerprint(work, source.path):
+    if known and _is_unchanged(work, source, known):
         return _Taken(IngestEvent(source.name, "unchanged", known.chunk_count))
+    stored = stored_copy(work.datadir, work.workspace_id, source.name)
     make_folder(stored.parent)
     with NamedTemporaryFile(dir=stored.parent, prefix=".draft-", delete=False) as draft:
         copy = Path(draft.name)
     try:
         # read from the copy: the file itself may be changed while it is read
         shutil.copyfile(source.path, copy)
-        chunks = split_into_chunks(
-            read_document(copy, name=source.name, suffix=source.suffix),
-            count_tokens=work.count_tokens,
-            max_tokens=work.max_tokens,
-            overlap=work.overlap,
-        )
-        fingerprint = _fingerprint(work, copy)
+        content, made = content_hash(copy), work.made(source.path)
+        if made and made.content != content:
+            made = None
+        if made and made.fault:
+            raise DocumentUnreadable(made.fault)
+        read = FileToRead(copy, source.name, source.suffix)
+        chunks = made.chunks if made else read_chunks(read, work.cut, work.count_tokens)
         # before its row: a row without a copy would pass for unchanged for ever
         put(copy, stored)
     finally:
         copy.unlink(missing_ok=True)
-    return _save(work, source, media_type, fingerprint, chunks, known)
+    taken, after = _save(work, source, media_type, _fingerprint(work, content), chunks, known)
+    if made and taken.new:
+        return replace(taken, made=after, vectors=made.vectors)
+    return taken
+
+
+def _is_unchanged(work: _Ingest, source: Source, known: Document) -> bool:
+    stored = stored_copy(work.datadir, work.workspace_id, source.name)
+    at_home = stored.exists() and source.folder in (None, known.folder)
+    return at_home and known.hash == _fingerprint(work, content_hash(source.path))
+
+
+def _to_read(work: _Ingest, paths: Iterable[Path]) -> Iterator[FileToRead]:
+    """What `_take_in` will have to read; what it will refuse is left to it."""
+    for source in (source for path in paths for source in sources_in(path)):
+        try:
+            media_type_of(source.name, source.suffix)
+            known = _known(work, source)
+            if not (known and _is_unchanged(work, source, known)) and not leads_out(source):
+                yield FileToRead(source.path, source.name, source.suffix)
+        except (ApprenticeError, OSError):
+            continue
 
 
 def _save(
     work: _Ingest,
-    source: _Source,
+    source: Source,
     media_type: str,
     fingerprint: str,
     chunks: Sequence[tuple[str, str]],
     known: Document | None,
-) -> _Taken:
-    """Into SQLite; what is gone of it leaves the index at once.
+) -> tuple[_Taken, list[Chunk]]:
+    """Into SQLite, and all its chunks; what is gone of it leaves the index at once.
 
     Other bytes with the same text, as of a page that carries the time of day, are unchanged.
     """
@@ -301,15 +332,16 @@ def _save(
         source_url=source.url,
         folder=source.folder,
     )
-    after = [chunk.id for chunk in chunks_of(work.db, document.id)]
+    saved = chunks_of(work.db, document.id)
+    after = [chunk.id for chunk in saved]
     collection = chunks_collection(work.workspace_id, work.embedder)
     work.index.delete(collection, list(set(before).difference(after)))
     changed: Literal["unchanged", "replaced"] = "unchanged" if before == after else "replaced"
     event = IngestEvent(source.name, changed if known else "added", document.chunk_count)
-    return _Taken(event, [chunk_id for chunk_id in after if chunk_id not in before])
+    return _Taken(event, [chunk_id for chunk_id in after if chunk_id not in before]), saved
 
 
-def _known(work: _Ingest, source: _Source) -> Document | None:
+def _known(work: _Ingest, source: Source) -> Document | None:
     """The document of this name; Refused when it is another folder's, and still there."""
     try:
         known = document_by_name(work.db, work.workspace_id, source.name)
@@ -324,8 +356,7 @@ def _known(work: _Ingest, source: _Source) -> Document | None:
     return known
 
 
-def _leads_out(source: _Source) -> IngestEvent:
-    """Whoever may write into a folder could otherwise have any file of ours taken in."""
+def _link_out(source: Source) -> IngestEvent:
     error = f"The file {source.name!r} is a link that leads out of its folder: give its own place."
     return IngestEvent(source.name, "failed", error=error)
 
@@ -353,9 +384,7 @@ def _chunk_collections(index: "DenseIndex", workspace_id: int) -> list[str]:
     return [name for name in index.collections() if name.startswith(f"chunks-{workspace_id}-")]
 
 
-def _fingerprint(work: _Ingest, path: Path) -> str:
+def _fingerprint(work: _Ingest, content: str) -> str:
     """A hash of the file and of how it is cut: another chunk size makes it another document."""
-    with path.open("rb") as file:
-        content = hashlib.file_digest(file, "sha256").hexdigest()
-    cut = f"{_READER_VERSION}:{work.max_tokens}:{work.overlap}"
+    cut = f"{_READER_VERSION}:{work.cut.max_tokens}:{work.cut.overlap}"
     return hashlib.sha256(f"{cut}:{content}".encode()).hexdigest()

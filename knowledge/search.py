@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING
 
 from sqlite_utils import Database
 
+from knowledge.chroma_place import IndexAway
 from knowledge.lexical import stems
 from storage.documents import live_chunks
 from storage.records import Passage
 
 if TYPE_CHECKING:  # their libraries take seconds to import
+    import numpy as np
+
     from knowledge.dense import DenseIndex
     from knowledge.embedding import Embedder
     from knowledge.lexical import LexicalIndex
@@ -45,17 +48,17 @@ def search(
 
     The relevance of each is the mean of its cosine similarity to `query` and of the share of the
     query's words, rare ones counting more, that it has. A chunk that the dense index does not know
-    yet, as while it is being rebuilt, has no similarity; there the words alone count.
+    yet, as while it is being rebuilt or does not answer, has no similarity; there the words alone
+    count.
     """
     if top_k < 1 or not query.strip():
         return []
     most = max(_CANDIDATES, top_k)
     collection, vector = chunks_collection(workspace_id, embedder), embedder.embed([query])[0]
-    dense = index.query(collection, vector, most)
     weighed = lexical.query(db, workspace_id, query, max(_WEIGHED, most))
-    unknown = {chunk_id for chunk_id, _ in weighed[:most]} - {chunk_id for chunk_id, _ in dense}
-    similarity = {**dict(dense), **index.similarities(collection, vector, [*unknown])}
-    live = live_chunks(db, workspace_id, {*similarity, *unknown})
+    by_words = [chunk_id for chunk_id, _ in weighed[:most]]
+    dense, similarity = _similar(index, collection, vector, most, by_words)
+    live = live_chunks(db, workspace_id, {*similarity, *by_words})
     dense_rank, lexical_rank = (_ranks(hits, live) for hits in (dense, weighed))
     score, rarity = _fused(similarity, dict(weighed)), lexical.rarity(db, workspace_id, query)
     passages = [
@@ -70,6 +73,18 @@ def search(
         for chunk_id, passage in live.items()
     ]
     return sorted(passages, key=_best_first)[:top_k]
+
+
+def _similar(
+    index: "DenseIndex", collection: str, vector: "np.ndarray", most: int, others: Sequence[int]
+) -> tuple[list[tuple[int, float]], dict[int, float]]:
+    """The nearest chunks, and the similarity by id of these and of `others`."""
+    try:
+        dense = index.query(collection, vector, most)
+        unknown = {*others} - {chunk_id for chunk_id, _ in dense}
+        return dense, {**dict(dense), **index.similarities(collection, vector, [*unknown])}
+    except IndexAway:
+        return [], {}
 
 
 def _ranks(hits: Sequence[tuple[int, float]], live: dict[int, Passage]) -> dict[int, int]:

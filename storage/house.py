@@ -6,6 +6,7 @@ no server is in between: at once without one, else when the next one starts.
 """
 
 import json
+import secrets
 from collections.abc import Mapping
 
 from sqlite_utils import Database
@@ -17,6 +18,8 @@ from storage.text import clean, to_json
 
 BASE_MODEL = "base_model"
 """Key of the base model that a `rebase` switched to, as `storage.models.resolve_base` takes it."""
+INSTALL = "install"
+"""Key of what tells this install from others that share a Chroma server."""
 PLANNED = "planned_base"
 """Key of a switch that waits: {"base_model", "adapters"}."""
 
@@ -37,6 +40,22 @@ def set_house_setting(db: Database, key: str, value: str) -> None:
             key,
             clean(value),
         )
+
+
+def install_id(db: Database) -> str:
+    """Twelve hex digits, made at the first call; a copy that `forget_install` saw gets its own."""
+    known = house_setting(db, INSTALL)
+    if known is None:
+        with write_transaction(db):
+            known = house_setting(db, INSTALL) or secrets.token_hex(6)
+            set_house_setting(db, INSTALL, known)
+    return known
+
+
+def forget_install(db: Database) -> None:
+    """From now on this is another install: it and the one it was copied from may both run."""
+    with write_transaction(db):
+        write(db, "delete from house_settings where key = ?", INSTALL)
 
 
 def plan_switch(db: Database, base_model: str, adapters: Mapping[int, int], *, actor: str) -> None:

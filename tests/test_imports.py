@@ -24,7 +24,8 @@ MUST_NOT = {
 ONLY_IN = {
     "trl": {"tuning/train.py"},
     "accelerate": {"tuning/runners/launch.py"},
-    "chromadb": {"knowledge/dense.py"},
+    "chromadb": {"knowledge/dense_folder.py", "knowledge/dense_server.py"},
+    "ray": {"knowledge/ray_tasks.py"},
     "tantivy": {"knowledge/lexical.py"},
     "llguidance": {"assistant/engines/grammar.py"},
     "prometheus_client": {"assistant/measures.py"},

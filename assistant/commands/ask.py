@@ -16,6 +16,7 @@ from assistant.commands.documents import mend
 from assistant.commands.rows import Turns, read_rows, turns_of
 from assistant.reply import Delta, Done, ReplyEvent, ReplyOptions, reply
 from assistant.verbs import Event, Events
+from knowledge.chroma_place import IndexAway
 from storage.conversations import (
     add_message,
     delete_conversation,
@@ -73,7 +74,8 @@ def ask(
     with closing(app.db()) as db:
         found = workspace_named(db, workspace)
         if options.use_documents:
-            mend(app, db, found.id)
+            with suppress(IndexAway):  # the reply says so, and finds documents by words
+                mend(app, db, found.id)
     if question is not None:
         joined = None
         for path in attach:

@@ -10,6 +10,9 @@ from assistant.purging import purge_backups
 from assistant.settings import Settings
 from assistant.verbs import Event, Events
 from storage.backup import make_backup, restore_backup
+from storage.database import open_database
+from storage.datadir import DataDir
+from storage.house import forget_install
 
 PURGE = "purge"
 """Typed in place of a file."""
@@ -33,6 +36,8 @@ def backup(app: App, *, file: str) -> Iterator[Event]:
 def restore(settings: Settings, file: Path) -> Events:
     """Make the data directory, which must be empty, from a backup that verifies."""
     manifest = restore_backup(file, settings.data)
+    with closing(open_database(DataDir(settings.data).database)) as db:
+        forget_install(db)  # where the other one still runs, they would delete each other's vectors
     yield {
         "warning": f"The copy is of {manifest['created_at']}: what was erased after that is back. "
         "Erase it again; the certificates since then name it."

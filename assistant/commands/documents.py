@@ -1,24 +1,37 @@
 """`apprentice ingest`, `apprentice documents list|show|remove|reindex` and `apprentice search`."""
 
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlite_utils import Database
 
 from assistant.app import App
 from assistant.background import at_work
 from assistant.commands.who import actor
+from assistant.retrieval import AWAY
 from assistant.verbs import Event, Events
 from assistant.website import KIND, Website, refuse_second, take_website
+from knowledge.chroma_place import IndexAway
 from storage import jobs
 from storage.audit import audit
-from storage.documents import chunk_hashes, chunks_of, document_by_name, list_documents
+from storage.documents import (
+    chunk_hashes,
+    chunks_of,
+    document_by_name,
+    list_documents,
+    newest_chunk,
+)
 from storage.errors import BadInput
 from storage.records import Passage
 from storage.stale import stale_feedback
 from storage.workspaces import workspace as workspace_named
+
+if TYPE_CHECKING:  # it takes a second to import
+    from knowledge.preparing import Preparer
 
 
 def ingest(
@@ -29,15 +42,34 @@ def ingest(
     site: str | None = None,
     max_pages: int | None = None,
     hosts: list[str] | None = None,
+    runner: str = "local",
+    workers: int | None = None,
 ) -> Events:
-    """Take files and folders in, or one's own website; one result per file or page."""
+    """Take files and folders in, or one's own website; one result per file or page.
+
+    `runner` is `local` or `ray`: where files are read, cut and embedded.
+    """
     if bool(paths) == bool(site):
         raise BadInput("Give files or folders, or --site with an address, and not both.")
     if site:
+        if runner != "local" or workers:
+            raise BadInput("--runner and --workers are for files: leave them out with --site.")
         return (yield from _ingest_site(app, workspace, site, max_pages, tuple(hosts or ())))
     if max_pages or hosts:
         raise BadInput("--max-pages and --host are for a website: name it with --site.")
-    return (yield from _ingest_files(app, workspace, paths))
+    if workers and runner != "ray":
+        raise BadInput("--workers is how many processes Ray starts: name it with --runner ray.")
+    preparer = _by_ray(app, workers) if runner == "ray" else None
+    return (yield from _ingest_files(app, workspace, paths, preparer))
+
+
+def _by_ray(app: App, workers: int | None) -> "Preparer":
+    from knowledge.by_ray import prepared_by_ray, refuse_without_ray
+
+    refuse_without_ray()
+    return partial(
+        prepared_by_ray, embedder=app.embedder.place, workers=workers or app.settings.threads
+    )
 
 
 def _ingest_site(
@@ -64,7 +96,9 @@ def _ingest_site(
     return 1 if failed else 0
 
 
-def _ingest_files(app: App, workspace: str, paths: list[str]) -> Events:
+def _ingest_files(
+    app: App, workspace: str, paths: list[str], preparer: "Preparer | None"
+) -> Events:
     """Files and folders.
 
     BadInput when a path does not exist (then nothing is taken) and when no file could be read;
@@ -78,7 +112,7 @@ def _ingest_files(app: App, workspace: str, paths: list[str]) -> Events:
         found = workspace_named(db, workspace)
         yield {"progress": None, "note": "opening the search index"}
         sync(app, db, found.id)
-        for event in _ingested(app, db, found.id, paths):
+        for event in _ingested(app, db, found.id, paths, preparer):
             yield event
             if event["status"] == "failed":
                 failures.append(event["error"])
@@ -150,9 +184,12 @@ def search(app: App, *, workspace: str, query: str, top_k: int | None = None) ->
             yield {"warning": text}
             return
         most = top_k or found.settings.top_k
-        mend(app, db, found.id)
+        with suppress(IndexAway):
+            mend(app, db, found.id)
         for item in find(db, app.index, app.lexical, app.embedder, found.id, query, top_k=most):
             yield passage_event(item)
+        if app.index.away:
+            yield {"warning": AWAY}
 
 
 def stale_warning(db: Database, workspace_id: int) -> Iterator[Event]:
@@ -185,15 +222,20 @@ def sync(app: App, db: Database, workspace_id: int) -> None:
 
 
 def mend(app: App, db: Database, workspace_id: int) -> None:
-    """Fill the index again when it was lost; looks only at what costs nothing to look at."""
-    if not chunk_hashes(db, workspace_id):
+    """Fill the index again when it was lost; looks only at what costs nothing to look at.
+
+    Raises IndexAway.
+    """
+    if not newest_chunk(db, workspace_id):
         return
     prefix = f"chunks-{workspace_id}-"
     if not any(name.startswith(prefix) for name in app.index.collections()):
         sync(app, db, workspace_id)
 
 
-def _ingested(app: App, db: Database, workspace_id: int, paths: list[str]) -> Iterator[Event]:
+def _ingested(
+    app: App, db: Database, workspace_id: int, paths: list[str], preparer: "Preparer | None"
+) -> Iterator[Event]:
     from knowledge.ingest import ingest as take_in
 
     for event in take_in(
@@ -205,6 +247,7 @@ def _ingested(app: App, db: Database, workspace_id: int, paths: list[str]) -> It
         [Path(path) for path in paths],
         max_tokens=app.settings.chunk_tokens,
         overlap=app.settings.chunk_overlap,
+        preparer=preparer,
     ):
         yield {
             "document": event.name,

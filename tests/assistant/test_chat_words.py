@@ -11,7 +11,7 @@ from assistant.chat_words import ENGLISH, LANGUAGES, Words, browser_words, in_an
 from assistant.declining import SILENT
 from assistant.feedback_reasons import REASONS
 from assistant.overriding import ON_HOLD, SERVED
-from assistant.retrieval import REBUILDING
+from assistant.retrieval import AWAY, REBUILDING
 
 PAGE = sorted((Path(__file__).parents[2] / "assistant").glob("chat_*.py"))
 # words("x"), said("x"), fixed("x"), in_any("x"), words("x" if ... else "y"), _title("x", ...)
@@ -45,12 +45,12 @@ def test_every_text_is_there_in_every_language():
 def test_every_text_that_the_page_uses_is_in_the_table_and_the_other_way_round():
     # sentences that come from elsewhere are found by their English text
     elsewhere = {"nothing_here", "no_cookie", "no_conversation", "no_reply", "empty_name"}
-    elsewhere |= {"answering", "on_hold", "rebuilding", "silent"}
+    elsewhere |= {"answering", "on_hold", "rebuilding", "index_away", "silent"}
     assert used() - set(table()) == set()
     assert set(table()) - used() == elsewhere
 
 
-@pytest.mark.parametrize("sentence", [SERVED, ON_HOLD, REBUILDING, SILENT])
+@pytest.mark.parametrize("sentence", [SERVED, ON_HOLD, REBUILDING, AWAY, SILENT])
 def test_what_is_said_under_a_reply_is_translated_by_its_english_text(sentence):
     assert ENGLISH.of(sentence) == sentence
     assert Words("de").of(sentence) != sentence

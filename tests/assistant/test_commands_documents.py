@@ -6,7 +6,7 @@ import pytest
 
 from assistant.app import open_app
 from storage.errors import BadInput, NotFound
-from tests.assistant.command_line import run_verb
+from tests.assistant.command_line import refusal, run_verb
 
 
 @pytest.fixture
@@ -137,3 +137,19 @@ def test_deleted_workspace_takes_its_documents_along(app, handbook):
     run_verb(app, "workspaces delete", name="sales")
     assert list(app.datadir.documents.rglob("*.txt")) == []
     assert app.index.collections() == []
+
+
+def test_what_ray_is_for(apprentice, handbook):
+    for words in (["--workers", 2, handbook], ["--site", "https://x.example", "--runner", "ray"]):
+        apprentice("ingest", *words, code=2)
+        assert "--runner" in refusal(apprentice)
+    assert apprentice.rows("documents", "list") == []
+
+
+def test_a_server_away_is_said_and_words_find(apprentice, handbook, monkeypatch):
+    apprentice("ingest", handbook)
+    monkeypatch.setenv("APPRENTICE_CHROMA_URL", "http://127.0.0.1:9")
+    (hits,) = apprentice.rows("search", "warranty")
+    assert hits[0]["document"] == "warranty.txt" and "does not answer" in apprentice.said
+    apprentice("ingest", handbook, code=2)
+    assert "http://127.0.0.1:9 does not answer" in apprentice.said

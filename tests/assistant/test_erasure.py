@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from assistant import erasure as erasing
+from assistant.app import App
 from assistant.erasure import ERASED, approve, erase, finish_unfinished
+from knowledge.chroma_place import IndexAway
 from storage.adapters import adapter, add_adapter, promote, serving_adapter
 from storage.backup import make_backup
 from storage.conversations import message
@@ -20,6 +22,7 @@ from storage.jobs import finish_job, start_job
 from storage.records import RoundExample
 from storage.rounds import create_round, finish_round, tuning_round
 from tests.assistant.command_line import run_verb, write_rows
+from tests.chroma_server import chroma_server
 from tests.tiny import make_tiny_adapter
 from tuning import adapter_files
 from tuning.adapter_files import CARD, manifest_hash, save_adapter, verify_adapter
@@ -132,6 +135,27 @@ def test_the_index_forgets_the_vectors_and_keeps_the_others(house):
     erase(house, "contributor", "cleo@example.com", **ADMIN)
     assert house.index.hashes(COLLECTION) == {4: "h4"}
     assert house.index.hashes("chunks-1-x") == {1: "c1"}
+
+
+def test_vectors_on_a_server_are_forgotten_too_and_what_the_folder_held(house, settings, tmp_path):
+    """The folder is what an install leaves that moved to a server."""
+    house.close()
+    with chroma_server(tmp_path / "chroma-server") as server:
+        there = settings.model_copy(update={"chroma_url": server.url})
+        moved = App(there, house.datadir)
+        vectors = np.random.default_rng(0).normal(size=(4, 8)).astype(np.float32)
+        moved.index.upsert(COLLECTION, [1, 2, 3, 4], vectors, ["h1", "h2", "h3", "h4"])
+        erase(moved, "contributor", "cleo@example.com", **ADMIN)
+        assert moved.index.hashes(COLLECTION) == {4: "h4"}
+        assert not any(house.datadir.chroma.iterdir())
+        server.kill()
+        with pytest.raises(IndexAway):
+            erase(moved, "contributor", "ben", **ADMIN)
+        server.start()
+        assert moved.index.answers()
+        (finished,) = finish_unfinished(moved)
+        assert finished.state == "done" and moved.index.hashes(COLLECTION) == {}
+        moved.close()
 
 
 def test_a_model_card_that_quotes_a_held_out_row_is_rewritten_and_verifies(house):

@@ -74,7 +74,8 @@ def test_arguments_are_the_verbs_own_with_absolute_paths(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     given = arguments_of(parsed("ingest", "a.md", "/b", "--workspace", "w"))
     assert given["paths"] == [str(tmp_path / "a.md"), "/b"]
-    assert given.keys() == {"paths", "site", "max_pages", "hosts", "workspace"}
+    told = {"paths", "site", "max_pages", "hosts", "runner", "workers", "workspace"}
+    assert given.keys() == told
     assert arguments_of(parsed("rounds", "show", "7", "--json")) == {"id": 7}
 
 

@@ -26,7 +26,7 @@ import numpy as np
 import psutil
 from sqlite_utils import Database
 
-from knowledge.dense import DenseIndex
+from knowledge.dense_folder import FolderIndex
 from knowledge.embedding import Embedder
 from knowledge.ingest import ingest
 from knowledge.lexical import LexicalIndex
@@ -59,7 +59,7 @@ class Shelf:
 
     datadir: DataDir
     db: Database
-    index: DenseIndex
+    index: FolderIndex
     lexical: LexicalIndex
     embedder: Embedder
 
@@ -276,7 +276,7 @@ def shelf(embedder: Embedder) -> Iterator[Shelf]:
     with ExitStack() as stack:
         datadir = open_datadir(Path(stack.enter_context(tempfile.TemporaryDirectory())) / "data")
         db = stack.enter_context(closing(open_database(datadir.database)))
-        index = stack.enter_context(closing(DenseIndex(datadir.chroma)))
+        index = stack.enter_context(closing(FolderIndex(datadir.chroma)))
         yield Shelf(datadir, db, index, LexicalIndex(), embedder)
 
 

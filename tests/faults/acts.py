@@ -102,13 +102,13 @@ def save(folder: Path) -> int:
 
 
 def take_in(folder: Path) -> str:
-    from knowledge.dense import DenseIndex
+    from knowledge.dense_folder import FolderIndex
     from knowledge.embedding import Embedder
     from knowledge.ingest import ingest
 
     datadir = DataDir(folder)
     with (
-        closing(DenseIndex(folder.parent / "chroma")) as index,  # made anew when it is lost
+        closing(FolderIndex(folder.parent / "chroma")) as index,  # made anew when it is lost
         closing(Embedder()) as embedder,
         open_database(datadir.database) as db,
     ):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from knowledge.ingest import stored_copy
+from knowledge.sources import stored_copy
 from storage.adapters import known_adapter, serving_adapter
 from storage.audit import audit_chain
 from storage.backup import make_backup, recorded_backups, verify_backup

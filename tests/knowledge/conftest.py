@@ -1,6 +1,7 @@
 """One embedder for all, a data directory for each test, a dense index in it."""
 
 import os
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,10 +38,32 @@ def workspace(db: Database) -> Workspace:
 
 @pytest.fixture
 def index(datadir: DataDir):
-    from knowledge.dense import DenseIndex
+    from knowledge.dense_folder import FolderIndex
 
-    opened = DenseIndex(datadir.chroma)
+    opened = FolderIndex(datadir.chroma)
     yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session")
+def chroma(tmp_path_factory):
+    """One Chroma server for all tests, which nobody kills."""
+    from tests.chroma_server import chroma_server
+
+    with chroma_server(tmp_path_factory.mktemp("chroma-server") / "data") as server:
+        yield server
+
+
+@pytest.fixture
+def server_index(chroma):
+    """An index of its own on that server."""
+    from knowledge.chroma_place import ChromaPlace
+    from knowledge.dense_server import ServerIndex
+
+    opened = ServerIndex(ChromaPlace(chroma.url, prefix=f"test-{uuid.uuid4().hex[:12]}"))
+    yield opened
+    for name in opened.collections():
+        opened.drop(name)
     opened.close()
 
 

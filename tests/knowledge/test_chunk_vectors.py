@@ -5,13 +5,13 @@ from pathlib import Path
 import pytest
 
 from knowledge.chunk_vectors import sync_index
-from knowledge.dense import DenseIndex
+from knowledge.dense_folder import FolderIndex
 from knowledge.ingest import ingest
 from knowledge.search import chunks_collection
 from storage.documents import chunk_hashes, chunks_of, document_by_name, list_documents
 
 
-class Written(DenseIndex):
+class Written(FolderIndex):
     """A dense index that notes how many vectors each write had, and fails when it is told to."""
 
     def __init__(self, path: Path) -> None:

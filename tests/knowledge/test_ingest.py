@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 
 from knowledge.chunk_vectors import sync_index
-from knowledge.dense import DenseIndex
+from knowledge.dense_folder import FolderIndex
 from knowledge.ingest import (
     IngestEvent,
     forget_workspace,
     ingest,
     ingest_page,
     remove,
-    stored_copy,
 )
 from knowledge.search import chunks_collection, search
 from knowledge.site import Page
+from knowledge.sources import stored_copy
 from storage.database import one
 from storage.documents import (
     chunk_hashes,
@@ -245,7 +245,7 @@ def test_a_lost_index_comes_back_from_sqlite_with_the_same_hits(
     assert {dense for _, _, dense, _ in before} == {1, 2, 3}
     index.close()
     damage(datadir.chroma)
-    again = DenseIndex(datadir.chroma)
+    again = FolderIndex(datadir.chroma)
     assert again.hashes(chunks_collection(workspace.id, embedder)) == {}
     # until it is filled the words still find, and nothing fails
     assert search(db, again, lexical, embedder, workspace.id, "Austria")[0].document == "travel.md"
@@ -265,12 +265,12 @@ def test_an_older_index_is_brought_up_to_date(
     take(docs / "returns.md", docs / "note.txt")
     index.close()
     shutil.copytree(datadir.chroma, tmp_path / "older")
-    now = DenseIndex(datadir.chroma)
+    now = FolderIndex(datadir.chroma)
     remove(db, datadir, now, workspace.id, "note.txt")
     list(ingest(db, datadir, now, embedder, workspace.id, [docs]))
     before = hits(db, now, embedder, workspace.id)
     now.close()
-    older = DenseIndex(tmp_path / "older")
+    older = FolderIndex(tmp_path / "older")
     assert sync_index(db, older, embedder, workspace.id) == 6
     assert hits(db, older, embedder, workspace.id) == before
     older.close()

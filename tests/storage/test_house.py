@@ -8,7 +8,9 @@ from storage.house import (
     BASE_MODEL,
     PLANNED,
     do_planned_switch,
+    forget_install,
     house_setting,
+    install_id,
     plan_switch,
     set_house_setting,
 )
@@ -19,6 +21,13 @@ def test_a_setting_is_kept_and_overwritten(db):
     set_house_setting(db, BASE_MODEL, "/models/one")
     set_house_setting(db, BASE_MODEL, "embedded")
     assert house_setting(db, BASE_MODEL) == "embedded"
+
+
+def test_an_install_has_one_id_until_it_is_copied(db):
+    first = install_id(db)
+    assert install_id(db) == first and len(first) == 12 and int(first, 16) >= 0
+    forget_install(db)
+    assert install_id(db) != first
 
 
 @pytest.fixture
