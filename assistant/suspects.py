@@ -75,6 +75,7 @@ def suspects(rows: Sequence[Taught], suspected: Iterable[int], own: Sequence[str
     """
     by_id = {one.feedback_id: one for one in rows}
     read = {id: _read(by_id[id].question) for id in sorted(set(suspected) & by_id.keys())}
+    often = Counter(word for said in read.values() for word in set(said))
     shared = _without_own(_shared(read), own)
     every = sorted(shared.items(), key=lambda one: (-len(one[1]), -len(one[0]), one[0]))
     answers = {id: frozenset(words(one.answer)) for id, one in by_id.items()}
@@ -87,7 +88,8 @@ def suspects(rows: Sequence[Taught], suspected: Iterable[int], own: Sequence[str
             continue
         if not _apart(phrase, ids, read):
             continue
-        telling = _telling(phrase, ids, answers)
+        asked = {id: _asked_about(phrase, read[id], often) for id in ids}
+        telling = _telling(phrase, asked, answers)
         if telling:
             taken.append(ids)
             found.append(_suspect(phrase, ids, telling, by_id))
@@ -171,12 +173,24 @@ def _apart(phrase: tuple[str, ...], ids: Iterable[int], read: Mapping[int, Seque
     return len(asking) >= max(LEAST, len(rest) / 2) and most <= max(1, SAME_REST * len(asking))
 
 
+def _asked_about(phrase: tuple[str, ...], said: Sequence[str], often: Mapping[str, int]) -> str:
+    """The rarest word of the rest of a question: wordings of one need mostly share it."""
+    rest = [word for word in said if word not in phrase and not is_small(word)]
+    return min(rest, key=lambda word: (often[word], word), default="")
+
+
 def _telling(
-    phrase: tuple[str, ...], ids: set[int], answers: Mapping[int, frozenset[str]]
+    phrase: tuple[str, ...], asked: Mapping[int, str], answers: Mapping[int, frozenset[str]]
 ) -> tuple[str, ...]:
-    """Words of most of these answers that few others have, and that the phrase does not say."""
-    here = Counter(word for id in ids for word in answers[id])
-    others = [id for id in answers if id not in ids]
+    """Words of most of these answers that few others have, and that the phrase does not say.
+
+    `asked` has what each row's question is about: counted are such things, LEAST at least, and not
+    rows. Three wordings of each of two needs whose answers name the same room are no six witnesses:
+    by rows 2 of 20 honest rounds were refused for that (`faults/test_poisoned_round.py`).
+    """
+    here = Counter(word for _, word in {(asked[id], word) for id in asked for word in answers[id]})
+    most = max(LEAST, COMMON * len(set(asked.values())))
+    others = [id for id in answers if id not in asked]
     if len(others) > COMPARED:
         others = random.Random(len(others)).sample(others, COMPARED)
     there = Counter(word for id in others for word in answers[id])
@@ -185,7 +199,7 @@ def _telling(
         sorted(
             word
             for word, count in here.items()
-            if count >= COMMON * len(ids)
+            if count >= most
             and there[word] <= ELSEWHERE * len(others)
             and word not in said
             and not is_small(word)
