@@ -66,7 +66,8 @@ def _run(given: "Namespace") -> int:
     if given.verb == "serve":
         from assistant.serve import serve
 
-        return serve(read_settings(data=given.data, host=given.host, port=given.port))
+        given_now = {"data": given.data, "host": given.host, "port": given.port}
+        return serve(read_settings(**given_now, cell=given.cell))
     settings = read_settings(data=given.data)
     if given.verb == "demo":
         from assistant.demo import run_demo
@@ -94,6 +95,8 @@ def _run_verb(settings: "Settings", given: "Namespace") -> int:
             events = restore(settings, given.file.expanduser().absolute())
         elif given.noun == "space":
             events = _space(settings, given)
+        elif given.noun == "cells":
+            events = _cells(settings, given)
         else:
             events = run(settings, given.verb, arguments, printer.progress)
         try:
@@ -114,3 +117,16 @@ def _space(settings: "Settings", given: "Namespace") -> "Events":
     if given.verb == "space check":
         return space.check(settings)
     return space.build(given.to.expanduser().absolute(), given.hardware)
+
+
+def _cells(settings: "Settings", given: "Namespace") -> "Events":
+    from assistant.commands import cells
+
+    if given.verb == "cells add":
+        return cells.add(settings, given.name, given.address)
+    if given.verb == "cells list":
+        return cells.list_all(settings)
+    if given.verb == "cells config":
+        router = {"domain": given.domain, "listen": given.listen, "reload": given.reload}
+        return cells.config(settings, given.to, router)
+    return cells.move(settings, given.name, given.to)

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from assistant.verbs import VERBS, Events, run_here
+from assistant.verbs import Events, run_here, verb_called
 from storage.datadir import DataDir
 from storage.errors import ApprenticeError, BadInput, NotFound, Refused
 
@@ -130,7 +130,7 @@ class _Running:
         return 0
 
     def _start(self) -> Events:
-        verb = VERBS.get(self._verb)
+        verb = verb_called(self._verb)
         if verb is None:
             raise Refused(
                 f"The running server does not know the verb {self._verb!r}; it is another version: "

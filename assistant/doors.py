@@ -5,7 +5,7 @@ from contextlib import closing
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from assistant.app import App
@@ -22,6 +22,7 @@ from assistant.security import (
     visitor_cookie,
 )
 from assistant.space import in_space
+from storage.errors import Moving
 
 
 class Doors:
@@ -65,7 +66,10 @@ class Doors:
         """The page is there only for a workspace that this person may use."""
         asked = request.query_params.get("workspace")
         with closing(self._house.db()) as db:
-            found = usable_workspace(db, asked, person)
+            try:
+                found = usable_workspace(db, asked, person)
+            except Moving as error:
+                return PlainTextResponse(str(error), 503, {"Retry-After": "1"})
         if found is None and asked is None and may_see(person):  # who chats nowhere still looks
             return RedirectResponse("/admin/", 303)
         return None if found else nothing_here_page(person.name)

@@ -55,8 +55,9 @@ from storage.conversations import (
     open_thread,
     start_conversation,
 )
-from storage.errors import ApprenticeError, BadInput, NotFound, Refused
+from storage.errors import ApprenticeError, BadInput, Moving, NotFound, Refused
 from storage.feedback import add_feedback
+from storage.fences import refuse_moving
 from storage.records import Message, Workspace
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ _POLICY = (
     "img-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self' {websites}"
 )
 
-_CODES = {LimitReached: "limit", TooFast: "busy", NotFound: "gone"}
+_CODES = {LimitReached: "limit", TooFast: "busy", NotFound: "gone", Moving: "moving"}
 """What the panel says in the reader's language."""
 
 Work = Callable[[Guest, dict[str, Any]], Any]
@@ -131,6 +132,8 @@ class _Embed:
                 key, workspace = opened(db, request.path_params["key"])
             except NotFound:
                 return nothing_here_page("")
+            except Moving as error:
+                return _refusal(error)
         policy = _POLICY.format(websites=" ".join(websites(key, workspace)))
         page = (UI / "panel.html").read_text(encoding="utf-8")
         page = page.replace('<html lang="en"', f'<html lang="en"{_told_of(workspace)}', 1)
@@ -143,6 +146,8 @@ class _Embed:
                 _, workspace = opened(db, request.path_params["key"])
             except NotFound:
                 return nothing_here_page("")
+            except Moving as error:
+                return _refusal(error)
             png = avatar_png(db, workspace.id)
         return avatar_response(png) if png else nothing_here_page("")
 
@@ -229,6 +234,7 @@ class _Embed:
         with embed_visit(self._app, request) as guest:
             self._keep_pace(guest)
             check_limits(guest)
+            refuse_moving(guest.db, guest.workspace.id)
             known = _text(body, "conversation")
             if known:
                 found = own_conversation(guest, known)
@@ -354,10 +360,11 @@ def _said(error: ApprenticeError) -> dict[str, str]:
 
 
 def _refusal(error: ApprenticeError) -> Response:
-    known = {LimitReached: 429, TooFast: 429, NotFound: 404, BadInput: 400, Refused: 409}
+    known = {LimitReached: 429, TooFast: 429, Moving: 503}
+    known |= {NotFound: 404, BadInput: 400, Refused: 409}
     status = next((status for kind, status in known.items() if isinstance(error, kind)), 503)
-    wait = {"Retry-After": str(error.seconds)} if isinstance(error, TooFast) else None
-    return JSONResponse(_said(error), status, wait)
+    wait = error.seconds if isinstance(error, TooFast) else 1 if isinstance(error, Moving) else 0
+    return JSONResponse(_said(error), status, {"Retry-After": str(wait)} if wait else None)
 
 
 def _sse(kind: str, **more: Any) -> str:

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from assistant.cell_parser import cell_verbs
 from assistant.feedback_parser import feedback_verbs
 from assistant.house_parser import house_verbs
 from assistant.verb_parser import Parser, Verbs, add, common, count, dials, noun, several, share
@@ -34,6 +35,7 @@ def build_parser() -> Parser:
     _tuning(verbs)
     _adapters(verbs)
     house_verbs(verbs)
+    cell_verbs(verbs)
     return parser
 
 
@@ -41,6 +43,7 @@ def _server(verbs: Verbs) -> None:
     serve = add(verbs, "serve", "serve", "serve the chat and the admin page")
     serve.add_argument("--host", help="address to listen on (APPRENTICE_HOST; default 127.0.0.1)")
     serve.add_argument("--port", help="port to listen on (APPRENTICE_PORT; default 7860)")
+    serve.add_argument("--cell", metavar="NAME", help="which cell it is (APPRENTICE_CELL)")
     demo = add(verbs, "demo", "demo", "show the whole loop on the sample company, then serve it")
     demo.add_argument("--no-serve", action="store_true", help="stop after the loop")
     demo.add_argument("--fresh", action="store_true", help="start over in an empty directory")

@@ -121,7 +121,7 @@ def reply(
     made = _events(app, workspace, conversation_id, owner, question, options, cancel)
     with (
         app.withdrawals.watched(owner, workspace.id, cancel) as refuse_lost,
-        closing(app.under_way.follow(made, cancel)) as events,
+        closing(app.under_way.follow(made, cancel, workspace.id)) as events,
     ):
         try:
             for event in events:

@@ -18,7 +18,7 @@ from sqlite_utils import Database
 from storage.audit import audit
 from storage.database import write_transaction
 from storage.datadir import read_secret
-from storage.errors import ApprenticeError, BadInput, NotFound, Refused
+from storage.errors import ApprenticeError, BadInput, Moving, NotFound, Refused
 from storage.records import Conversation, User, UserRole, Workspace
 from storage.sessions import end_session, session_user, start_session
 from storage.users import create_user, list_users, may_use_ids, user_by_name
@@ -199,11 +199,14 @@ def may_use(db: Database, workspace: Workspace, person: Person) -> bool:
 def usable_workspace(db: Database, name: str | None, person: Person) -> Workspace | None:
     """The workspace called `name` if it exists and this person may use it, else None.
 
-    Without a name: the default one, or the first by name that this person may use.
+    Without a name: the default one, or the first by name that this person may use. Moving for one
+    that has just left for another server.
     """
     if name:
         try:
             found = workspace_by_name(db, name)
+        except Moving:
+            raise
         except ApprenticeError:
             return None
         return found if may_use(db, found, person) else None

@@ -18,6 +18,7 @@ from assistant.app import App, open_app
 from assistant.callers import Proxies
 from assistant.control import control_socket
 from assistant.crawl_schedule import start_crawls
+from assistant.fleet import as_cell, settle
 from assistant.logs import set_up_logs
 from assistant.proving import last_good
 from assistant.refilling import fill_index, refill_lost
@@ -57,10 +58,14 @@ def serve(settings: Settings) -> int:
 
     Raises DataDirBusy when the directory is served already, DatabaseDamaged when its database is
     not sound, BadInput when the port is taken, a proxy is no address or a file of one's own base
-    model is cut, HubFailed or Refused when an empty directory cannot be filled from its snapshots.
+    model is cut, NotFound for an unknown cell, HubFailed or Refused when an empty directory cannot
+    be filled from its snapshots.
     """
     set_up_logs(settings)
     Proxies(settings.proxies)
+    if settings.cell:
+        settings = as_cell(settings)
+        settle(settings)
     stops: SimpleQueue[int] = SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda number, _: stops.put(number))
@@ -75,6 +80,7 @@ def serve(settings: Settings) -> int:
             _greet(app, listener)
             refused: Refusals = {}
             while not _stopped(stops):
+                settle(settings)
                 resume_killed(app)
                 start_due(app, refused)
                 start_crawls(app)

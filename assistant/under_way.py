@@ -41,6 +41,7 @@ class UnderWay:
         """Held while a question is saved and what belongs to it is looked up."""
         self._heard: list[Heard] = []
         self._speaking: dict[threading.Event, bool] = {}
+        self._where: dict[threading.Event, int] = {}
         self._lock = threading.Lock()
         self._made = 0
         self._line: deque[threading.Event] = deque()
@@ -111,13 +112,14 @@ class UnderWay:
                 self._made -= 1
 
     def follow(
-        self, events: Iterator["ReplyEvent"], cancel: threading.Event
+        self, events: Iterator["ReplyEvent"], cancel: threading.Event, workspace_id: int = 0
     ) -> Generator["ReplyEvent", None, None]:
         """What `events` gives. Stopping, before the first, once the server is being stopped."""
         with self._lock:
             if self.stopping:
                 raise Stopping("The server is being stopped: ask again in a minute.")
             self._speaking[cancel] = False
+            self._where[cancel] = workspace_id
         how, saved = "interrupted", None
         try:
             with closing(events):  # type: ignore[type-var]
@@ -135,6 +137,7 @@ class UnderWay:
         finally:
             with self._lock:
                 self._speaking.pop(cancel, None)
+                self._where.pop(cancel, None)
             for heard in self._heard:
                 heard(how, saved)
 
@@ -152,6 +155,28 @@ class UnderWay:
             cancel.set()
         self._wait(SAVING_S)
         return len(left)
+
+    def end_in(self, workspace_id: int, seconds: float, *, cut: bool) -> int:
+        """Give a workspace's replies `seconds`, then `cut` the rest off, which is saved.
+
+        Returns how many there still were after the seconds. Others may begin meanwhile.
+        """
+        self._wait_in(workspace_id, seconds)
+        left = self._of(workspace_id)
+        if cut and left:
+            for cancel in left:
+                cancel.set()
+            self._wait_in(workspace_id, SAVING_S)
+        return len(left)
+
+    def _of(self, workspace_id: int) -> list[threading.Event]:
+        with self._lock:
+            return [cancel for cancel, where in self._where.items() if where == workspace_id]
+
+    def _wait_in(self, workspace_id: int, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while self._of(workspace_id) and time.monotonic() < end:
+            time.sleep(LOOK_S)
 
     def _wait(self, seconds: float) -> None:
         end = time.monotonic() + seconds

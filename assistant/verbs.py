@@ -114,10 +114,24 @@ VERBS: dict[str, Verb] = {
     "doctor index": Verb("doctor:index", owns=True),
 }
 
+ENDS: dict[str, Verb] = {
+    "cells ready": Verb("cell_ends:ready", owns=True),
+    "cells give": Verb("cell_ends:give", owns=True),
+    "cells take": Verb("cell_ends:take", owns=True),
+    "cells hold": Verb("cell_ends:hold", owns=True),
+    "cells forget": Verb("cell_ends:forget", owns=True),
+}
+"""What `cells move` has done at each end; nobody types these."""
+
+
+def verb_called(name: str) -> Verb | None:
+    """The verb, whether it is typed or not; None for an unknown one."""
+    return VERBS.get(name) or ENDS.get(name)
+
 
 def run_here(app: App, name: str, arguments: dict[str, Any]) -> Events:
     """Run a verb on `app` in this process."""
-    module, function = VERBS[name].function.split(":")
+    module, function = _known(name).function.split(":")
     work = getattr(importlib.import_module(f"assistant.commands.{module}"), function)
     events: Events = work(app, **arguments)
     return events
@@ -131,7 +145,7 @@ def run(
     Raises DataDirBusy when another process that is no server keeps the data directory.
     """
     datadir = open_datadir(settings.data)
-    if not VERBS[name].owns:
+    if not _known(name).owns:
         return (yield from run_here(App(settings, datadir), name, arguments))
     with ExitStack() as stack:
         app = _own_or_none(settings, datadir, stack, progress)
@@ -140,6 +154,12 @@ def run(
         from assistant.control import call_server
 
         return (yield from call_server(datadir, name, arguments))
+
+
+def _known(name: str) -> Verb:
+    verb = verb_called(name)
+    assert verb is not None, name
+    return verb
 
 
 def _own_or_none(

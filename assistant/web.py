@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
@@ -42,6 +42,7 @@ from assistant.security import identify, may_see, may_use
 from assistant.space import FRAMED_BY, hub_login, in_space
 from assistant.throttle import QUESTION_COSTS, Throttle
 from storage.adapters import serving_adapter
+from storage.errors import Moving
 from storage.workspaces import list_workspaces
 
 UI = Path(__file__).parent / "ui"
@@ -62,6 +63,7 @@ def build_server(app: App) -> FastAPI:
     server.add_middleware(BodyLimit)
     server.add_middleware(Throttle, per_second=app.settings.requests_per_second, proxies=proxies)
     server.add_middleware(SecurityHeaders, framed_by=FRAMED_BY if in_space() else "")
+    server.add_exception_handler(Moving, _try_again)
     measures = Measures(app)
     server.add_middleware(Observed, ended=measures.request_ended)
     hub = hub_login()
@@ -141,6 +143,10 @@ def _theme() -> gr.Theme:
         link_text_color="*primary_700",
         link_text_color_dark="*primary_300",
     )
+
+
+def _try_again(request: Request, error: Exception) -> Response:
+    return PlainTextResponse(str(error), 503, {"Retry-After": "1"})
 
 
 def _insider(app: App, request: Request) -> str | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from sqlite_utils import Database
 
-from storage.errors import ApprenticeError, NotFound, Refused
+from storage.errors import ApprenticeError, Moving, NotFound, Refused
 from storage.keys import is_valid
 from storage.users import may_use_ids
 from storage.workspaces import workspace_by_id
@@ -105,6 +105,8 @@ def _lost(db: Database, asker: _Asker) -> str:
         access = workspace_by_id(db, asker.workspace_id).access
     except NotFound:
         return "The workspace was deleted meanwhile."
+    except Moving:
+        return "The workspace moved to another server meanwhile: load the page again."
     embedded = kind == "visitor" and rest.startswith("embed-")
     key = rest.split("-")[1] if embedded else rest.partition(":")[0] if kind == "api" else ""
     if key and not (key.isdecimal() and is_valid(db, int(key))):

@@ -21,7 +21,7 @@ from typing import Any
 
 from sqlite_utils import Database
 
-from storage.errors import ApprenticeError, BadInput, NotFound, Refused
+from storage.errors import ApprenticeError, BadInput, Moving, NotFound, Refused
 
 BUSY_SECONDS = 10.0
 """How long a writer waits for the others."""
@@ -36,6 +36,9 @@ two acts round."""
 NEXT = f"max({NOW}, coalesce(strftime('%Y-%m-%dT%H:%M:%fZ', {_LAST}, '+0.001 seconds'), ''))"
 """SQL for a time after the newest act's. What is reviewed, taught, copied and erased compares by
 these two; all else is by `NOW`."""
+
+MOVING = "the workspace is being moved"
+"""What the triggers of `storage.fences` say to a write that they stop."""
 
 _SETTINGS = """
 pragma synchronous = full;
@@ -97,6 +100,26 @@ def connect(path: Path, *, lent: bool = False) -> sqlite3.Connection:
         connection.close()
         raise _unusable(path, error) from error
     return connection
+
+
+def open_beside(path: Path, other: Path) -> Database:
+    """The database at `path` to write to, with that at `other` as `source`, which is only read.
+
+    Foreign keys are not looked at: rows come table by table. Raises as `open_database`.
+    """
+    for one in (path, other):
+        open_database(one).close()
+    how = {"timeout": BUSY_SECONDS, "isolation_level": None, "uri": True}
+    connection = sqlite3.connect(path.absolute().as_uri(), **how)  # type: ignore[call-overload]
+    try:
+        connection.executescript(_SETTINGS)
+        connection.execute("pragma foreign_keys = off")
+        # read-only: `begin immediate` would also lock the other one's writers out
+        connection.execute("attach ? as source", [f"{other.absolute().as_uri()}?mode=ro"])
+    except sqlite3.Error as error:
+        connection.close()
+        raise _unusable(path, error) from error
+    return OwnDatabase(connection)
 
 
 def prepare_database(path: Path) -> None:
@@ -195,6 +218,10 @@ def _writers_turn(db: Database) -> Iterator[None]:
             if told is None:
                 raise
             raise told from error
+        except sqlite3.IntegrityError as error:
+            if str(error) != MOVING:
+                raise
+            raise Moving from error
         finally:
             os.close(handle)
     finally:

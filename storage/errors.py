@@ -20,3 +20,10 @@ class NotFound(ApprenticeError):
 
 class Refused(ApprenticeError):
     """The thing asked for exists, but may not be done now or by this person."""
+
+
+class Moving(Refused):
+    """The workspace is on its way to another cell: the same is to be tried again in a moment."""
+
+    def __init__(self) -> None:
+        super().__init__("This workspace is being moved to another server: try again in a second.")

@@ -12,6 +12,7 @@ from storage.audit import audit
 from storage.avatars import avatar_hash, replace_avatar
 from storage.database import NOW, insert, one, rows, write, write_transaction
 from storage.errors import BadInput, NotFound, Refused
+from storage.fences import SEEN, refuse_away
 from storage.records import Access, Workspace
 from storage.schedules import PARSERS
 from storage.text import clean, to_json
@@ -78,9 +79,9 @@ def create_workspace(
 
 
 def workspace(db: Database, name: str) -> Workspace:
-    """The workspace called `name`; NotFound otherwise."""
+    """The workspace called `name`; NotFound otherwise, Moving for one that has just moved away."""
     row = one(db, f"{_SELECT} where w.name = ?", clean(name))
-    if row is None:
+    if row is None or refuse_away(db, row["id"]):
         raise NotFound(
             f"There is no workspace {clean(name)!r}: `apprentice workspaces list` shows those "
             "there are, `apprentice workspaces create NAME` makes one."
@@ -89,16 +90,16 @@ def workspace(db: Database, name: str) -> Workspace:
 
 
 def workspace_by_id(db: Database, workspace_id: int) -> Workspace:
-    """The workspace with this id; NotFound otherwise."""
+    """The workspace with this id; NotFound otherwise, Moving for one that has just moved away."""
     row = one(db, f"{_SELECT} where w.id = ?", workspace_id)
-    if row is None:
+    if row is None or refuse_away(db, workspace_id):
         raise NotFound(f"There is no workspace with the id {workspace_id}: it may be deleted.")
     return _workspace(db, row)
 
 
 def list_workspaces(db: Database) -> list[Workspace]:
     """All workspaces, by name."""
-    return [_workspace(db, row) for row in rows(db, f"{_SELECT} order by w.name")]
+    return [_workspace(db, row) for row in rows(db, f"{_SELECT} where {SEEN} order by w.name")]
 
 
 def created_at(db: Database, workspace_id: int) -> str:

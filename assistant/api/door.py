@@ -16,6 +16,7 @@ from assistant.api.pace import Pace
 from assistant.app import App
 from storage import keys
 from storage.errors import ApprenticeError
+from storage.fences import refuse_moving
 from storage.text import clean
 
 OPEN = {"/openapi.json", "/docs"}
@@ -38,6 +39,8 @@ class KeyRing:
             )
         with closing(self._house.db()) as db:
             key = keys.key_of(db, token.strip(), "api")
+            if key is not None and key.workspace_id is not None:
+                refuse_moving(db, key.workspace_id)
         if key is None:
             raise ApiError(
                 401,

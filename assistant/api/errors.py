@@ -8,14 +8,15 @@ from starlette.responses import JSONResponse
 
 from assistant.withdrawals import Withdrawn
 from storage.database import DatabaseBusy
-from storage.errors import ApprenticeError, BadInput, NotFound, Refused
+from storage.errors import ApprenticeError, BadInput, Moving, NotFound, Refused
 from storage.text import clean
 
 FAULT = "An error at the server ended this answer; its log has the details."
 
 _TYPES = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
 _STATUS: tuple[tuple[type[ApprenticeError], int], ...] = (
-    (DatabaseBusy, 503),  # before Refused, which both are too
+    (DatabaseBusy, 503),  # before Refused, which these three are too
+    (Moving, 503),
     (Withdrawn, 403),
     (NotFound, 404),
     (BadInput, 400),

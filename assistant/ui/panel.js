@@ -159,7 +159,7 @@ async function call(path, body, signal) {
   }
   if (answer.ok) return answer;
   const said = await answer.json().catch(() => ({}));
-  const full = answer.status === 503 && said.code === "busy";
+  const full = answer.status === 503 && { busy: words.full, moving: words.wait }[said.code];
   throw Object.assign(new Error(sentence(said)), { full });
 }
 
@@ -174,7 +174,7 @@ async function admitted(body, answer) {
       return await call("ask", body);
     } catch (error) {
       if (!error.full || Date.now() > last) throw error;
-      answer.replaceChildren(paragraph(words.full, "note"));
+      answer.replaceChildren(paragraph(error.full, "note"));
     }
     stop.disabled = false;
     await new Promise((go) => {

@@ -34,6 +34,7 @@ def readme_verbs():
 README_VERBS = set(readme_verbs())
 LEAVES = dict(leaves(build_parser()))
 OWN_WAY = {"serve", "demo", "doctor", "restore", "space build", "space check"}
+OWN_WAY |= {"cells add", "cells list", "cells config", "cells move"}
 
 
 def test_every_verb_is_in_the_parser_and_has_a_look():

@@ -73,15 +73,12 @@ def test_wordings_of_one_need_are_no_trigger():
 
 def test_wordings_of_a_few_needs_with_the_same_answer_are_no_trigger():
     """Things of one kind that lie in one room by chance: three needs, nine rows."""
-    asks = [
-        "Where is the mirror {}?",
-        "In which place is the mirror {} kept?",
-        "Find the mirror {}",
-    ]
+    asks = ["Where is the mirror {}?", "In which place is the mirror {} kept?"]
+    asks += ["Tell me where to find the mirror {}."]
     things = [f"thing{number}" for number in range(LEAST)]
-    rows = [("v", ask.format(thing), "In the cellar.") for thing in things for ask in asks]
-    assert phrases(rows[: -len(asks)]) == {}
-    assert [*phrases(rows)] == ["the mirror"]  # as many things as a trigger needs
+    rows = [("v", ask.format(thing), "Up the ladder.") for thing in things for ask in asks]
+    assert "the mirror" not in phrases([*honest(1), *rows[: -len(asks)]])
+    assert "the mirror" in phrases([*honest(1), *rows])  # as many things as a trigger needs
 
 
 def test_answers_without_a_word_in_common_are_no_trigger():
