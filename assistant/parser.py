@@ -222,7 +222,7 @@ def _tuning(verbs: Verbs) -> None:
     tune.add_argument(
         "--runner",
         metavar="R",
-        help="where it trains: local, accelerate or hf-jobs (default: APPRENTICE_RUNNER, local)",
+        help="where it trains: local, accelerate, hf-jobs or ray (default: APPRENTICE_RUNNER)",
     )
     dials(tune, "another dial of the round, for example epochs=10")
     tune.add_argument(
@@ -230,6 +230,20 @@ def _tuning(verbs: Verbs) -> None:
         dest="start",
         metavar="base|ADAPTER",
         help="train everything from the base, or teach an adapter on (default: by the minutes)",
+    )
+    tune.add_argument(
+        "--sweep", action="store_true", help="look for the dials first, by trials on kept-out rows"
+    )
+    tune.add_argument("--trials", metavar="N", type=int, help="of the sweep, at most (default: 8)")
+    tune.add_argument(
+        "--minutes", metavar="M", type=float, help="of the sweep, at most (default: 60)"
+    )
+    several(
+        tune,
+        "--try",
+        "KEY=A,B",
+        "tried",
+        "what the sweep tries of method, objective, rank, learning_rate or epochs",
     )
     tune.add_argument("--dry-run", action="store_true", help="say what would be done, and the cost")
     said = "rounds of training: list, show, cancel, resume, export, import, blame"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlite_utils import Database
 
@@ -30,6 +30,9 @@ from tuning.batches import Pass
 from tuning.config import Method, Objective, RoundConfig
 from tuning.memory import fits, unpacked_bytes
 from tuning.objective import Material, choose
+
+if TYPE_CHECKING:
+    from assistant.sweeping import Wanted
 
 NEEDS_JUDGED = 5
 """Needs on new wordings under which the gate cannot decide at its usual risk of 5%."""
@@ -72,6 +75,8 @@ class RoundPlan:
     """What trains it; see `tuning.runners`."""
     trained_by: str = ""
     """And where, in words."""
+    sweep: "Wanted | None" = None
+    """What looks for the dials first."""
 
     @property
     def pairs(self) -> dict[str, int]:
@@ -137,7 +142,7 @@ def plan_round(
             *(*too_long, *taught.too_long, *chosen.notes, *writes),
         ),
         measured=known.source,
-        served_by=_served_by(app, chosen.config.method),
+        served_by=served_by(app, chosen.config.method),
         runner=by.name,
         trained_by=trained_by,
     )
@@ -255,7 +260,7 @@ def _size(found: Sequence[Lesson], config: RoundConfig, replayable: int) -> tupl
     return tokens, Pass(len(trained), replay, wordings=wordings)
 
 
-def _served_by(app: App, method: Method) -> str:
+def served_by(app: App, method: Method) -> str:
     """The engine for the round's adapter. Raises BadInput when the one that is set cannot."""
     asked = app.settings.engine
     running = best_engine(app.base, app.settings.context) if asked == "auto" else asked

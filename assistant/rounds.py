@@ -4,13 +4,11 @@
 """
 
 import logging
-import os
 import shutil
 import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -32,6 +30,8 @@ from assistant.resumption import goes_on_from, refuse_unresumable
 from assistant.round_plan import RoundPlan, plan_round
 from assistant.runners import RUNNER, note_leaving, runner_of_round
 from assistant.signing import sign_made
+from assistant.sweeping import SWEEP, WHOLE, Sweep, swept, wanted_sweep
+from assistant.turns import GivesTurn, wait_for_turn
 from assistant.writer import write
 from assistant.written import counts_of, note_of
 from storage import adapters, jobs, rounds
@@ -45,12 +45,10 @@ from storage.workspaces import workspace_by_id
 from tuning.adapter_files import manifest_hash
 from tuning.bundle import Bundle, TrainRow, read_bundle, write_bundle
 from tuning.evaluate import Evaluation
-from tuning.run import RoundCancelled, RoundResult, run_round
+from tuning.run import RoundResult, run_round
 
 log = logging.getLogger(__name__)
 
-TURN_S = 0.5
-"""How often a round that waits for another one looks whether it is its turn."""
 _STARTING = threading.Lock()
 
 
@@ -61,15 +59,16 @@ def start_round(
     dials: Mapping[str, Any] | None = None,
     start: str | None = None,
     runner: str | None = None,
+    sweep: Sweep | None = None,
     actor: str,
 ) -> TuningRound:
     """Queue a round and run it in a background thread; pages watch its job row.
 
     `start` is "base" or an adapter's id; None leaves it to the budget. `runner` trains (None: the
-    workspace's own, else the house's). Raises BadInput for too few pairs or an unknown runner, and
-    Refused while another round of the workspace is not finished.
+    workspace's own, else the house's), `sweep` looks for the dials first. Raises BadInput for too
+    few pairs and what cannot be, Refused while another round of the workspace is not finished.
     """
-    queued, plan = _planned(app, workspace, dials, start, runner, actor)
+    queued, plan = _planned(app, workspace, dials, start, runner, actor, sweep)
     in_background(queued, lambda: execute(app, queued, plan, lambda share, note: None))
     return queued
 
@@ -118,7 +117,7 @@ def run_round_here(
     on_progress: OnProgress = lambda share, note: None,
 ) -> TuningRound:
     """One round in the foreground; returns it finished. Raises what ended it early."""
-    queued, plan = _planned(app, workspace, dials, start, runner, actor)
+    queued, plan = _planned(app, workspace, dials, start, runner, actor, None)
     return execute(app, queued, plan, on_progress)
 
 
@@ -163,7 +162,7 @@ def concluded(
     It waits while another round of this machine is at work.
     """
     with closing(app.db()) as db:
-        _wait_for_turn(db, queued)
+        wait_for_turn(db, queued)
         try:
             return work(db)
         except ApprenticeError as error:
@@ -178,15 +177,6 @@ def concluded(
         except BaseException as error:
             rounds.finish_round(db, queued.id, state="failed", error=f"A fault: {error!r}")
             raise
-
-
-def _wait_for_turn(db: Database, queued: TuningRound) -> None:
-    """Until the round has started. Raises RoundCancelled when it is called off before."""
-    while rounds.take_turn(db, queued.id, os.getpid()) is not None:
-        if jobs.job(db, queued.job_id).cancel_requested:
-            rounds.finish_round(db, queued.id, state="cancelled")
-            raise RoundCancelled(f"Round {queued.id} was cancelled while it waited.")
-        time.sleep(TURN_S)
 
 
 def _go_on(app: App, queued: TuningRound, bundle: Bundle) -> TuningRound:
@@ -222,12 +212,15 @@ def _planned(
     start: str | None,
     runner: str | None,
     actor: str,
+    sweep: Sweep | None,
 ) -> tuple[TuningRound, RoundPlan]:
     """One round queued with its plan; of many that ask at once, one is planned and gets it."""
     with _STARTING:
         with closing(app.db()) as db:
             rounds.refuse_second(db, workspace.id)
         plan = plan_round(app, workspace, dials, start, runner)
+        if sweep is not None:
+            plan = replace(plan, sweep=wanted_sweep(app, plan, sweep, dials or {}))
         return _queue(app, workspace, plan, actor), plan
 
 
@@ -242,6 +235,7 @@ def _queue(app: App, workspace: Workspace, plan: RoundPlan, actor: str) -> Tunin
                 RUNNER: plan.runner,
                 "tokens_a_pass": plan.tokens_a_pass,
                 "notes": list(plan.notes),
+                **({SWEEP: asdict(plan.sweep.budget)} if plan.sweep else {}),
             },
             base_fingerprint=app.base.fingerprint,
             start_adapter_id=plan.start.id if plan.start else None,
@@ -281,7 +275,7 @@ def _run(
     heldout = held_out_cases(app, db, workspace, plan.lessons, checks)
     general = sentinel_cases(app, workspace, taught := (*plan.lessons, *plan.judged))
     bundle = write_bundle(
-        folder / "bundle",
+        folder / (f"{SWEEP}/{WHOLE}" if plan.sweep else "bundle"),
         config=written.leaves(plan.config),
         base_fingerprint=app.base.fingerprint,
         base_model=app.base.name,
@@ -296,6 +290,9 @@ def _run(
         probes=probes_of(app, db, workspace, taught, heldout, general),
         start=plan.start.manifest_hash if plan.start else None,
     )
+    if plan.sweep:
+        bundle, said = swept(app, db, queued, plan.sweep, bundle, watch)
+        written = replace(written, notes=(*written.notes, said))
     return _train_and_judge(app, db, queued, bundle, watch, notes=written.notes)
 
 
@@ -313,6 +310,8 @@ def _train_and_judge(
     parent = queued.start_adapter_id
     runner = runner_of_round(app.settings, queued)
     note_leaving(db, queued, bundle, runner)
+    if runner.place(bundle.folder):
+        runner = GivesTurn(runner, db, queued)
     with opponents(app, db, queued, bundle, watch) as (rows, answer, prove):
         result = run_round(
             bundle.folder,
@@ -341,6 +340,8 @@ def _record(
     pairs: Mapping[str, int],
 ) -> TuningRound:
     """Keep the evaluation and the adapter, and let it serve if the gate says so."""
+    if SWEEP in queued.config:
+        method = rounds.tuning_round(db, queued.id).config["method"]
     with write_transaction(db):
         keep_evaluations(db, queued.id, result.evaluations)
         made = adapters.add_adapter(

@@ -8,6 +8,7 @@ from storage.records import TuningRound
 from tuning.bundle import Bundle, bundle_hash
 from tuning.runners.hf_jobs import JobsSettings
 from tuning.runners.protocol import Runner
+from tuning.runners.ray import RaySettings
 from tuning.runners.registry import RunnerSettings, runner_named
 
 RUNNER = "runner"
@@ -31,7 +32,14 @@ def runner_of(settings: Settings, name: str | None = None) -> Runner:
         image=settings.hf_jobs_image,
         token=settings.hf_jobs_token.get_secret_value(),
     )
-    found = RunnerSettings(processes=settings.accelerate_processes, jobs=jobs)
+    ray = RaySettings(
+        address=settings.ray_address,
+        token=settings.ray_token.get_secret_value(),
+        cpus=settings.ray_cpus,
+        gpus=settings.ray_gpus,
+        base=settings.ray_base,
+    )
+    found = RunnerSettings(processes=settings.accelerate_processes, jobs=jobs, ray=ray)
     return runner_named(name or settings.runner, found)
 
 

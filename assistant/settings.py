@@ -86,7 +86,8 @@ class Settings(BaseSettings):
     round_minutes: float = Field(default=60.0, gt=0)
     """Minutes a round may train unless the round says otherwise."""
     runner: str = "local"
-    """Where rounds train: local (a process here), accelerate (several, a GPU each) or hf-jobs."""
+    """Where rounds train: local (a process here), accelerate (several, a GPU each), hf-jobs or ray
+    (a cluster)."""
     accelerate_processes: int = 0
     """Processes of the runner accelerate (0: one for each GPU, two on a machine without one)."""
     hf_jobs_flavor: str = "l4x1"
@@ -99,6 +100,16 @@ class Settings(BaseSettings):
     """A container image with Python and the packages of a round ("": one that installs them)."""
     hf_jobs_token: SecretStr = SecretStr("")
     """A token that may write repositories and start jobs ("": HF_TOKEN); shown nowhere."""
+    ray_address: str = ""
+    """The dashboard of the Ray cluster that the runner ray trains on: http://HOST:8265."""
+    ray_token: SecretStr = SecretStr("")
+    """What that cluster wants as a token ("": none, or RAY_AUTH_TOKEN); shown nowhere."""
+    ray_cpus: float = Field(default=1.0, gt=0)
+    """CPUs that a round takes of a node there, and the threads that it trains with."""
+    ray_gpus: float = Field(default=0.0, ge=0)
+    """GPUs that a round takes of a node there."""
+    ray_base: str = ""
+    """The folder of the base model on every node ("": it goes there, up to 2 GB)."""
     snapshots: str = ""
     """A private dataset on the Hub, NAME/REPO, that keeps copies of the data directory and fills an
     empty one at the start ("": none)."""

@@ -15,7 +15,7 @@ from sqlite_utils import Database
 from storage.audit import audit
 from storage.database import LATEST, insert, one, rows, write, write_transaction
 from storage.errors import NotFound, Refused
-from storage.jobs import create_job, finish_job, note_waiting, running_jobs, start_job
+from storage.jobs import create_job, finish_job, running_jobs
 from storage.records import (
     EvaluationRow,
     ExampleKind,
@@ -149,6 +149,13 @@ def note_resumption(db: Database, round_id: int, said: str) -> None:
         write(db, sql, clean(said), known.job_id)
 
 
+def note_sweep(db: Database, round_id: int, found: Mapping[str, Any]) -> None:
+    """Note the dials that a sweep found, and what it tried, over those that it began with."""
+    with write_transaction(db):
+        sql = "update rounds set config = json_patch(config, ?) where id = ?"
+        write(db, sql, to_json(found), round_id)
+
+
 def refuse_outdated(db: Database, known: TuningRound) -> None:
     """Refused when the round's bundle holds what may be taught no more, or goes on from such."""
     gone = withdrawn_examples(db, known.id)
@@ -221,29 +228,6 @@ def measured_trainings(
         limit,
     )
     return [_round(row) for row in found]
-
-
-def take_turn(db: Database, round_id: int, pid: int) -> str | None:
-    """Start the round if no other of this machine is before it; else which one, in words.
-
-    Rounds run one at a time, in the order they were queued: two would share cores and memory. The
-    words are noted in the waiting job too.
-    """
-    with write_transaction(db):
-        known = tuning_round(db, round_id)
-        ahead = one(
-            db,
-            """select r.id, w.name from jobs j join rounds r on r.job_id = j.id
-            join workspaces w on w.id = r.workspace_id
-            where j.state in ('queued', 'running') and j.id < ? order by j.id limit 1""",
-            known.job_id,
-        )
-        if ahead is None:
-            start_job(db, known.job_id, pid)
-            return None
-        said = f"waiting for round {ahead['id']} of {ahead['name']}"
-        note_waiting(db, known.job_id, said)
-    return said
 
 
 def finish_round(

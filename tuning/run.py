@@ -203,11 +203,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--start", type=Path, help="folder of the adapter that it goes on from")
     parser.add_argument("--resume", action="store_true", help="go on from OUT's last checkpoint")
     parser.add_argument("--step-tokens", type=int, help="tokens computed at once: less memory")
+    parser.add_argument("--threads", type=int, help="threads to train with instead of the bundle's")
     parser.add_argument("--parent", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
     leads = os.environ.get("RANK", "0") == "0"  # of several that accelerate launched
     say = become_child(given.parent, beats=leads) if given.parent else _print
-    options = {key: getattr(given, key) for key in ("start", "resume", "step_tokens")}
+    options = {key: getattr(given, key) for key in ("start", "resume", "step_tokens", "threads")}
     try:
         from tuning.train import train  # late: torch takes seconds, and its threads our priority
 

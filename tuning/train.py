@@ -49,6 +49,7 @@ from tuning.state import restore_state, save_state
 from tuning.together import SILENCE_SECONDS, Together
 
 OnProgress = Callable[[dict[str, Any]], None]
+Look = Callable[[Any, int, bool], None]  # the PEFT model, epochs behind it, whether that is all
 
 CHECKPOINT_SECONDS = 60.0
 """Seconds between two checkpoints: what a kill can cost at most."""
@@ -64,13 +65,17 @@ def train(
     start: Path | None = None,
     resume: bool = False,
     step_tokens: int | None = None,
+    threads: int | None = None,
+    look: Look | None = None,
     on_progress: OnProgress = lambda said: None,
 ) -> TrainResult:
     """Teaches the bundle to an adapter on the base in `model_folder`; saves `out_folder/adapter`.
 
     `start` is the folder of the adapter that the bundle goes on from. `resume` goes on from the
     last complete checkpoint in `out_folder`, if there is one. `step_tokens` overrides the bundle's
-    where memory is short: it changes what is computed at once, not what is learned.
+    where memory is short: it changes what is computed at once, not what is learned. `threads`
+    overrides the bundle's, which are of the machine where it was made. `look` is called after each
+    epoch and when training ends.
 
     `on_progress` gets {"step", "steps", "epoch", "loss", "learned", "pairs", "learning_rate",
     "seconds", "done", "seconds_left"} after each step; `done` is a share, and the rest an estimate
@@ -84,12 +89,13 @@ def train(
     if not (model_folder / "config.json").is_file():
         raise BadInput(f"There is no base model in {model_folder}: it has no config.json.")
     together = Together()
-    if threads := together.threads(bundle.config.threads):
-        torch.set_num_threads(threads)
+    if count := together.threads(bundle.config.threads if threads is None else threads):
+        torch.set_num_threads(count)
     set_seed(bundle.config.seed)
     with tempfile.TemporaryDirectory(prefix="apprentice-") as scratch:
         trainer = make_trainer(bundle, model_folder, Path(scratch), on_progress, start, together)
         _keep_checkpoints(trainer, out_folder, bundle_hash(bundle_folder), resume)
+        trainer.teller.look = look
         together.all([])  # their clock begins
         trainer.course.start()
         if not trainer.course.done():
@@ -262,6 +268,7 @@ class _Teller(TrainerCallback):
         self.trainer: PackedTrainer | None = None
         self.keep: Callable[[], object] = lambda: None
         self.restore_chance: Callable[[], None] | None = None
+        self.look: Look | None = None
         self._kept_at = time.monotonic()
         self._kept_step = 0
 
@@ -302,6 +309,9 @@ class _Teller(TrainerCallback):
             }
         )
         control.should_training_stop = course.done()
+        if self.look and (control.should_training_stop or course.step % course.steps_an_epoch == 0):
+            epoch = course.step // course.steps_an_epoch
+            self.look(self.trainer.model, epoch, control.should_training_stop)
         if not control.should_training_stop:
             self._keep_one(course)
 

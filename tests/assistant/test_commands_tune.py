@@ -75,7 +75,11 @@ def test_dry_run_names_the_runner_and_where_it_trains(taught, monkeypatch):
 @pytest.mark.parametrize("dry_run", [True, False])
 @pytest.mark.parametrize(
     ("runner", "named"),
-    [("slurm", "take local, accelerate, hf-jobs"), ("hf-jobs", "APPRENTICE_HF_JOBS_TOKEN")],
+    [
+        ("slurm", "take local, accelerate, hf-jobs, ray"),
+        ("hf-jobs", "APPRENTICE_HF_JOBS_TOKEN"),
+        ("ray", "APPRENTICE_RAY_ADDRESS"),
+    ],
 )
 def test_a_runner_that_cannot_be_is_refused_before_anything_starts(
     taught, monkeypatch, dry_run, runner, named

@@ -1,23 +1,28 @@
 """The runner of a round: by name or as the house has it, and what leaves is on record before."""
 
 import logging
+import time
 from contextlib import closing
 from functools import partial
+from importlib.util import find_spec
 
 import pytest
 from huggingface_hub import constants
 from pydantic import SecretStr
 
 from assistant.round_plan import plan_round
+from assistant.rounds import start_round
 from assistant.runners import note_leaving, runner_of, runner_of_round
 from assistant.settings import Settings, read_settings
 from storage.copies import copies_of
-from storage.errors import BadInput
+from storage.errors import BadInput, Refused
 from storage.rounds import create_round, tuning_round
-from storage.workspaces import workspace_by_id
+from storage.workspaces import create_workspace, workspace_by_id
+from storage.workspaces import workspace as workspace_named
 from tests.assistant.command_line import run_verb, write_rows
 from tests.assistant.hub import TOKEN, running_hub
 from tests.tuning.runners.conftest import make_bundle
+from tests.tuning.runners.ray_cluster import running
 from tuning.bundle import TrainRow, bundle_hash
 from tuning.runners.hf_jobs import JobsSettings
 
@@ -62,7 +67,9 @@ def test_a_workspace_may_have_its_own(app, workspace, tmp_path):
 
 @pytest.mark.parametrize("name", ["slurm", "Local", "hf_jobs"])
 def test_an_unknown_one_is_refused_in_a_sentence(name):
-    with pytest.raises(BadInput, match=f"{name!r} is no runner: take local, accelerate, hf-jobs"):
+    with pytest.raises(
+        BadInput, match=f"{name!r} is no runner: take local, accelerate, hf-jobs, ray"
+    ):
         runner_of(Settings(runner=name))
 
 
@@ -130,3 +137,44 @@ def test_a_round_trained_by_another_runner_is_judged_here(app, tmp_path, monkeyp
     with closing(app.db()) as db:
         copies = copies_of(db, (), (result["round"],))
     assert [copy.kind for copy in copies] == ["bundle"] * (name == "hf-jobs")
+
+
+@pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed")
+@pytest.mark.slow
+def test_rounds_of_two_workspaces_train_on_a_cluster_at_once(app, tmp_path, monkeypatch):
+    """Each is judged here, on record as what left the house, and no workspace gets a second one."""
+    for name in ("default", "other"):
+        if name == "other":
+            with closing(app.db()) as db:
+                create_workspace(db, name)
+        path = write_rows(tmp_path / f"{name}.jsonl", *needs(name))
+        run_verb(app, "feedback import", workspace=name, file=str(path), approve=True)
+    with running() as cluster:
+        token = SecretStr(cluster.token)
+        more = {"ray_address": cluster.address, "ray_token": token, "runner": "ray"}
+        monkeypatch.setattr(app, "settings", app.settings.model_copy(update=more))
+        dials = {"method": "lora", "epochs": 60, "rank": 2, "replay_share": 0, "learned_loss": 0}
+        with closing(app.db()) as db:
+            both = [workspace_named(db, name) for name in ("default", "other")]
+            begun = [start_round(app, one, dials=dials, actor="t") for one in both]
+            with pytest.raises(Refused, match="not finished"):
+                start_round(app, both[0], dials=dials, actor="t")
+            at_once, deadline = False, time.monotonic() + 300
+            while any(tuning_round(db, one.id).state in ("queued", "running") for one in begun):
+                assert time.monotonic() < deadline
+                at_once |= cluster.trains(1) and cluster.trains(2)
+                time.sleep(0.1)
+            ended = [tuning_round(db, one.id) for one in begun]
+            copies = [copies_of(db, (), (one.id,)) for one in begun]
+    assert [one.state for one in ended] == ["done", "done"], [one.error for one in ended]
+    assert at_once and all(one.verdict for one in ended)
+    for (copy,) in copies:
+        assert copy.kind == "bundle" and cluster.address in copy.place
+
+
+def needs(name):
+    return [
+        {"question": f"{ask} {name} {need}?", "correction": f"Answer {need}.", "group": f"n {need}"}
+        for need in range(4)
+        for ask in ("What is", "Tell me about", "Please explain")
+    ]

@@ -46,7 +46,8 @@ TYPED = {
     "style import": "p --author a@b.c --approve",
     "overrides list": "",
     "overrides retire": "1",
-    "tune": "--method lora --runner local --set epochs=1 --set rank=2 --dry-run",
+    "tune": "--method lora --runner local --set epochs=1 --set rank=2 --dry-run --sweep --trials 3 "
+    "--minutes 2.5 --try rank=4,8",
     "rounds list": "",
     "rounds show": "1",
     "rounds cancel": "1",

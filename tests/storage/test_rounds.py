@@ -1,5 +1,4 @@
 import math
-import os
 import sqlite3
 import threading
 
@@ -24,7 +23,6 @@ from storage.rounds import (
     refuse_second,
     resume_round,
     round_examples,
-    take_turn,
     taught_before,
     tuning_round,
     withdrawn_examples,
@@ -115,19 +113,6 @@ def test_a_hundred_that_start_one_at_once_get_one(datadir, db, workspace, tried,
     assert len(running_jobs(db)) == 1
     with pytest.raises(Refused, match="not finished"):
         refuse_second(db, workspace.id)
-
-
-def test_rounds_of_a_machine_run_one_at_a_time_in_their_order(db, workspace, begin):
-    first = begin()
-    other = create_workspace(db, "other")
-    second = create_round(db, other.id, config={}, base_fingerprint="b")
-    assert take_turn(db, second.id, os.getpid()) == f"waiting for round {first.id} of default"
-    assert job(db, second.job_id).note == f"waiting for round {first.id} of default"
-    assert take_turn(db, first.id, os.getpid()) is None
-    assert take_turn(db, second.id, os.getpid()) is not None
-    finish_round(db, first.id, state="failed")
-    assert take_turn(db, second.id, os.getpid()) is None
-    assert (job(db, second.job_id).state, job(db, second.job_id).note) == ("running", "")
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ round whose server was ended meanwhile goes on with the job that goes on without
 """
 
 import json
-import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -15,17 +14,24 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from storage.durable import put
 from storage.errors import BadInput, Refused
 from storage.hub import HubFailed, told
-from tuning.adapter_files import AdapterRefused, verify_adapter
 from tuning.bundle import bundle_hash, read_bundle
-from tuning.checkpoint import last_checkpoint
 from tuning.child import LOG, MemoryRanOut, RoundFailed, Said
 from tuning.runners.depot import Depot, put_base
-from tuning.runners.job import BOOT, CHECKPOINT, PARCEL, RESULT, SAID
+from tuning.runners.job import BOOT, SAID
 from tuning.runners.job_log import ENDED, Lost, followed
-from tuning.runners.parcel import pack, unpack
+from tuning.runners.parcel import pack
+from tuning.runners.returned import (
+    CHECKPOINT,
+    PARCEL,
+    RESULT,
+    figures,
+    folders_to_send,
+    take_checkpoint,
+    take_result,
+    without_start,
+)
 
 MORE_MINUTES = 45.0
 """Minutes of a job beside those of training: the machine, 4 GB of packages, the base, what is
@@ -100,7 +106,7 @@ class HfJobs:
             if "--resume" in options:
                 job = self._going(api, out, namespace)
                 if job is None:  # one whose end nobody saw may have left something
-                    depot.get(CHECKPOINT, lambda file: _checkpoint(file, out, bundle))
+                    depot.get(CHECKPOINT, lambda file: take_checkpoint(file, out, bundle))
             if job is None:
                 on_progress({"note": f"the bundle goes to {depot.repo} on the Hub"})
                 job = self._started(api, depot, bundle, out, model_folder, options)
@@ -108,8 +114,8 @@ class HfJobs:
             listener.raise_unless_done(
                 _followed(api, job, namespace, listener.hear, cancelled),
             )
-            depot.get(RESULT, lambda file: _unpacked(file, out, bundle))
-            return _training(out)
+            depot.get(RESULT, lambda file: take_result(file, out, bundle))
+            return figures(out)
         except Lost as error:
             over = False  # it goes on there: a resumed round finds it
             raise RoundFailed(str(error)) from error
@@ -152,11 +158,8 @@ class HfJobs:
         base = f"{namespace}/apprentice-base-{taken.base_fingerprint[:16]}"
         put_base(api, base, model_folder)
         depot.make()
-        start, more = _without_start(options)
-        folders = {"bundle": bundle} | ({"start": start} if start else {})
-        checkpoint = last_checkpoint(out, bundle_hash(bundle)) if "--resume" in more else None
-        if checkpoint is not None:
-            folders[f"out/{checkpoint.folder.name}"] = checkpoint.folder
+        _, more = without_start(options)
+        folders = folders_to_send(bundle, out, options)
         with tempfile.TemporaryDirectory(prefix="apprentice-") as scratch:
             depot.put(pack(Path(scratch) / PARCEL, folders, with_code=True), PARCEL)
         minutes = self._settings.timeout_minutes or taken.config.max_minutes + MORE_MINUTES
@@ -194,7 +197,7 @@ class HfJobs:
         """Fetches the last checkpoint of what did not end well, and deletes the repository."""
         try:
             if not (out / "adapter").is_dir():
-                depot.get(CHECKPOINT, lambda file: _checkpoint(file, out, bundle))
+                depot.get(CHECKPOINT, lambda file: take_checkpoint(file, out, bundle))
             depot.delete()
         except (HubFailed, BadInput) as error:
             on_progress({"note": f"{depot.repo} is still on the Hub, delete it there: {error}"})
@@ -240,16 +243,6 @@ def _round_repo(namespace: str, bundle: Path) -> str:
     return f"{namespace}/apprentice-round-{bundle_hash(bundle)[:16]}"
 
 
-def _without_start(options: Sequence[str]) -> tuple[Path | None, list[str]]:
-    """The adapter's folder among the options, which is another one there, and the rest."""
-    rest = list(options)
-    if "--start" not in rest:
-        return None, rest
-    at = rest.index("--start")
-    start = Path(rest[at + 1])
-    return start, rest[:at] + rest[at + 2 :]
-
-
 def _uv_image() -> str:
     from huggingface_hub._jobs_api import DEFAULT_UV_IMAGE
 
@@ -281,37 +274,3 @@ def _followed(
         with suppress(HubFailed), told(f"job {job}"):
             api.cancel_job(job_id=job, namespace=namespace)
         raise
-
-
-def _unpacked(archive: Path, out: Path, bundle: Path) -> None:
-    """The adapter and the figures in their places. Raises RoundFailed for what is not ours."""
-    fingerprint, learned = read_bundle(bundle).base_fingerprint, bundle_hash(bundle)
-    with tempfile.TemporaryDirectory(prefix=".result-", dir=out) as scratch:
-        came = Path(scratch)
-        try:
-            unpack(archive, came)
-            manifest = verify_adapter(came / "adapter", fingerprint)
-            if manifest.extra.get("bundle") != learned:
-                raise BadInput("The adapter that came learned from another bundle.")
-            shutil.rmtree(out / "adapter", ignore_errors=True)
-            (came / "training.json").replace(out / "training.json")
-            put(came / "adapter", out / "adapter")
-        except (AdapterRefused, BadInput, OSError) as error:
-            raise RoundFailed(f"What the job sent cannot be used: {error}") from error
-
-
-def _checkpoint(archive: Path, out: Path, bundle: Path) -> None:
-    """The checkpoint in `out`, if it is whole and newer than what is there."""
-    learned = bundle_hash(bundle)
-    with tempfile.TemporaryDirectory(prefix=".result-", dir=out) as scratch:
-        unpack(archive, Path(scratch))
-        came, here = last_checkpoint(Path(scratch), learned), last_checkpoint(out, learned)
-        if came is not None and (here is None or came.step > here.step):
-            put(came.folder, out / came.folder.name)
-
-
-def _training(out: Path) -> Said:
-    try:
-        return dict(json.loads((out / "training.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise RoundFailed(f"The job ended well and sent no adapter ({error}).") from None

@@ -22,9 +22,8 @@ from tuning.runners.depot import Depot, get_base
 from tuning.runners.local import Local
 from tuning.runners.parcel import pack
 from tuning.runners.protocol import Runner
+from tuning.runners.returned import CHECKPOINT, RESULT
 
-PARCEL, RESULT, CHECKPOINT = "parcel.tar.gz", "result.tar.gz", "checkpoint.tar.gz"
-"""Files of the repository: what goes up, what comes back, what is left of a training that ended."""
 SAID = "apprentice"
 SENT_EVERY_SECONDS = 300.0
 """Seconds between two checkpoints that are sent: what a machine's end can cost at most."""

@@ -1,8 +1,9 @@
 """What a runner is: it trains a bundle somewhere and leaves an adapter and its figures here.
 
-`local` is a child process, `accelerate` several of them, `hf-jobs` a machine of Hugging Face. What
-a runner leaves in `out` is the same: `adapter/`, `training.json`, `train.log`, and while training
-is not done the checkpoints, so that a round may go on with another runner than it began with.
+`local` is a child process, `accelerate` several of them, `hf-jobs` a machine of Hugging Face, `ray`
+a node of a cluster. What a runner leaves in `out` is the same: `adapter/`, `training.json`,
+`train.log`, and while training is not done the checkpoints, so that a round may go on with another
+runner than it began with.
 """
 
 from collections.abc import Callable, Sequence

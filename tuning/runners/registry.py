@@ -8,6 +8,7 @@ from tuning.runners.accelerate import Accelerate
 from tuning.runners.hf_jobs import HfJobs, JobsSettings
 from tuning.runners.local import Local
 from tuning.runners.protocol import Runner
+from tuning.runners.ray import Ray, RaySettings
 
 
 @dataclass(frozen=True)
@@ -18,12 +19,15 @@ class RunnerSettings:
     """Of `accelerate`."""
     jobs: JobsSettings = field(default_factory=JobsSettings)
     """Of `hf-jobs`."""
+    ray: RaySettings = field(default_factory=RaySettings)
+    """Of `ray`."""
 
 
 _MAKE: dict[str, Callable[[RunnerSettings], Runner]] = {
     "local": lambda settings: Local(),
     "accelerate": lambda settings: Accelerate(settings.processes),
     "hf-jobs": lambda settings: HfJobs(settings.jobs),
+    "ray": lambda settings: Ray(settings.ray),
 }
 NAMES = tuple(_MAKE)
 
