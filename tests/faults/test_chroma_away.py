@@ -28,6 +28,7 @@ from tests.chroma_server import ChromaServer
 from tests.faults.test_lost_index import answered, found, shop
 
 DOCUMENTS = 14
+EACH_TURN = 200
 
 
 @pytest.fixture(autouse=True)
@@ -114,17 +115,19 @@ def test_killed_in_the_middle_of_adding(away, server, tmp_path):
     before = found(app, workspace)
     folder = tmp_path / "more"
     folder.mkdir()
-    for number in range(400):
-        (folder / f"{number}.txt").write_text(f"Shed {number} stands in field {number * 7}.")
     acknowledged: set[str] = set()
     for turn in range(3):
-        killer = threading.Timer(1.0 + 0.3 * turn, server.kill)
-        killer.start()
+        for number in range(EACH_TURN):
+            shed = f"Shed {turn} {number} stands in field {number * 7}."
+            (folder / f"{turn}-{number}.txt").write_text(shed)
+        killer = threading.Timer(0.02 * turn, server.kill)
         with closing(app.db()) as db, pytest.raises(IndexAway, match=server.url):
             given = (db, app.datadir, app.index, app.embedder, workspace.id, [folder])
             for event in ingest(*given):
                 if event.status in ("added", "unchanged"):
                     acknowledged.add(event.name)
+                if event.status == "added" and not killer.ident:
+                    killer.start()
         killer.join()
         server.start()
         assert app.index.answers()
@@ -134,7 +137,7 @@ def test_killed_in_the_middle_of_adding(away, server, tmp_path):
     assert is_whole(app, workspace)
     with closing(app.db()) as db:
         names = [one.name for one in list_documents(db, workspace.id)]
-    assert len(names) == len(set(names)) == DOCUMENTS + 400 and acknowledged <= set(names)
+    assert len(names) == len(set(names)) == DOCUMENTS + 3 * EACH_TURN and acknowledged <= set(names)
     assert found(app, workspace).keys() == before.keys()
 
 
