@@ -145,7 +145,7 @@ def copy(work: Work) -> None:
         work.rows = bring_rows(db, work.id)
     work.say(0.5, "copying the search index")
     with TemporaryDirectory(prefix=".moving-", dir=work.target.data) as folder:
-        path = Path(folder) / "vectors.npz"
+        path = Path(folder) / "vectors.safetensors"
         given = work.at(work.source, "cells give", to=str(path))
         try:
             taken = work.at(work.target, "cells take", vectors=str(path), trusted=given["trusted"])

@@ -3,12 +3,15 @@
 Vectors and loaded adapters are that process's alone, and it alone signs with that house's key.
 """
 
+import json
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from safetensors import safe_open
+from safetensors.numpy import save_file
 from sqlite_utils import Database
 
 from assistant.app import App
@@ -104,8 +107,9 @@ def _collections(app: App, workspace_id: int) -> list[str]:
 
 def _write_vectors(app: App, workspace_id: int, path: Path) -> int:
     arrays: dict[str, Any] = {}
-    names, written = _collections(app, workspace_id), 0
-    for number, name in enumerate(names):
+    names: dict[str, str] = {}
+    written = 0
+    for number, name in enumerate(_collections(app, workspace_id)):
         hashes = app.index.hashes(name)
         ids = list(hashes)
         parts = [
@@ -116,16 +120,18 @@ def _write_vectors(app: App, workspace_id: int, path: Path) -> int:
         if found:
             arrays[f"ids_{number}"] = np.array(found, np.int64)
             arrays[f"vectors_{number}"] = np.concatenate([vectors for _, vectors in parts])
-            arrays[f"hashes_{number}"] = np.array([hashes[one] for one in found])
-            arrays[f"name_{number}"] = np.array(name)
+            names[str(number)] = json.dumps([name, [hashes[one] for one in found]])
             written += len(found)
-    np.savez(path, **arrays)
+    if arrays:  # a file of none cannot be read again
+        save_file(arrays, path, names)
     return written
 
 
 def _read_vectors(app: App, path: Path) -> None:
-    with np.load(path, allow_pickle=False) as arrays:
-        for key in (key for key in arrays.files if key.startswith("name_")):
-            number = key.removeprefix("name_")
-            ids, hashes = arrays[f"ids_{number}"].tolist(), arrays[f"hashes_{number}"].tolist()
-            app.index.upsert(str(arrays[key]), ids, arrays[f"vectors_{number}"], hashes)
+    if not path.exists():
+        return
+    with safe_open(path, framework="numpy") as file:
+        for number, said in (file.metadata() or {}).items():
+            name, hashes = json.loads(said)
+            ids, vectors = (file.get_tensor(f"{kind}_{number}") for kind in ("ids", "vectors"))
+            app.index.upsert(name, ids.tolist(), vectors, hashes)

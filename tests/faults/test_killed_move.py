@@ -26,7 +26,7 @@ STEPS = [step.__name__ for step in moving.STEPS]
 @pytest.fixture(scope="module")
 def mover():
     """`mover(folder, to, ...)`: the exit code of a move in a process of its own."""
-    run = [sys.executable, "tests/faults/mover.py"]
+    run = [sys.executable, "-m", "tests.faults.mover"]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
     with subprocess.Popen(run, cwd=ROOT, **pipes) as process:
 
