@@ -171,8 +171,9 @@ async function admitted(body, answer) {
   const last = Date.now() + PATIENCE_MS;
   for (let wait = 1000; ; wait = Math.min(2 * wait, 8000)) {
     try {
-      return await call("ask", body);
+      return await call("ask", body, signal);
     } catch (error) {
+      if (signal.aborted) throw new Error("");
       if (!error.full || Date.now() > last) throw error;
       answer.replaceChildren(paragraph(error.full, "note"));
     }
@@ -182,7 +183,6 @@ async function admitted(body, answer) {
       signal.addEventListener("abort", go);
     });
     if (signal.aborted) throw new Error("");
-    stop.disabled = true;
   }
 }
 
@@ -373,9 +373,9 @@ box.addEventListener("keydown", (event) => {
   form.requestSubmit();
 });
 stop.addEventListener("click", () => {
-  leaving.abort();
   const { conversation } = state;
   if (taken) call("stop", { conversation }).catch((error) => say(error.message));
+  else leaving.abort();
 });
 find("new").addEventListener("click", reset);
 find("close").addEventListener("click", () => post("close"));

@@ -3,11 +3,10 @@ nearly everything.
 """
 
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
 import pytest
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -16,15 +15,11 @@ from starlette.routing import Route
 
 from assistant.app import App, open_app
 from assistant.avatar import avatar_as_given
-from assistant.readers import AT_ONCE
 from assistant.settings import read_settings
-from storage.datadir import open_datadir
 from storage.feedback import list_feedback
 from storage.keys import create_key, list_keys, revoke_key
 from storage.workspaces import set_workspace
 from tests.assistant.pictures import picture
-from tests.assistant.slow_engine import SlowApp
-from tests.end_to_end.test_browser import twice
 from tests.serving import on_a_port, served
 
 pytestmark = pytest.mark.browser
@@ -356,60 +351,3 @@ def test_the_workspace_names_its_assistant_where_the_page_does_not(shop, visitor
                 set_workspace(db, "default", key, "")
             set_workspace(db, "default", "starters", "[]")
     assert visitor.complaints == []
-
-
-def test_stop_ends_the_answer_and_keeps_what_was_said(visitor, tmp_path, tiny_base):
-    settings = read_settings(data=tmp_path / "slow", base_model=str(tiny_base.folder), threads=1)
-    app, page = SlowApp(settings, open_datadir(settings.data)), visitor.page
-    with closing(app), served(app) as server:
-        with closing(app.db()) as db:
-            set_workspace(db, "default", "access", "public")
-            made = {"kind": "embed", "workspace_id": 1, "origins": ["https://a.example"]}
-            key = create_key(db, "slow", **made, actor="x")[1]
-        page.goto(f"{server}/embed/{key}")
-        page.locator("#box").fill("Tell me a very long story.")
-        twice(page, page.get_by_role("button", name="Send"))
-        page.get_by_text("word " * 40).wait_for()
-        assert page.locator(".said.user").count() == 1 and page.locator(".note").count() == 0
-        page.get_by_role("button", name="Stop").click()
-        page.get_by_text("Stopped before the end.").wait_for()
-        page.get_by_role("button", name="Send").wait_for()
-        page.reload()
-        page.get_by_text("Stopped before the end.").wait_for()
-        assert "word word word" in page.locator(".assistant").inner_text()
-
-
-def test_where_the_server_is_full_the_question_waits_and_is_asked_again(
-    visitor, tmp_path, tiny_base
-):
-    """All places are taken: somebody waits, leaves, waits again and gets one."""
-    settings = read_settings(data=tmp_path / "slow", base_model=str(tiny_base.folder), threads=1)
-    app, page = SlowApp(settings, open_datadir(settings.data)), visitor.page
-    with closing(app), served(app) as server, ExitStack() as others:
-        with closing(app.db()) as db:
-            set_workspace(db, "default", "access", "public")
-            made = {"kind": "embed", "workspace_id": 1, "origins": ["https://a.example"]}
-            key = create_key(db, "slow", **made, actor="x", per_minute=1000)[1]
-        for other in range(AT_ONCE):
-            asked = httpx.stream(
-                "POST",
-                f"{server}/embed/{key}/ask",
-                json={"question": "Tell me a story."},
-                headers={"X-Apprentice-Visitor": f"the visitor with the number {other:09}"},
-                timeout=60,
-            )
-            answer = others.enter_context(asked)
-            assert answer.status_code == 200
-        page.goto(f"{server}/embed/{key}")
-        box = page.locator("#box")
-        for leaves in (True, False):
-            box.fill("And me?")
-            page.get_by_role("button", name="Send").click()
-            page.get_by_text("Your question waits here.").wait_for()
-            if leaves:
-                page.get_by_role("button", name="Stop").click()
-                page.get_by_role("button", name="Send").wait_for()
-                assert (box.input_value(), page.locator(".said.user").count()) == ("And me?", 0)
-        others.close()
-        page.get_by_text("word " * 40).wait_for()
-        assert page.locator(".said.user").count() == 1 and page.locator(".note").count() == 0
