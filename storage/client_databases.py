@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 import sqlite3
+import threading
 import time
 from collections.abc import Collection
 from contextlib import closing
@@ -13,6 +14,10 @@ from tempfile import NamedTemporaryFile
 
 from storage.durable import put
 from storage.errors import BadInput
+
+_COPYING = threading.Lock()
+"""One copy at a time: closing the handle that reads the header takes this process's locks from the
+file (https://sqlite.org/howtocorrupt.html, 2.2), those of another copy with them."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,8 @@ def fresh_copy(folder: Path, source: Path) -> Path:
     state = _state(source)
     if known is None or known.state != state:
         _must_fit(folder, source)
-        _copy(source, copy)
+        with _COPYING:
+            _copy(source, copy)
         note = ClientCopy(str(source), time.time(), state)
         copy.with_suffix(".json").write_text(json.dumps(asdict(note)))
     return copy

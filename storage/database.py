@@ -9,6 +9,7 @@ over. SQLite before 3.51.3 can corrupt a database when one connection commits wh
 checkpoints (https://sqlite.org/wal.html#walresetbug); Debian 12 links 3.40.1.
 """
 
+import errno
 import fcntl
 import os
 import sqlite3
@@ -130,12 +131,17 @@ def prepare_database(path: Path) -> None:
     program, BadInput for a file that cannot be opened or is not SQLite.
     """
     try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        # only a new file: POSIX takes all locks of a process from a file when any handle on it is
+        # closed, and who closes the database next would then throw away the log that we write to
+        # (https://sqlite.org/howtocorrupt.html, 2.2)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+    except FileExistsError:
+        if not path.is_file():
+            raise _unwritable(path, "not a file") from None
+        if not os.access(path, os.R_OK | os.W_OK):
+            raise _unwritable(path, os.strerror(errno.EACCES)) from None
     except OSError as error:
-        raise BadInput(
-            f"The database {path} cannot be written ({error.strerror}): "
-            "choose another data directory or give this user the right to write."
-        ) from error
+        raise _unwritable(path, error.strerror or str(error)) from error
     with closing(open_database(path)) as db:
         _migrate(db, path)
 
@@ -160,6 +166,13 @@ def _migrate(db: Database, path: Path) -> None:
             migrations.apply(db)
     except sqlite3.OperationalError as error:
         raise _unusable(path, error) from error
+
+
+def _unwritable(path: Path, why: str) -> BadInput:
+    return BadInput(
+        f"The database {path} cannot be written ({why}): "
+        "choose another data directory or give this user the right to write."
+    )
 
 
 def _unusable(path: Path, error: sqlite3.Error) -> BadInput:

@@ -16,6 +16,7 @@ from sqlite_utils import Database
 
 from storage.database import rows, write
 from storage.feedback_seals import seal
+from storage.file_search import count_in_files
 from storage.overrides import normalise
 from storage.text import clean, to_json
 
@@ -27,7 +28,6 @@ PIECES = 5
 """Lines of a long text that are looked for, the longest."""
 SOUGHT = 80
 """Texts at most that files are searched for."""
-_BLOCK = 1 << 22
 _TELLING = re.compile(r"(?=[\w@.+-]*[\d@])\w[\w@.+-]{6,}\w")
 _DATE = re.compile(r"[\d:.+-]*\d{4}-\d\d-\d\d[\dTZ:.+-]*|\d{1,8}|[\d.]+")
 """Dates and plain figures, which stand in many places that have nothing to do with a person."""
@@ -199,17 +199,7 @@ def find_in_files(
     Bytes are compared, whatever a file is: UTF-8, JSON's escapes, and, given the tokenizer's
     `encode`, the token ids written as a JSON list.
     """
-    sought = [_byte_forms(text, encode) for text in chosen(texts)]
-    found = {}
-    for path in sorted(root.rglob("*")):
-        if path.is_symlink() or not path.is_file():
-            continue
-        if any(path == left or left in path.parents for left in skip):
-            continue
-        count = _count_in(path, sought)
-        if count:
-            found[str(path.relative_to(root))] = count
-    return found
+    return count_in_files(root, [_byte_forms(text, encode) for text in chosen(texts)], skip)
 
 
 def chosen(texts: Sequence[str]) -> list[str]:
@@ -227,24 +217,6 @@ def _byte_forms(text: str, encode: Encode | None) -> set[bytes]:
     if len(ids) >= 6:
         forms |= {glue.join(ids).encode() for glue in (",", ", ")}
     return forms
-
-
-def _count_in(path: Path, sought: Sequence[set[bytes]]) -> int:
-    """How many of the texts the file holds; read in blocks that overlap."""
-    longest = max((len(form) for forms in sought for form in forms), default=0)
-    hit: set[int] = set()
-    try:
-        with path.open("rb") as file:
-            tail = b""
-            while block := file.read(_BLOCK):
-                data = tail + block
-                for number, forms in enumerate(sought):
-                    if number not in hit and any(form in data for form in forms):
-                        hit.add(number)
-                tail = data[-longest:]
-    except FileNotFoundError:  # a file of the running server that came and went
-        return 0
-    return len(hit)
 
 
 def _longest_lines(text: str) -> list[str]:

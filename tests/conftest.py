@@ -10,9 +10,12 @@ import pytest
 
 from storage.datadir import DataDir, open_datadir
 from storage.models import BaseModel
+from tests import handles
 from tests.bars import counted, table
 
 os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")  # as the command line does, for it and for us
+if Path("/proc/self/fd").exists():
+    handles.watch()
 SIGNING = tempfile.TemporaryDirectory(prefix="signing-")  # servers of whole modules sign here too
 os.environ["APPRENTICE_SIGNING_KEY"] = f"{SIGNING.name}/signing.key"
 
@@ -25,6 +28,14 @@ def own_surroundings(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     monkeypatch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
+
+
+@pytest.fixture(autouse=True)
+def no_second_handle_on_a_database():
+    """None of our rooms opens a database file by hand while SQLite has it open here."""
+    handles.found.clear()
+    yield
+    assert handles.found == []
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,8 @@ import multiprocessing
 import os
 import signal
 import sqlite3
+import subprocess
+import sys
 import threading
 import time
 from contextlib import closing
@@ -21,6 +23,7 @@ from storage.database import (
     write,
     write_transaction,
 )
+from storage.datadir import open_datadir
 from storage.errors import BadInput, NotFound, Refused
 from storage.jobs import create_job, job
 
@@ -77,6 +80,29 @@ def test_a_file_that_is_not_sqlite_is_refused_and_kept(tmp_path):
 def test_a_folder_in_its_place_is_refused(tmp_path):
     with pytest.raises(BadInput, match="cannot be written"):
         prepare_database(tmp_path)
+
+
+def test_a_directory_opened_again_leaves_this_processs_locks(datadir):
+    """Another process that closes the database last takes the log away; what is written goes on.
+
+    Closing any handle on the file would take this process's locks from it (POSIX).
+    """
+    with closing(open_database(datadir.database)) as db:
+        open_datadir(datadir.root)
+        _count_elsewhere(datadir.database)
+        with write_transaction(db):
+            insert(db, "jobs", kind="kept")
+        assert _count_elsewhere(datadir.database) == 1
+
+
+def _count_elsewhere(path):
+    """How many jobs another process finds there; it closes the database then."""
+    code = (
+        "import sqlite3, sys\nwith sqlite3.connect(sys.argv[1]) as db:\n"
+        "    print(db.execute('select count(*) from jobs').fetchone()[0])\ndb.close()"
+    )
+    done = subprocess.run([sys.executable, "-c", code, path], capture_output=True, check=True)
+    return int(done.stdout)
 
 
 def test_a_transaction_is_whole_or_not_at_all(db):

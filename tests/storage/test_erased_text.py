@@ -17,6 +17,7 @@ from storage.erased_text import (
     rewrite,
     without,
 )
+from storage.file_search import count_in
 from storage.records import Example, Inputs
 
 WORDS = 'He said "the blue\nheron" flies at dawn'
@@ -125,10 +126,9 @@ def test_files_are_searched_whatever_they_are(tmp_path):
     assert "ids.jsonl" not in find_in_files(tmp_path, [words])
 
 
-def test_words_across_two_blocks_are_found(tmp_path, monkeypatch):
-    monkeypatch.setattr("storage.erased_text._BLOCK", 16)
+def test_words_across_two_blocks_are_found(tmp_path):
     (tmp_path / "a").write_text("0123456789 the heron of my own 0123456789")
-    assert find_in_files(tmp_path, ["the heron of my own"]) == {"a": 1}
+    assert count_in(tmp_path / "a", [{b"the heron of my own"}], block=16) == 1
 
 
 def test_a_conversation_title_is_rewritten(db, workspace):
