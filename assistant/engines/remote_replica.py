@@ -7,10 +7,13 @@ from collections.abc import Iterator, Sequence
 from assistant.engines.protocol import Chosen, EngineFailed, Piece, Sampling
 from assistant.engines.remote_dialects import Asked, Dialect, Version
 from assistant.engines.remote_server import RemoteServer
+from assistant.proving import NATS, distance
 from storage.errors import BadInput
 
 PROBED = 4
 """Tokens that are asked after each loading."""
+BESIDE = 64
+"""Tokens at most of the reply beside which the base is asked once more; it is left after that."""
 UNLOAD_S = 5.0
 """A server that is silent for longer is asked again later, and holds up no swap and no stop."""
 
@@ -51,6 +54,13 @@ class Replica:
                     f"The model server {self.shown} answers by {version.name} exactly as by the "
                     "base model, so it does not use it: look into its log."
                 )
+            if base and not self._apart(version, base):
+                self.let_go(version)
+                raise BadInput(
+                    f"The model server {self.shown} answers the base model's questions by an "
+                    f"adapter while it answers others by {version.name}: start vLLM with a larger "
+                    "--max-loras than adapters are loaded at once, such as 24, or on a GPU."
+                )
             self._said[version] = own
             return own
 
@@ -90,6 +100,23 @@ class Replica:
         asked = Asked(self._probe, version, sampling, PROBED, (), threading.Event())
         return [one for piece in self.pieces(asked) for one in piece.chosen]
 
+    def _apart(self, version: Version, base: Sequence[Chosen]) -> bool:
+        """Whether the base says the same amid a reply by the adapter.
+
+        On a processor vLLM 0.32 gives the base's rows of a batch that has others too the weights in
+        its last place for adapters, as soon as one is there (vllm #48421).
+        """
+        cancel = threading.Event()
+        sampling = Sampling(max_tokens=BESIDE)
+        beside = self.pieces(Asked(self._probe, version, sampling, BESIDE, (), cancel))
+        try:
+            next(beside, None)
+            return alike(base, self.likely(None))
+        finally:
+            cancel.set()
+            for _ in beside:  # so that the server is told
+                pass
+
     def pieces(self, asked: Asked) -> Iterator[Piece]:
         """A reply of this server; see `Dialect`."""
         return self.dialect.pieces(asked)
@@ -100,3 +127,17 @@ class Replica:
             for version in self._ours:
                 self.dialect.unload(version, UNLOAD_S)
         self.server.close()
+
+
+def alike(one: Sequence[Chosen], other: Sequence[Chosen]) -> bool:
+    """Whether two servers say the same, up to the first token that differs after an even chance."""
+    for left, right in zip(one, other, strict=False):
+        told = [
+            {"likeliest": [[each.token, each.log_prob], *map(list, each.others)]}
+            for each in (left, right)
+        ]
+        if distance(*told) > NATS:
+            return False
+        if left.token != right.token:
+            break
+    return True

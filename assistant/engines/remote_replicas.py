@@ -17,9 +17,8 @@ from typing import TypeVar
 from assistant.engines.protocol import Chosen, EngineFailed
 from assistant.engines.remote_dialects import Dialect, Version, recognise, same_tokens
 from assistant.engines.remote_place import RemotePlace, ServerAddress, replica_addresses
-from assistant.engines.remote_replica import Replica
+from assistant.engines.remote_replica import Replica, alike
 from assistant.engines.remote_server import Away, RemoteServer
-from assistant.proving import NATS, distance
 from assistant.tokens import ChatTokenizer
 from storage.errors import ApprenticeError, BadInput
 from storage.models import BaseModel
@@ -307,17 +306,3 @@ class Replicas:
             return None
 
         return list(self._pool.map(tried, them))
-
-
-def alike(one: Sequence[Chosen], other: Sequence[Chosen]) -> bool:
-    """Whether two servers say the same, up to the first token that differs after an even chance."""
-    for left, right in zip(one, other, strict=False):
-        told = [
-            {"likeliest": [[each.token, each.log_prob], *map(list, each.others)]}
-            for each in (left, right)
-        ]
-        if distance(*told) > NATS:
-            return False
-        if left.token != right.token:
-            break
-    return True

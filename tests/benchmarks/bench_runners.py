@@ -6,7 +6,8 @@
 The cluster is one of this machine: a head without a CPU and nodes of one each, every training with
 one thread. Overhead: the same bundle by `local` and by `ray` in turn, whole calls less the seconds
 that training itself says. Nodes: N different bundles given to a cluster of one node at once, and
-to one of two. Without --bundle it is a small one on a two-layer base. Other programs beside it
+to one of two; before it two rounds by `local` beside each other, which is what this machine allows.
+Without --bundle it is a small one on a two-layer base. Other programs beside it
 count: the load before and after is printed.
 """
 
@@ -82,6 +83,11 @@ def _overhead(bundle: Bundle, model: Path, folder: Path, times: int) -> bool:
 
 def _nodes(bundles: list[Bundle], model: Path, folder: Path) -> bool:
     hours: dict[int, float] = {}
+    alone = _together(Local(), bundles[:1], folder / "alone", model)
+    beside = _together(Local(), bundles[:2], folder / "beside", model)
+    print(
+        f"without Ray two rounds beside each other: {2 * alone / beside:.2f} times one", flush=True
+    )
     for nodes in (1, 2):
         with running(cpus=(1,) * nodes) as cluster:
             runner = Ray(RaySettings(cluster.address, token=cluster.token))

@@ -8,9 +8,12 @@ from importlib.util import find_spec
 import psutil
 import pytest
 
+from tests.tuning.runners.ray_cluster import running
 from tests.tuning.test_sweep import whole
 from tuning.child import RoundCancelled, RoundFailed, in_child
-from tuning.sweep import SEARCH, write_pool
+from tuning.runners.ray import Ray, RaySettings
+from tuning.runners.returned import PARCEL
+from tuning.sweep import SCORED, SEARCH, write_pool
 
 __all__ = ["whole"]
 NEEDS_RAY = pytest.mark.skipif(find_spec("ray") is None, reason="ray is not installed")
@@ -108,3 +111,19 @@ def test_trials_that_all_fail_are_a_sentence(pool, tiny_base, tmp_path):
     (tmp_path / "base").mkdir()
     with pytest.raises(RoundFailed, match="Every trial of the sweep failed"):
         search(folder, type("Base", (), {"folder": tmp_path / "base"}))
+
+
+@NEEDS_RAY
+@pytest.mark.slow
+def test_a_cluster_searches_and_keeps_nothing_that_people_wrote(pool, tiny_base, tmp_path):
+    """Two nodes of a CPU, so two trials beside each other."""
+    said, folder, log = [], pool(), tmp_path / "sweep.log"
+    with running() as cluster:
+        by_ray = Ray(RaySettings(cluster.address, token=cluster.token))
+        how = {"on_progress": said.append, "cancelled": lambda: False}
+        found = by_ray.search(folder, tiny_base.folder, log, **how)
+        assert found["best"] == {**FIRST, "rate_share": 20.0} and len(found["trials"]) == 4
+        assert any("sweep: trial 1 of 4" in one.get("note", "") for one in said)
+        assert not folder.exists(), "what went up stays here too"
+        people = ("train.jsonl", SCORED, PARCEL)
+        assert [path for path in cluster.folder.rglob("*") if path.name in people] == []

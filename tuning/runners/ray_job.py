@@ -143,19 +143,22 @@ def _trained(ray: Any, work: Work, data: bytes, home: Home) -> Said | None:
     return None
 
 
-def _attempt(said: Iterator[Said | Piece], home: Home) -> Said | None:
+def _attempt(yielded: Iterator[list[Said] | Piece], home: Home) -> Said | None:
     """Hands on what a node says; its failure, or None. Raises what Ray does when it is lost."""
-    for one in said:
-        if isinstance(one, Piece):
-            home.take(one)
-        elif "error" in one:
-            return one
-        else:
+    for several in yielded:
+        if isinstance(several, Piece):
+            home.take(several)
+            continue
+        for one in several:
+            if "error" in one:
+                return one
             say(one)
     return None
 
 
-def _yielded(ray: Any, work: Work, archives: Mapping[str, Sequence[Any]]) -> Iterator[Said | Piece]:
+def _yielded(
+    ray: Any, work: Work, archives: Mapping[str, Sequence[Any]]
+) -> Iterator[list[Said] | Piece]:
     """What the task on a node yields, one after the other."""
     task = ray.remote(train_here).options(
         num_cpus=work.cpus,

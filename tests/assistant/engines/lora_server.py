@@ -1,9 +1,12 @@
 """A model server that loads adapters while it runs, as vLLM does: for tests, in its own process.
 
 It speaks the part of vLLM's HTTP API that the engine `remote` uses, over `TorchPeft` and a real
-model, and reads adapters from the paths it is told. vLLM itself wants a GPU.
+model, and reads adapters from the paths it is told. vLLM itself is asked by `test_vllm.py`.
 
     python -m tests.assistant.engines.lora_server BASE_FOLDER KEY     (prints its address)
+
+With `mixes` behind it, it answers the base's questions by the newest adapter while others are
+answered: as vLLM 0.32 does on a processor.
 """
 
 import json
@@ -40,6 +43,12 @@ class Models:
         self.loaded = 0
         self.running = 0
         self.made = 0  # tokens of the last reply
+        self.mixes = False
+
+    def weights(self, name: str) -> int | None:
+        """The adapter that a question to `name` is answered by."""
+        mixed = self.mixes and name == BASE and self.running
+        return max(self.ids.values()) if mixed else self.ids.get(name)
 
 
 def refusal(message: str, status: int) -> JSONResponse:
@@ -122,7 +131,7 @@ def completes(app: FastAPI, models: Models) -> None:
         )
         try:
             pieces = models.engine.stream(
-                asked["prompt"], models.ids.get(name), sampling, asked["stop"], cancel
+                asked["prompt"], models.weights(name), sampling, asked["stop"], cancel
             )
         except ApprenticeError as error:
             return refusal(str(error), 400)
@@ -184,8 +193,10 @@ def serve(folder: str, key: str, host: str, port: int) -> None:
         uvicorn.Server(uvicorn.Config(app, log_level="error")).run([listening])
 
 
-def main(folder: str, key: str) -> None:
-    app = served(Models(Path(folder)), key)
+def main(folder: str, key: str, *more: str) -> None:
+    models = Models(Path(folder))
+    models.mixes = "mixes" in more
+    app = served(models, key)
     with socket.create_server(("127.0.0.1", 0)) as listening:
         print(f"http://127.0.0.1:{listening.getsockname()[1]}", flush=True)
         uvicorn.Server(uvicorn.Config(app, log_level="error")).run([listening])

@@ -21,7 +21,6 @@ import httpx
 from tests.assistant.engines.model_servers import KEY
 from tests.forks import forks
 
-READY_S = 90.0
 HEADERS = {"Authorization": f"Bearer {KEY}"}
 
 
@@ -33,6 +32,8 @@ def serve(folder: str, host: str, port: int) -> None:
 
 class ReplicaServer:
     """One server; `kill` takes what it has loaded with it."""
+
+    ready_s = 90.0
 
     def __init__(self, base: Path, host: str = "127.0.0.1", port: int = 0) -> None:
         self.base, self.host, self.port = base, host, port or free_port(host)
@@ -48,7 +49,7 @@ class ReplicaServer:
         self._process.start()
 
     def ready(self) -> "ReplicaServer":
-        until = time.monotonic() + READY_S
+        until = time.monotonic() + self.ready_s
         while time.monotonic() < until:
             with contextlib.suppress(httpx.HTTPError):
                 self.names()
@@ -68,11 +69,16 @@ class ReplicaServer:
     @contextmanager
     def silent(self) -> Iterator[None]:
         """It takes connections and says nothing."""
-        os.kill(self._process.pid, signal.SIGSTOP)
+        os.kill(self.process_id, signal.SIGSTOP)
         try:
             yield
         finally:
-            os.kill(self._process.pid, signal.SIGCONT)
+            os.kill(self.process_id, signal.SIGCONT)
+
+    @property
+    def process_id(self) -> int:
+        """Of the process that takes connections."""
+        return self._process.pid
 
     def load(self, name: str, folder: Path) -> None:
         """As somebody else would."""

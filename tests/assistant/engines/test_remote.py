@@ -196,6 +196,17 @@ def test_an_adapter_that_changes_nothing_is_not_in_use(by_vllm, lora_server, tin
     assert by_vllm.adapters() == set() == names_at(lora_server)
 
 
+def test_a_server_whose_base_answers_by_an_adapter_gets_none(tiny_base, tiny_adapters):
+    """Only while others are answered: asked by itself it is right."""
+    with (
+        running("lora_server", tiny_base.folder, KEY, "mixes") as server,
+        closing(opened(tiny_base, server.place)) as engine,
+    ):
+        with pytest.raises(BadInput, match="answers the base model's questions by an adapter"):
+            engine.load(1, tiny_adapters[1])
+        assert engine.adapters() == set() == names_at(server)
+
+
 def test_the_data_directory_as_the_server_sees_it(tmp_path):
     place = RemotePlace("http://x", data=str(tmp_path / "data"), data_there="/mnt/apprentice")
     assert place.seen(tmp_path / "data" / "adapters" / "3") == "/mnt/apprentice/adapters/3"

@@ -6,6 +6,7 @@ import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from importlib.util import find_spec
+from itertools import pairwise
 
 import pytest
 
@@ -164,9 +165,9 @@ def test_a_node_that_is_lost_amid_a_round_costs_no_more_than_a_checkpoint(
             cancelled=lambda: False,
         )
     steps = [one["step"] for one in said if "step" in one]
-    (back,) = [place for place in range(1, len(steps)) if steps[place] <= steps[place - 1]]
-    assert killed and steps[back] > 20, "it went on from a checkpoint"
-    assert steps[back:] == list(range(steps[back], 301))
+    assert killed and set(steps) == set(range(1, 301))
+    assert len(steps) < 300 + 60, "it went on from a checkpoint"
+    assert sum(later <= earlier for earlier, later in pairwise(steps)) <= 1
     assert any("the node was lost" in one.get("note", "") for one in said)
     verify_adapter(out / "adapter", tiny_base.fingerprint)
     train(Local(), taken, tmp_path / "here", tiny_base)

@@ -12,7 +12,7 @@ from tuning.child import LOG
 from tuning.runners import ray_task
 from tuning.runners.parcel import pack
 from tuning.runners.ray_base import cut_base
-from tuning.runners.ray_job import OVER, Home, say
+from tuning.runners.ray_job import OVER, Home, _attempt, say
 from tuning.runners.ray_log import Listener
 from tuning.runners.ray_task import Piece, Work, train_here
 from tuning.runners.returned import CHECKPOINT, PARCEL, RESULT, take_checkpoint, take_result
@@ -26,11 +26,7 @@ def at_home(folder, said, capsys, on_progress=lambda said: None):
     """What a node yielded, through the head and the job's log, as the server hears it."""
     home = Home(folder / "head")
     (folder / "head").mkdir()
-    for one in said:
-        if isinstance(one, Piece):
-            home.take(one)
-        else:
-            say(one)
+    assert _attempt(said, home) is None
     for name in (CHECKPOINT, RESULT):
         home.send(name)
     say(OVER)
@@ -46,6 +42,7 @@ def test_a_parcel_becomes_an_adapter_and_checkpoints_come_before_it(
 ):
     """The base comes in packages; archives go in small pieces, as large ones would."""
     monkeypatch.setattr(ray_task, "PIECE_BYTES", 10_000)
+    monkeypatch.setattr(ray_task, "TOGETHER_S", 0.0)  # its twelve steps take no longer than that
     monkeypatch.setattr("tuning.runners.ray_job.LINE_BYTES", 7_000)
     bundle = make_bundle(tmp_path / "bundle", tiny_base, rows, checkpoint_steps=4)
     cut_base(tiny_base.folder, tmp_path / "packages")
@@ -70,10 +67,10 @@ def test_a_parcel_becomes_an_adapter_and_checkpoints_come_before_it(
 )
 def test_a_node_without_the_base_says_so_last(base, says, tmp_path, bundle):
     work = Work((), cpus=1.0, gpus=0.0, base=base)
-    *_, last = train_here(work, {PARCEL: parcel(tmp_path, bundle)})
+    *_, (last,) = train_here(work, {PARCEL: parcel(tmp_path, bundle)})
     assert says in last["error"] and last["memory"] is False
 
 
 def test_a_parcel_that_is_damaged_is_an_error_and_not_a_fault(tmp_path):
-    *_, last = train_here(Work((), 1.0, 0.0), {PARCEL: [b"no archive"]})
+    *_, (last,) = train_here(Work((), 1.0, 0.0), {PARCEL: [b"no archive"]})
     assert "cannot be unpacked" in last["error"]
