@@ -3,6 +3,7 @@
 import logging
 import random
 import re
+import shutil
 import socket
 import threading
 import time
@@ -10,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import replace
 
+import httpx
 import pytest
 from pydantic import SecretStr
 from starlette.applications import Starlette
@@ -29,9 +31,10 @@ from storage.errors import BadInput
 from storage.workspaces import set_workspace
 from storage.workspaces import workspace as workspace_named
 from tests.assistant.engines.asking import ask, text_of, tokens_of
-from tests.assistant.engines.model_servers import KEY
-from tests.assistant.engines.replica_servers import ReplicaServer, balanced
+from tests.assistant.engines.model_servers import KEY, ROOT
+from tests.assistant.engines.replica_servers import HEADERS, ReplicaServer, balanced, free_port
 from tests.made_adapter import made
+from tests.nginx import NGINX, start_nginx
 from tests.tiny import make_tiny_adapter, make_tiny_base
 
 LOOK_S = 0.2
@@ -140,6 +143,32 @@ def test_nothing_is_lost_and_nothing_is_wrong_while_replicas_die_and_return(
     assert len(said) > 15 * times and all(said)
     names = {version_of(number, folder).name for number, folder in tiny_adapters.items()}
     assert [one.names() for one in servers] == [names] * 3
+
+
+@pytest.mark.skipif(shutil.which(NGINX) is None, reason="nginx is not installed")
+def test_nothing_is_lost_behind_nginx_as_we_configure_it(
+    servers, tiny_base, tiny_adapters, prompts, truth, tmp_path, record_property
+):
+    """`docs/deploy/balancer.conf`; nginx before 1.27 cannot look the names up anew."""
+    shipped = (ROOT / "docs" / "deploy" / "balancer.conf").read_text()
+    port = free_port("127.0.0.1")
+    how = " max_fails=1 fail_timeout=5s;"
+    named = re.findall(rf"    server vllm-\d:8000 resolve{how}\n", shipped)
+    assert named
+    ours = "".join(f"    server {one.host}:{one.port}{how}\n" for one in servers)
+    text = shipped.replace("".join(named), ours).replace("listen 8000", f"listen 127.0.0.1:{port}")
+    text = re.sub(r"^resolver .*\n", "", text, flags=re.MULTILINE)
+    listed = ", ".join(one.url for one in servers)
+    place = RemotePlace(f"http://127.0.0.1:{port}", KEY, replicas=listed, look_every=LOOK_S)
+    with (
+        start_nginx(tmp_path, text, port),
+        closing(Remote(tiny_base, threads=1, context=256, place=place)) as engine,
+    ):
+        refused = httpx.post(f"{place.url}/v1/load_lora_adapter", json={}, headers=HEADERS)
+        assert refused.status_code == 404
+        test_nothing_is_lost_and_nothing_is_wrong_while_replicas_die_and_return(
+            engine, servers, tiny_adapters, prompts, truth, 2, record_property
+        )
 
 
 def test_a_reply_goes_on_elsewhere_when_its_server_dies(

@@ -97,6 +97,7 @@ test_others_files = several.test_one_that_cannot_have_it_keeps_all_from_serving
 test_names = several.test_a_name_that_stands_for_more_and_for_fewer
 test_no_balancer = several.test_without_its_balancer_the_replicas_are_asked
 test_told = several.test_what_is_told_of_them
+test_behind_nginx = several.test_nothing_is_lost_behind_nginx_as_we_configure_it
 
 
 def test_deaths_and_returns(engine, servers, tiny_adapters, prompts, truth, record_property):
