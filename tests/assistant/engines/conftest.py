@@ -15,13 +15,14 @@ QUESTIONS = [
 ]
 
 
+def two_adapters(base, root):
+    """Adapter id -> its folder."""
+    return {number: make_tiny_adapter(base, root / str(number), seed=number) for number in (1, 2)}
+
+
 @pytest.fixture(scope="session")
 def tiny_adapters(tiny_base, tmp_path_factory):
-    """Adapter id -> its folder."""
-    root = tmp_path_factory.mktemp("adapters")
-    return {
-        number: make_tiny_adapter(tiny_base, root / str(number), seed=number) for number in (1, 2)
-    }
+    return two_adapters(tiny_base, tmp_path_factory.mktemp("adapters"))
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ import socketserver
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import httpx
@@ -92,6 +92,18 @@ class ReplicaServer:
             self._process.join()
             self._process.close()
             self._process = None
+
+
+@contextmanager
+def three(kind: type[ReplicaServer], base: Path) -> Iterator[list[ReplicaServer]]:
+    """Three of a kind, ready, on one port of three addresses."""
+    with ExitStack() as stack:
+        made = [kind(base)]
+        made += [kind(base, f"127.0.0.{number}", made[0].port) for number in (2, 3)]
+        for one in made:
+            one.start()
+            stack.callback(one.kill)
+        yield [one.ready() for one in made]
 
 
 class Balancer(socketserver.ThreadingTCPServer):

@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import replace
 
 import httpx
@@ -32,7 +32,13 @@ from storage.workspaces import set_workspace
 from storage.workspaces import workspace as workspace_named
 from tests.assistant.engines.asking import ask, text_of, tokens_of
 from tests.assistant.engines.model_servers import KEY, ROOT
-from tests.assistant.engines.replica_servers import HEADERS, ReplicaServer, balanced, free_port
+from tests.assistant.engines.replica_servers import (
+    HEADERS,
+    ReplicaServer,
+    balanced,
+    free_port,
+    three,
+)
 from tests.made_adapter import made
 from tests.nginx import NGINX, start_nginx
 from tests.tiny import make_tiny_adapter, make_tiny_base
@@ -44,13 +50,8 @@ WAIT_S = 30.0
 @pytest.fixture(scope="module")
 def servers(tiny_base):
     """Three; each test finds them running and empty."""
-    with ExitStack() as stack:
-        made = [ReplicaServer(tiny_base.folder)]
-        made += [ReplicaServer(tiny_base.folder, f"127.0.0.{n}", made[0].port) for n in (2, 3)]
-        for one in made:
-            one.start()
-            stack.callback(one.kill)
-        yield [one.ready() for one in made]
+    with three(ReplicaServer, tiny_base.folder) as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

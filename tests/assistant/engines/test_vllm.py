@@ -5,7 +5,7 @@ processor; without it they are skipped.
 """
 
 import time
-from contextlib import ExitStack, closing
+from contextlib import closing
 
 import httpx
 import pytest
@@ -18,9 +18,11 @@ from tests.assistant.engines import test_remote as one
 from tests.assistant.engines import test_remote_replicas as several
 from tests.assistant.engines.alone import Alone
 from tests.assistant.engines.asking import ask, text_of, tokens_of
+from tests.assistant.engines.conftest import two_adapters
 from tests.assistant.engines.model_servers import KEY, Running
+from tests.assistant.engines.replica_servers import three
 from tests.assistant.engines.vllm_server import PYTHON, VllmServer
-from tests.tiny import make_tiny_adapter, make_tiny_base
+from tests.tiny import make_tiny_base
 
 pytestmark = [
     pytest.mark.slow,
@@ -42,10 +44,7 @@ def tiny_base(tmp_path_factory) -> BaseModel:
 
 @pytest.fixture(scope="session")
 def tiny_adapters(tiny_base, tmp_path_factory):
-    root = tmp_path_factory.mktemp("vllm-adapters")
-    return {
-        number: make_tiny_adapter(tiny_base, root / str(number), seed=number) for number in (1, 2)
-    }
+    return two_adapters(tiny_base, tmp_path_factory.mktemp("vllm-adapters"))
 
 
 @pytest.fixture(scope="session")
@@ -55,13 +54,8 @@ def truth(tiny_base, tiny_adapters):
 
 @pytest.fixture(scope="module")
 def servers(tiny_base):
-    with ExitStack() as stack:
-        made = [VllmServer(tiny_base.folder)]
-        made += [VllmServer(tiny_base.folder, f"127.0.0.{n}", made[0].port) for n in (2, 3)]
-        for server in made:
-            server.start()
-            stack.callback(server.kill)
-        yield [server.ready() for server in made]
+    with three(VllmServer, tiny_base.folder) as made:
+        yield made
 
 
 @pytest.fixture
